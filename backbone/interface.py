@@ -1,0 +1,69 @@
+"""The contract of a model: what the training loop, the evaluator and the checkpoints ask of it."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+from torch import Tensor, nn
+
+from backbone.options import option
+from trajectories.types import Batch, Spec, Trajectories
+from trajectories.windows import sample_windows
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What every model's configuration holds: the size of its windows and how it is trained."""
+
+    context: int = option(20, "steps in a window, K in the DT paper")
+    batch_size: int = option(64, "windows in an update")
+    learning_rate: float = option(1e-4, "peak learning rate of AdamW")
+    weight_decay: float = option(1e-4, "AdamW's weight decay")
+    beta1: float = option(0.9, "AdamW's first decay rate")
+    beta2: float = option(0.999, "AdamW's second decay rate")
+    clip: float = option(0.25, "largest gradient norm")
+    warmup: float = option(0.1, "share of the updates over which the learning rate rises from 0")
+    final_learning_rate: float = option(1.0, "share of the peak learning rate at the end of a cosine; 1: constant")
+
+
+class Player(Protocol):
+    """Acts in E environments at once; what is remembered between steps lives here."""
+
+    def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
+        """One action for each episode.
+
+        Args:
+            observations: (E, *obs), in the environment's units; rows of finished episodes are ignored.
+            rewards: (E,), what the last action earned; ignored at the first step.
+            live: (E,) bool, the episodes still going; never true again once false.
+
+        Returns:
+            (E, *act) in the environment's units; zeros for finished episodes.
+        """
+        ...
+
+
+class SequenceModel(nn.Module, ABC):
+    """Raw in, raw out: normalisation, scales and bin edges are buffers, so that a checkpoint acts without the data."""
+
+    config: ModelConfig
+    spec: Spec
+
+    def calibrate(self, data: Trajectories) -> None:  # noqa: B027  a model may have nothing to calibrate
+        """Fit what is not learnt by gradient (means, bin edges, prompts) into buffers; called once, before training."""
+
+    def sample(self, data: Trajectories, rng: np.random.Generator) -> Batch:
+        """The windows of one update; only the caller's generator decides them."""
+        return sample_windows(data, rng, self.config.batch_size, self.config.context)
+
+    @abstractmethod
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Scalars by name, averaged over real steps only; "total" is minimised, the rest is logged."""
+
+    @abstractmethod
+    def player(self, episodes: int, target_return: float, seed: int = 0) -> Player:
+        """A fresh player for `episodes` episodes; `seed` decides whatever it draws."""
+
+
+Model = TypeVar("Model", bound=SequenceModel)

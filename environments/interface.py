@@ -1,0 +1,40 @@
+"""What the evaluator and the collector ask of a family of environments."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from trajectories.types import Spec
+
+
+class Step(NamedTuple):
+    """One step of E environments; rows of finished episodes hold what they held before, with zero reward."""
+
+    observations: np.ndarray  # (E, *obs)
+    rewards: np.ndarray  # (E,) float64
+    terminated: np.ndarray  # (E,) bool: the task itself ended
+    truncated: np.ndarray  # (E,) bool: the time limit cut the episode off
+
+
+class Environments(Protocol):
+    """E independent copies of one environment, stepped together. Actions are checked and used as they are given."""
+
+    @property
+    def spec(self) -> Spec: ...
+    @property
+    def count(self) -> int: ...
+
+    def reset(self, seeds: Sequence[int], only: np.ndarray | None = None) -> np.ndarray:
+        """Begin an episode in each copy (or where `only`, (E,) bool), from that copy's seed; (E, *obs)."""
+        ...
+
+    def step(self, actions: np.ndarray, live: np.ndarray) -> Step:
+        """Step the copies that are `live`, (E,) bool; the others are left alone."""
+        ...
+
+    def render(self, index: int) -> np.ndarray:
+        """What one copy looks like now, (H, W, 3) uint8, rendered off screen."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,199 @@
+"""The nouns of recorded experience: Spec, Trajectories, Batch.
+
+Shapes   N steps, E episodes, B windows, T steps of a window; obs and act are the environment's own shapes
+Units    whatever the environment uses; nothing here normalises, scales or clips
+"""
+
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor, device
+
+from trajectories.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What an environment looks like to a model."""
+
+    name: str
+    observation_shape: tuple[int, ...]
+    action_shape: tuple[int, ...]  # () for discrete actions
+    horizon: int  # steps after which an episode is cut off
+    actions: int | None = None  # how many discrete actions; None: continuous, each in [-1, 1]
+    observation_dtype: str = "float32"
+
+    @property
+    def discrete(self) -> bool:
+        return self.actions is not None
+
+    @property
+    def action_dtype(self) -> str:
+        return "int64" if self.discrete else "float32"
+
+    @property
+    def observation_size(self) -> int:
+        return int(np.prod(self.observation_shape))
+
+    @property
+    def action_size(self) -> int:
+        """Numbers in one action; 1 for a discrete one."""
+        return int(np.prod(self.action_shape))
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> "Spec":
+        shapes = {key: tuple(row[key]) for key in ("observation_shape", "action_shape")}
+        return cls(**{**row, **shapes})
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where data come from: part of every run's identity."""
+
+    name: str  # the data set's name in the catalog, "hopper-medium"
+    source: str  # d4rl, reroll, collected, minari, file
+    digest: str  # sha256 of the columns (see store.digest)
+    details: dict[str, Any] = field(default_factory=dict)  # file, policy, physics, seed, what was kept or dropped
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Trajectories:
+    """N steps of E episodes, as columns, which may be memory maps.
+
+    Time limits are not terminations: `terminated` is true only where the task itself ended, and the end of an
+    episode is told by `starts`. Build one with `Trajectories.of`, which checks and completes the columns.
+    """
+
+    spec: Spec
+    origin: Origin
+    observations: np.ndarray  # (N, *obs)
+    actions: np.ndarray  # (N, *act)
+    rewards: np.ndarray  # (N,) float32
+    terminated: np.ndarray  # (N,) bool
+    starts: np.ndarray  # (E + 1,) int64; the last entry is N
+    returns_to_go: np.ndarray  # (N,) float32: the undiscounted sum of rewards from this step to its episode's end
+
+    @classmethod
+    def of(
+        cls,
+        spec: Spec,
+        origin: Origin,
+        *,
+        observations: np.ndarray,
+        actions: np.ndarray,
+        rewards: np.ndarray,
+        terminated: np.ndarray,
+        starts: np.ndarray,
+    ) -> "Trajectories":
+        """Check that the columns agree with each other and with `spec`, and add the returns-to-go.
+
+        Raises:
+            DatasetError: lengths differ, a width does not fit `spec`, or `starts` is not a partition of the steps.
+        """
+        steps = len(rewards)
+        for name, column in (("observations", observations), ("actions", actions), ("terminated", terminated)):
+            if len(column) != steps:
+                raise DatasetError(f"{origin.name}: {name} has {len(column)} steps, but rewards has {steps}.")
+        for name, column, shape in (
+            ("observations", observations, spec.observation_shape),
+            ("actions", actions, spec.action_shape),
+        ):
+            if column.shape[1:] != shape:
+                raise DatasetError(
+                    f"{origin.name}: {name} are {column.shape[1:]} wide, but {spec.name} has {shape}: "
+                    f"choose the data set's own environment."
+                )
+        starts = np.asarray(starts, dtype=np.int64)
+        if len(starts) < 2 or starts[0] != 0 or starts[-1] != steps or np.any(np.diff(starts) <= 0):
+            raise DatasetError(f"{origin.name}: the episodes' starts do not divide its {steps} steps.")
+        return cls(
+            spec=spec,
+            origin=origin,
+            observations=np.asarray(observations, spec.observation_dtype),
+            actions=np.asarray(actions, spec.action_dtype),
+            rewards=np.asarray(rewards, np.float32),
+            terminated=np.asarray(terminated, bool),
+            starts=starts,
+            returns_to_go=returns_to_go(np.asarray(rewards, np.float64), starts),
+        )
+
+    def __len__(self) -> int:
+        return len(self.rewards)
+
+    def __repr__(self) -> str:
+        return f"Trajectories({self.origin.name} from {self.origin.source}: {len(self)} steps, {self.episodes} episodes)"
+
+    @property
+    def episodes(self) -> int:
+        return len(self.starts) - 1
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Steps of each episode, (E,)."""
+        return np.diff(self.starts)
+
+    @cached_property
+    def returns(self) -> np.ndarray:
+        """Undiscounted return of each episode, (E,)."""
+        return self.returns_to_go[self.starts[:-1]]
+
+    def episode_of(self, steps: np.ndarray) -> np.ndarray:
+        """The episode each step belongs to."""
+        return np.searchsorted(self.starts, steps, side="right") - 1
+
+    def select(self, episodes: np.ndarray) -> "Trajectories":
+        """The given episodes, in the given order, as a copy."""
+        lengths = self.lengths[episodes]
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        rows = np.arange(starts[-1]) + np.repeat(self.starts[episodes] - starts[:-1], lengths)
+        return replace(
+            self,
+            observations=self.observations[rows],
+            actions=self.actions[rows],
+            rewards=self.rewards[rows],
+            terminated=self.terminated[rows],
+            starts=starts,
+            returns_to_go=self.returns_to_go[rows],
+        )
+
+    def best(self, fraction: float) -> "Trajectories":
+        """The episodes of highest return that hold at least `fraction` of the steps (kzl's --pct_traj; %BC)."""
+        order = np.argsort(self.returns, kind="stable")[::-1]
+        enough = int(np.searchsorted(np.cumsum(self.lengths[order]), fraction * len(self))) + 1
+        return self.select(np.sort(order[:enough]))
+
+    def delayed(self) -> "Trajectories":
+        """The same steps with each episode's whole reward given at its last step (the paper's delayed mode)."""
+        rewards = np.zeros_like(self.rewards)
+        rewards[self.starts[1:] - 1] = self.returns
+        return replace(self, rewards=rewards, returns_to_go=returns_to_go(rewards.astype(np.float64), self.starts))
+
+
+def returns_to_go(rewards: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Sum of rewards from each step to its episode's end, (N,) float32, accumulated in float64."""
+    ahead = np.concatenate([np.cumsum(rewards[::-1], dtype=np.float64)[::-1], [0.0]])  # from each step to the file's end
+    return (ahead[:-1] - np.repeat(ahead[starts[1:]], np.diff(starts))).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B windows of T steps, oldest first, padded on the left, so that -1 is always now. Padding is zero throughout."""
+
+    observations: Shaped[Tensor, "B T *obs"]
+    actions: Shaped[Tensor, "B T *act"]
+    rewards: Float[Tensor, "B T"]
+    returns_to_go: Float[Tensor, "B T"]
+    timesteps: Int[Tensor, "B T"]  # steps since the episode began
+    mask: Bool[Tensor, "B T"]  # True where the step is real
+    prompt: "Batch | None" = None  # Gato: steps of another episode that come first
+
+    def to(self, where: device | str) -> "Batch":
+        columns = ("observations", "actions", "rewards", "returns_to_go", "timesteps", "mask")
+        moved = {name: getattr(self, name).to(where, non_blocking=True) for name in columns}
+        return Batch(**moved, prompt=self.prompt and self.prompt.to(where))
