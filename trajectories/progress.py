@@ -5,13 +5,14 @@ import sys
 from tqdm import tqdm
 
 
-def progress(total: int, doing: str, unit: str = "steps", initial: int = 0) -> "tqdm[None]":
-    """A bar on a terminal; in a log, a line every half minute."""
+def progress(total: int | None, doing: str, unit: str = "steps", initial: int = 0, scale: bool = False) -> "tqdm[None]":
+    """A bar on a terminal; in a log, a line every half minute. `scale` counts in thousands, millions: bytes."""
     terminal = sys.stderr.isatty()
     return tqdm(
         total=total,
         desc=doing,
         unit=f" {unit}",
+        unit_scale=scale,
         initial=initial,
         mininterval=0.2 if terminal else 30,
         maxinterval=10 if terminal else 30,

@@ -1,0 +1,116 @@
+"""What every reader asks of columns before it believes them: numbers, finite, of the right width, flags that are flags.
+
+Checks run over blocks of rows, so that they stay in the processor's cache and need no second copy of the column.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from trajectories.errors import DatasetError
+from trajectories.types import Origin, Spec, Trajectories
+
+BLOCK = 1 << 16  # rows
+
+
+def trajectories(
+    table: dict[str, np.ndarray], starts: np.ndarray, spec: Spec, origin: Origin, file: str, zero_columns: int = 0
+) -> Trajectories:
+    """Observations, actions, rewards and terminals as a file holds them, checked; `table` is emptied on the way.
+
+    Raises:
+        DatasetError: a column is of another width than `spec`'s, or holds what `numbers` and `flags` refuse.
+    """
+    observations = fitting(table.pop("observations"), spec.observation_shape, "observations", file, zero_columns)
+    actions = fitting(table.pop("actions"), spec.action_shape, "actions", file)
+    rewards = fitting(flat(table.pop("rewards")), (), "rewards", file)
+    return Trajectories.of(
+        spec,
+        origin,
+        observations=numbers(observations, spec.observation_dtype, "observations", file),
+        actions=numbers(actions, spec.action_dtype, "actions", file),
+        rewards=numbers(rewards, "float32", "rewards", file),
+        terminated=flags(table.pop("terminals"), "terminals", file),
+        starts=starts,
+    )
+
+
+def numbers(values: np.ndarray, dtype: str, column: str, file: str) -> np.ndarray:
+    """The column as `dtype`, without a copy where it already is.
+
+    Raises:
+        DatasetError: it holds something that is no number, NaN, infinity, or what `dtype` cannot hold.
+    """
+    if values.dtype.kind not in "fiub":
+        raise DatasetError(f"{file}: {column} holds {values.dtype} where numbers belong: look at how it was written.")
+    with np.errstate(over="ignore", invalid="ignore"):  # said below, with the place
+        converted = values.astype(dtype, copy=False)
+    for first, block in _blocks(converted if converted.dtype.kind == "f" else values):
+        if not np.isfinite(block).all():
+            row, *rest = np.argwhere(~np.isfinite(block))[0]
+            value = values[(first + row, *rest)]
+            place = f"step {first + row}" + "".join(f", column {index}" for index in rest)
+            raise DatasetError(
+                f"{file}: {column} holds {value} at {place} (counted from 0), which no model can learn from: "
+                f"repair the file or leave that episode out."
+            )
+    return converted
+
+
+def flags(values: np.ndarray, column: str, file: str) -> np.ndarray:
+    """A column of booleans, (N,), which may have been written as 0.0 and 1.0 and as (N, 1)."""
+    values = flat(values)
+    if values.dtype == bool:
+        return values
+    values = numbers(values, str(values.dtype), column, file)
+    set_ = values != 0
+    if not np.array_equal(values, set_):
+        row = int(np.argmax(values != set_))
+        raise DatasetError(f"{file}: {column} holds {values[row]} at step {row}, where only 0 and 1 mean something.")
+    return set_
+
+
+def flat(values: np.ndarray) -> np.ndarray:
+    """(N, 1) as (N,); anything else as it is."""
+    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+
+
+def same_length(lengths: dict[str, int], file: str) -> None:
+    """Raises DatasetError where the columns disagree on how many steps there are, or there are none."""
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{column} has {length}" for column, length in lengths.items())
+        raise DatasetError(f"{file}: its columns have different lengths ({told}): get a whole copy of the file.")
+    if not next(iter(lengths.values())):
+        raise DatasetError(f"{file} holds no steps: choose another file.")
+
+
+def fitting(values: np.ndarray, shape: tuple[int, ...], column: str, file: str, zero_columns: int = 0) -> np.ndarray:
+    """The column cut to `shape`, which it may exceed by exactly `zero_columns` trailing columns of zeros.
+
+    Raises:
+        DatasetError: it is of another width, or those columns are not zero after all.
+    """
+    found = values.shape[1:]
+    if found == shape:
+        return values
+    if zero_columns and len(shape) == 1 and found == (shape[0] + zero_columns,):
+        for first, block in _blocks(values):
+            if block[:, shape[0] :].any():
+                raise DatasetError(
+                    f"{file}: the last {zero_columns} {column} are zero in all files known, but not here "
+                    f"(between steps {first} and {first + len(block)}): keep them by another row in catalog.toml."
+                )
+        return np.ascontiguousarray(values[:, : shape[0]])
+    raise DatasetError(
+        f"{file}: its {column} have the shape {_told(found)}, but the environment's have {_told(shape)}: "
+        f"name the data set that belongs to this file."
+    )
+
+
+def _told(shape: tuple[int, ...]) -> str:
+    return " x ".join(str(size) for size in shape) or "of a single number"
+
+
+def _blocks(values: np.ndarray) -> Iterator[tuple[int, Any]]:
+    return ((first, values[first : first + BLOCK]) for first in range(0, len(values), BLOCK))

@@ -1,0 +1,127 @@
+"""D4RL: HDF5 files of transitions -> Trajectories, with neither d4rl nor mujoco-py.
+
+Source   https://github.com/Farama-Foundation/D4RL (Fu et al. 2020, arXiv:2004.07219)
+Layout   one flat table of N steps: observations (N, S), actions (N, A), rewards (N,) or (N, 1), terminals (N,) and
+         mostly timeouts (N,), as bool or as 0.0 and 1.0; v1 and v2 add next_observations, infos/ and metadata/, among
+         them the behaviour policy. float32 or float64, each file as it likes
+Units    the simulator's: m, rad, m/s, rad/s; rewards unscaled
+Keeps    every step. An episode ends at terminals or timeouts; where a file has no timeouts (some of v0), after the
+         environment's horizon. The file may end inside an episode: that unfinished tail is kept as an episode, and its
+         length is `details["unfinished_steps"]`. kzl and CORL drop it without a word
+Drops    next_observations (the next row, except at an episode's end) and infos
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from trajectories.errors import DatasetError
+from trajectories.formats import columns
+from trajectories.types import Origin, Spec, Trajectories
+
+REQUIRED = ("observations", "actions", "rewards", "terminals")
+
+
+def read(path: Path, spec: Spec, name: str, source: str = "d4rl", zero_columns: int = 0) -> Trajectories:
+    """Read one D4RL file into memory.
+
+    Args:
+        spec: what the environment looks like; its horizon ends episodes where the file tells no timeouts.
+        name: the data set's name, for the origin.
+        source: d4rl, reroll, collected or file, for the origin.
+        zero_columns: trailing observations that must be zero and are left out (Ant's contact forces).
+
+    Returns:
+        float32 columns (int64 for discrete actions). The origin has no digest yet: store.py computes it.
+
+    Raises:
+        DatasetError: the file is missing, truncated or no HDF5; a column is missing, of another length or width than
+            the rest, or holds NaN or infinity.
+    """
+    path = Path(path)
+    with opened(path) as file:
+        present = [column for column in (*REQUIRED, "timeouts") if isinstance(file.get(column), h5py.Dataset)]
+        if missing := [column for column in REQUIRED if column not in present]:
+            raise DatasetError(
+                f"{path} has no column {' or '.join(missing)} (it holds {', '.join(file) or 'nothing'}): "
+                f"give a file in D4RL's layout."
+            )
+        columns.same_length(
+            {column: file[column].shape[0] if file[column].shape else 0 for column in present}, str(path)
+        )
+        table = {column: file[column][()] for column in present}
+        metadata = _metadata(file)
+    ends = {
+        column: columns.flags(table[column], column, str(path))
+        for column in ("terminals", "timeouts")
+        if column in table
+    }
+    starts, unfinished = episode_starts(ends["terminals"], ends.get("timeouts"), spec.horizon)
+    details = {"file": path.name, "unfinished_steps": unfinished, **metadata}
+    return columns.trajectories(table, starts, spec, Origin(name, source, "", details), str(path), zero_columns)
+
+
+def episode_starts(terminals: np.ndarray, timeouts: np.ndarray | None, horizon: int) -> tuple[np.ndarray, int]:
+    """Where episodes begin, (E + 1,) with the number of steps at the end, and how long the unfinished last one is."""
+    steps = len(terminals)
+    ends = np.flatnonzero(terminals if timeouts is None else terminals | timeouts) + 1  # one past the last step
+    bounds = np.union1d(ends, [0, steps])
+    if timeouts is None:  # cut what lies between two terminals into pieces of a horizon
+        pieces = -(-np.diff(bounds) // horizon)
+        first = np.concatenate([[0], np.cumsum(pieces)[:-1]])
+        starts = np.repeat(bounds[:-1], pieces) + horizon * (np.arange(pieces.sum()) - np.repeat(first, pieces))
+        bounds = np.append(starts, steps)
+    last = int(bounds[-1] - bounds[-2])
+    finished = (len(ends) > 0 and ends[-1] == steps) or (timeouts is None and last == horizon)
+    return bounds.astype(np.int64), 0 if finished else last
+
+
+def policy_digest(path: Path) -> str | None:
+    """sha256 of the behaviour policy that the file carries under metadata/policy; None if it carries none."""
+    with opened(path) as file:
+        policy = file.get("metadata/policy")
+        if not isinstance(policy, h5py.Group):
+            return None
+        parts: list[str] = []
+        policy.visit(parts.append)
+        content = hashlib.sha256()
+        for part in sorted(parts):
+            if isinstance(policy[part], h5py.Dataset):
+                value = np.asarray(policy[part][()])
+                content.update(f"{part} {value.dtype} {value.shape} ".encode() + value.tobytes())
+        return content.hexdigest()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """The HDF5 file, open for reading; whatever is wrong with it, here or while it is read, is said in one sentence."""
+    if not path.exists():
+        raise DatasetError(f"There is no file {path}: check --path.")
+    if path.is_dir():
+        raise DatasetError(f"{path} is a folder: give the HDF5 file in it.")
+    try:
+        if not h5py.is_hdf5(path):
+            raise DatasetError(f"{path} is not an HDF5 file: give one in D4RL's layout, or a trajectory pickle (.pkl).")
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        raise DatasetError(f"{path} is truncated or damaged ({reason}): delete it and fetch it again.") from error
+
+
+def _metadata(file: h5py.File) -> dict[str, Any]:
+    """The scalars under metadata/: which algorithm, after how many iterations."""
+    group = file.get("metadata")
+    if not isinstance(group, h5py.Group):
+        return {}
+    told = {}
+    for key, item in group.items():
+        if isinstance(item, h5py.Dataset) and item.shape == ():
+            value = item[()]
+            told[key] = value.decode(errors="replace") if isinstance(value, bytes) else np.asarray(value).item()
+    return told

@@ -1,0 +1,129 @@
+"""The cache on disk: one folder a data set, one memory-mapped column a file, and where they come from.
+
+    <cache>/columns/<name>-<source>-<key>/
+        observations.npy actions.npy rewards.npy terminated.npy starts.npy returns_to_go.npy
+        provenance.json     origin with the columns' sha256, spec, and path, size and time of the file they come from
+
+A folder is written beside and renamed, and its key holds everything that decides its content, so it never changes: an
+open data set stays whole whatever another process does. Opening one maps the columns and reads nothing but its few
+bytes of provenance: milliseconds, and no memory until steps are used.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trajectories.disk import beside, writing
+from trajectories.types import Origin, Spec, Trajectories
+
+COLUMNS = ("observations", "actions", "rewards", "terminated", "starts", "returns_to_go")
+PROVENANCE = "provenance.json"
+VERSION = 1  # of this layout and of what the readers keep; a higher one reads every file anew
+
+
+def cached(
+    folder: Path,
+    name: str,
+    source: str,
+    file: Path,
+    spec: Spec,
+    read: Callable[[], Trajectories],
+    details: dict[str, Any],
+) -> Trajectories:
+    """The columns of `file`, from the cache below `folder`, or else read, stored there and opened.
+
+    Args:
+        read: reads the file; called only where the cache has no columns of it at its present size and time.
+        details: what to add to the origin's details; part of the key.
+
+    Raises:
+        UserError: the disk is full.
+        DatasetError: whatever `read` raises.
+    """
+    stamp = file_stamp(file)
+    decides = {"version": VERSION, "file": stamp, "spec": spec.to_json(), "details": details}
+    key = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
+    target = folder / "columns" / f"{name}-{source}-{key}"
+    try:
+        return load(target)
+    except (OSError, ValueError, KeyError, TypeError):  # absent, or somebody took a file out of it
+        shutil.rmtree(target, ignore_errors=True)
+    data = read()
+    save(target, replace(data, origin=replace(data.origin, details={**data.origin.details, **details})), stamp)
+    _forget_older(target, stamp)
+    return load(target)
+
+
+def save(target: Path, data: Trajectories, stamp: dict[str, Any] | None = None) -> None:
+    """Write the columns and their provenance as the folder `target`, whole or not at all.
+
+    Raises:
+        UserError: the disk is full.
+    """
+    size = sum(getattr(data, column).nbytes for column in COLUMNS)
+    with writing(target.parent, size), beside(target) as fresh:
+        for column in COLUMNS:
+            _write(fresh / f"{column}.npy", getattr(data, column))
+        provenance = {
+            "origin": asdict(replace(data.origin, digest=digest(data))),
+            "spec": data.spec.to_json(),
+            "file": stamp,
+            "steps": len(data),
+            "episodes": data.episodes,
+        }
+        (fresh / PROVENANCE).write_text(json.dumps(provenance, indent=2) + "\n")
+
+
+def load(target: Path) -> Trajectories:
+    """Open a folder that `save` wrote; its columns are memory maps in the dress of plain arrays, not to be written to.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: there is no such folder, or it is not whole.
+    """
+    provenance = json.loads((target / PROVENANCE).read_text())
+    mapped = {column: np.load(target / f"{column}.npy", mmap_mode="r").view(np.ndarray) for column in COLUMNS}
+    if len(mapped["observations"]) != provenance["steps"] or len(mapped["starts"]) != provenance["episodes"] + 1:
+        raise ValueError(f"{target} is not whole")
+    return Trajectories(spec=Spec.from_json(provenance["spec"]), origin=Origin(**provenance["origin"]), **mapped)
+
+
+def digest(data: Trajectories) -> str:
+    """sha256 of the columns that were recorded and of the spec: equal for equal data, whatever file they came in."""
+    content = hashlib.sha256(json.dumps(data.spec.to_json(), sort_keys=True).encode())
+    for column in COLUMNS[:-1]:  # returns-to-go follow from the rest
+        values = np.ascontiguousarray(getattr(data, column))
+        content.update(f"{column} {values.dtype.str} {values.shape} ".encode())
+        content.update(values.reshape(-1).view(np.uint8).data)
+    return content.hexdigest()
+
+
+def file_stamp(file: Path) -> dict[str, Any]:
+    """What tells one state of a file from another without reading it."""
+    status = file.stat()
+    return {"path": str(file.resolve()), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def _write(path: Path, values: np.ndarray) -> None:
+    """np.save, which forgets on a full disk that it was full: its OSError has no errno."""
+    values = np.ascontiguousarray(values)
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(values))
+        file.write(values.reshape(-1).view(np.uint8).data)
+
+
+def _forget_older(target: Path, stamp: dict[str, Any]) -> None:
+    """Remove columns of earlier states of the same file."""
+    for other in target.parent.glob(f"{target.name.rsplit('-', 1)[0]}-*"):
+        try:
+            recorded = json.loads((other / PROVENANCE).read_text())["file"]
+            stale = recorded["path"] == stamp["path"] and recorded != stamp
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if stale:
+            shutil.rmtree(other, ignore_errors=True)
