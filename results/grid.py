@@ -1,0 +1,219 @@
+"""Which records share a cell. Records become rows of cells here, before any number is looked at.
+
+A row    one data set from one source with one content, under one protocol. Anything that differs is another row.
+A cell   runs of one model in that row whose settings differ in nothing but the seed; each seed once.
+Several settings of one model in one row (more updates, another width) are several cells. The row shows the one with
+the most seeds, then the most updates; the others are listed apart. Scores decide nothing.
+"""
+
+import json
+import re
+import shlex
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from results.statistics import Summary, summarise
+from results.store import Record, config_hash
+
+LABELS = {"bc": "BC", "dt": "DT", "tt": "TT", "gato": "Gato"}  # in the order of the table's columns
+TREATMENTS = {"fraction_best": 1.0, "delayed_reward": False}  # options that change what is learnt from
+SETTLED = {  # options that do not part the runs of a row: the row's key knows what came of them, or they decide nothing
+    *("seed", "source", "steps", "data_seed", "target_returns", "evaluate_every", "evaluate_episodes"),
+}
+PROGRAM = "python experiments/run.py"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Runs of one model with the same settings, by seed."""
+
+    records: tuple[Record, ...]
+
+    @property
+    def first(self) -> Record:
+        return self.records[0]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(record.seed for record in self.records)
+
+    @cached_property
+    def summary(self) -> Summary:
+        """Of the headline: the first target return, fixed before the numbers."""
+        return self.at(0)
+
+    def at(self, place: int) -> Summary:
+        """Of the target return at that place in the records."""
+        return summarise([record.evaluations[place].normalised for record in self.records])
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells that may be compared with each other."""
+
+    key: str
+    label: str  # of the data set, with whatever tells it from its neighbours
+    cells: dict[str, Cell]  # by model
+    others: tuple[Cell, ...]  # the same models with other settings
+
+    @property
+    def first(self) -> Record:
+        return next(iter(self.cells.values())).first
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Every seed that any of its cells has."""
+        return tuple(sorted({seed for cell in self.cells.values() for seed in cell.seeds}))
+
+    @property
+    def protocol(self) -> str:
+        protocol = self.first.protocol
+        return f"{protocol.episodes} episodes, {protocol.physics} physics"
+
+
+def models(records: Iterable[Record], expected: Sequence[str] = ()) -> list[str]:
+    """The table's columns: the models that were run, and those `expected`, in a fixed order."""
+    found = {record.model for record in records} | set(expected)
+    return [name for name in LABELS if name in found] + sorted(found - set(LABELS))
+
+
+def label(model: str) -> str:
+    return LABELS.get(model, model)
+
+
+def rows(records: Sequence[Record]) -> list[Row]:
+    """Arrange the records; the order of the result depends on names alone."""
+    groups: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        groups[_row_key(record)].append(record)
+    arranged = []
+    for key, group in groups.items():
+        cells, others = _cells(group)
+        arranged.append(Row(key, _label(group[0], groups), cells, others))
+    return sorted(arranged, key=_order)
+
+
+def names(table: Sequence[Row]) -> list[str]:
+    """A file name for each row: as short as tells them apart, the row with the most episodes having the plainest."""
+    given: list[str] = []
+    for row in table:
+        words = [row.label, row.first.source, *(("gymnasium",) if row.first.protocol.physics == "gymnasium" else ())]
+        plain = "-".join(re.findall("[a-z0-9-]+", " ".join(words).lower()))
+        longer = f"{plain}-{row.first.protocol.episodes}-episodes"
+        given.append(next(name for name in (plain, longer, f"{longer}-{_hash(row.key)}") if name not in given))
+    return given
+
+
+def missing(table: Sequence[Row], columns: Sequence[str]) -> list[tuple[Row, str, int, str]]:
+    """(row, model, seed, command) for each run that a full table would have: every model at every seed of its row."""
+    absent = []
+    for row in table:
+        for model in columns:
+            have = row.cells[model].seeds if model in row.cells else ()
+            absent += [(row, model, seed, _command(row, model, seed)) for seed in row.seeds if seed not in have]
+    return absent
+
+
+def command(record: Record) -> str:
+    """What makes this run again."""
+    if record.command:
+        return record.command
+    options = {"model": record.model, "env": record.dataset, "source": record.source, "seed": record.seed}
+    options |= {"updates": record.updates, "episodes": record.protocol.episodes}
+    return " ".join([PROGRAM, *(f"--{name} {shlex.quote(str(value))}" for name, value in options.items())])
+
+
+def differences(cell: Cell, other: Cell) -> str:
+    """What the settings of `other` have that `cell`'s have not, as "updates 100000, context 50"."""
+    before, after = (_flat(settings(each.first)) for each in (cell, other))
+    changed = [name for name in sorted(after) if after[name] != before.get(name)]
+    return ", ".join(f"{name.split('.')[-1]} {after[name]}" for name in changed) or "the same again"
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    protocol = row.first.protocol
+    return (row.first.dataset, row.first.source, row.label, protocol.physics, -protocol.episodes, row.key)
+
+
+def _hash(key: str) -> str:
+    return config_hash({"key": key})[:4]
+
+
+def _row_key(record: Record) -> str:
+    protocol = {name: value for name, value in asdict(record.protocol).items() if name != "target_returns"}
+    parts = [record.dataset, record.source, record.digest, protocol, _treatment(record)]
+    return json.dumps(parts, sort_keys=True)
+
+
+def _treatment(record: Record) -> dict[str, Any]:
+    run = record.config.get("run", {})
+    return {name: run[name] for name, plain in TREATMENTS.items() if run.get(name, plain) != plain}
+
+
+def _label(record: Record, keys: Iterable[str]) -> str:
+    """The data set's name, what was done to the data, and the digest where the name alone would be ambiguous."""
+    words = [record.dataset]
+    treatment = _treatment(record)
+    if "fraction_best" in treatment:
+        words.append(f"best {treatment['fraction_best']:.0%}")
+    if "delayed_reward" in treatment:
+        words.append("delayed reward")
+    twins = {key[2] for key in map(json.loads, keys) if key[:2] == [record.dataset, record.source]}
+    return " ".join([*words, f"({record.digest[:6]})"] if len(twins) > 1 else words)
+
+
+def _cells(group: Sequence[Record]) -> tuple[dict[str, Cell], tuple[Cell, ...]]:
+    alike: dict[tuple[str, str, int], list[Record]] = defaultdict(list)
+    for record in sorted(group, key=lambda record: (record.seed, record.name)):
+        name = config_hash(settings(record))
+        again = 0  # the same run can be there twice, measured more often while training
+        while any(record.seed == other.seed for other in alike[record.model, name, again]):
+            again += 1
+        alike[record.model, name, again].append(record)
+    order = sorted((-len(same), -same[0].updates, key) for key, same in alike.items())
+    cells = [Cell(tuple(alike[key])) for _, _, key in order]
+    shown: dict[str, Cell] = {}
+    for cell in cells:
+        shown.setdefault(cell.first.model, cell)
+    return shown, tuple(cell for cell in cells if cell is not shown[cell.first.model])
+
+
+def settings(record: Record) -> dict[str, Any]:
+    """Everything that parts the runs of one model in one row, but for the seed."""
+    run = {name: value for name, value in record.config.get("run", {}).items() if name not in SETTLED}
+    return {**record.config, "run": run, "target_returns": list(record.protocol.target_returns)}
+
+
+def _command(row: Row, model: str, seed: int) -> str:
+    """A neighbour's command: with all its options if it is of the same model, else with those that models share."""
+    record = (row.cells.get(model) or next(iter(row.cells.values()))).first
+    words = shlex.split(command(record))
+    program, options = words[:2], _options(words[2:])
+    if record.model != model:
+        shared = set(record.config.get("run", {})) | {"model", "env", "source", "seed"}
+        options = {name: value for name, value in options.items() if name.replace("-", "_") in shared}
+    options |= {"model": [model], "seed": [str(seed)]}
+    return shlex.join([*program, *(word for name, value in options.items() for word in (f"--{name}", *value))])
+
+
+def _options(words: Sequence[str]) -> dict[str, list[str]]:
+    """Words of a command line by option: --name value ..., or --name=value."""
+    options: dict[str, list[str]] = {}
+    for word in words:
+        if word.startswith("--"):
+            name, _, value = word[2:].partition("=")
+            options[name] = [value] if value else []
+        elif options:
+            options[next(reversed(options))].append(word)
+    return options
+
+
+def _flat(config: Any, where: str = "") -> dict[str, Any]:
+    if not isinstance(config, dict):
+        return {where: config}
+    return {
+        name: leaf for key, value in config.items() for name, leaf in _flat(value, f"{where}.{key}".strip(".")).items()
+    }

@@ -1,0 +1,85 @@
+"""The report as Markdown: results/table.md, and the short table between the markers of a README."""
+
+import re
+from collections.abc import Mapping
+
+from results.table import Report, Table, Text
+from trajectories.errors import UserError
+
+BEGIN, END = "<!-- table:begin -->", "<!-- table:end -->"
+HOW = "Written by `python experiments/report.py` from `results/runs/*/record.json`; edit nothing here."
+EMPTY = "There are no finished runs yet: `python experiments/run.py --model dt --env hopper-medium` makes one."
+
+# Words of the short table in README_zh.md
+CHINESE = {
+    "Data set": "数据集",
+    "Source": "来源",
+    "Behaviour": "行为策略",
+    "DT, paper": "DT(论文)",
+    "BC, DT paper": "BC(DT 论文)",
+    "TT quantile, paper": "TT quantile(论文)",
+    "Normalised score": (
+        "归一化得分:0 为随机策略,100 为专家。种子间均值 ± 标准差,取协议中第一个目标回报、最后一个检查点;"
+        "多个种子时另给四分位均值(IQM)及 95% 自助区间。† 为 D4RL 原始文件上的公开数字,与本行数据来源不同。"
+        "完整表格见 [results/table.md](results/table.md)。"
+    ),
+    "There are no": "还没有完成的运行:`python experiments/run.py --model dt --env hopper-medium` 会生成一个。",
+    "seeds": "个种子",
+    "seed": "个种子",
+    "episodes": "回合",
+    "physics": "物理",
+}
+ENGLISH = {
+    "Normalised score": (
+        "Normalised score, 0 a random policy and 100 an expert: mean ± standard deviation over seeds, at the first "
+        "target return, last checkpoint; with several seeds the interquartile mean (IQM) with its 95% bootstrap "
+        "interval. † published for D4RL's own file, while this row's data come from elsewhere. The whole table, with "
+        "every source: [results/table.md](results/table.md)."
+    ),
+    "There are no": EMPTY,
+}
+
+
+def document(report: Report) -> str:
+    """results/table.md."""
+    parts = ["# Results", HOW]
+    if not report.short.rows:
+        return "\n\n".join([*parts, EMPTY]) + "\n"
+    for table in report.tables:
+        parts += [f"## {table.title}", grid(table), *table.notes]
+    if report.missing:
+        parts += ["## Missing", "\n".join(f"- {line}" for line in report.missing)]
+    return "\n\n".join(parts) + "\n"
+
+
+def short(report: Report, words: Mapping[str, str]) -> str:
+    """What stands between a README's markers."""
+    if not report.short.rows:
+        return words["There are no"]
+    return f"{grid(report.short, words)}\n\n{words['Normalised score']}"
+
+
+def grid(table: Table, words: Mapping[str, str] | None = None) -> str:
+    """One table; the columns' sides follow what they hold."""
+    sides = [":---" if place < table.numbers else "---:" for place in range(len(table.header))]
+    header = [(words or {}).get(name, name) for name in table.header]
+    lines = [header, sides, *([cell(text, words) for text in row] for row in table.rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def cell(text: Text, words: Mapping[str, str] | None = None) -> str:
+    small = [re.sub("[a-z]+", lambda word: (words or {}).get(word[0], word[0]), line) for line in text.small]
+    return "<br>".join([text.main, *(f"<sub>{line}</sub>" for line in small)]).replace("|", "\\|")
+
+
+def between_markers(page: str, table: str, name: str) -> str:
+    """The page with the table between its markers; without markers, the page as it was.
+
+    Raises:
+        UserError: only one of the two markers is there, or they stand in the wrong order.
+    """
+    if BEGIN not in page and END not in page:
+        return page
+    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(END) < page.index(BEGIN):
+        raise UserError(f"{name}: it needs one {BEGIN} and after it one {END}: mend the markers.")
+    return page[: page.index(BEGIN) + len(BEGIN)] + f"\n{table}\n" + page[page.index(END) :]

@@ -1,0 +1,44 @@
+"""Published scores, read from published.toml: what others measured, each with its source."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+FILE = Path(__file__).with_suffix(".toml")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """One column of somebody else's numbers."""
+
+    id: str
+    label: str
+    model: str  # of ours that it stands beside
+    source: str  # of the data that it learnt from
+    paper: str
+    url: str
+    error: str  # what follows the ±
+    checkpoint: str
+    scores: dict[str, list[float]]  # data set -> [normalised mean] or [normalised mean, error]
+    headline: bool = False  # stands in the short tables
+    target_return: str = ""
+
+    @property
+    def note(self) -> str:
+        """Where the column comes from, in a sentence."""
+        deviation = "no error stated" if self.error == "none stated" else f"± is the {self.error}"
+        asked = f"; asked for {self.target_return}" if self.target_return else ""
+        return f"{self.label}: {self.paper}; {deviation}; checkpoint: {self.checkpoint}{asked}."
+
+    def cell(self, dataset: str) -> str:
+        """What the column prints for a data set: as published, or a dash."""
+        if dataset not in self.scores:
+            return "—"
+        return " ± ".join(f"{value:.1f}" for value in self.scores[dataset])
+
+
+@cache
+def published() -> tuple[Published, ...]:
+    """All columns, in the file's order."""
+    return tuple(Published(**column) for column in tomllib.loads(FILE.read_text(encoding="utf-8"))["column"])
