@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from torch import Tensor, nn
@@ -49,8 +49,10 @@ class SequenceModel(nn.Module, ABC):
 
     config: ModelConfig
     spec: Spec
+    tokens_per_step = 1
+    asks_return = False  # whether the target return given to `player` matters
 
-    def calibrate(self, data: Trajectories) -> None:  # noqa: B027  a model may have nothing to calibrate
+    def calibrate(self, data: Trajectories) -> None:
         """Fit what is not learnt by gradient (means, bin edges, prompts) into buffers; called once, before training."""
 
     def sample(self, data: Trajectories, rng: np.random.Generator) -> Batch:
@@ -60,6 +62,15 @@ class SequenceModel(nn.Module, ABC):
     @abstractmethod
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Scalars by name, averaged over real steps only; "total" is minimised, the rest is logged."""
+
+    def tokens(self, batch: Batch) -> int:
+        """Tokens of a batch's real steps."""
+        steps = int(batch.mask.sum()) + (int(batch.prompt.mask.sum()) if batch.prompt else 0)
+        return steps * self.tokens_per_step
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """What the optimiser is given; a model may exempt some of its parameters from weight decay."""
+        return [{"params": list(self.parameters())}]
 
     @abstractmethod
     def player(self, episodes: int, target_return: float, seed: int = 0) -> Player:

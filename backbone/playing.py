@@ -1,0 +1,42 @@
+"""The default player: it cuts its window from the episodes so far with the function that cut the training windows."""
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backbone.interface import ModelConfig
+from trajectories.types import Batch, Spec
+from trajectories.windows import History
+
+
+class WindowModel(Protocol):
+    """A model that chooses an action from a window."""
+
+    spec: Spec
+
+    @property
+    def config(self) -> ModelConfig: ...
+    def choose(self, batch: Batch) -> Tensor:
+        """The action for the last step of each window, (B, *act), in the environment's units."""
+        ...
+
+
+class WindowPlayer:
+    """Acts by showing the model the last steps of every live episode."""
+
+    def __init__(self, model: WindowModel, episodes: int, target_return: float, device: torch.device) -> None:
+        self.model = model
+        self.device = device
+        self.history = History(model.spec, episodes, target_return)
+
+    @torch.inference_mode()
+    def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
+        self.history.observe(observations, rewards, live)
+        window = self.history.window(self.model.config.context, live)
+        chosen = self.model.choose(window.to(self.device)).float().cpu().numpy()
+        actions = np.zeros((len(live), *self.model.spec.action_shape), self.model.spec.action_dtype)
+        actions[live] = chosen.reshape(-1, *self.model.spec.action_shape)
+        self.history.record(actions[live], live)
+        return actions

@@ -1,0 +1,59 @@
+"""Behaviour cloning: do what the data did. The Decision Transformer paper's baseline, on the same loader and protocol.
+
+Paper    Chen et al. 2021, arXiv:2106.01345, appendix; code: kzl gym/decision_transformer/models/mlp_bc.py at e2d82e6
+Input    the last K observations, side by side; no returns, no actions
+Learns   the last action of the window, by squared error
+Differs  256 wide, as the paper's table says (the code's default is 128); padding is zero after normalising
+
+Shapes   B windows, K steps, S numbers in an observation, A in an action
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from backbone.interface import ModelConfig, SequenceModel
+from backbone.normalise import Normalise
+from backbone.options import option
+from backbone.playing import WindowPlayer
+from trajectories.types import Batch, Spec, Trajectories
+
+
+@dataclass(frozen=True)
+class Config(ModelConfig):
+    """The paper's settings for its behaviour-cloning baseline."""
+
+    width: int = option(256, "numbers in a hidden layer")
+    layers: int = option(3, "linear layers before the head's")
+    dropout: float = option(0.1, "dropout after each activation")
+
+
+class BehaviourCloning(SequenceModel):
+    """An MLP from recent observations to the action."""
+
+    def __init__(self, config: Config, spec: Spec) -> None:
+        super().__init__()
+        self.config: Config = config
+        self.spec = spec
+        self.normalise = Normalise(spec.observation_size)
+        sizes = [config.context * spec.observation_size] + [config.width] * config.layers
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise(sizes):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(config.dropout)]
+        self.network = nn.Sequential(*layers, nn.Linear(sizes[-1], spec.action_size), nn.Tanh())
+
+    def calibrate(self, data: Trajectories) -> None:
+        self.normalise.calibrate(data.observations)
+
+    def choose(self, batch: Batch) -> Float[Tensor, "B A"]:
+        observations = self.normalise(batch.observations.flatten(2)) * batch.mask[..., None]
+        return self.network(observations.flatten(1))
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        error = self.choose(batch).float() - batch.actions[:, -1].flatten(1)  # a window's last step is always real
+        return {"total": error.square().mean()}
+
+    def player(self, episodes: int, target_return: float, seed: int = 0) -> WindowPlayer:
+        return WindowPlayer(self, episodes, target_return, self.normalise.mean.device)

@@ -1,0 +1,88 @@
+"""Decision Transformer: ask for a return, get the action that earns it.
+
+Paper    Chen et al. 2021, arXiv:2106.01345; its code: github.com/kzl/decision-transformer, gym/, at e2d82e6
+Tokens   (R_1, s_1, a_1, R_2, s_2, a_2, ...): 3 per step, continuous, one linear embedding each, plus the timestep's
+Learns   a_t from everything up to s_t, by squared error
+Differs  no reward, return or state prediction (the paper trains none of them); padding is zero after normalising, in
+         learning and in acting (kzl pads actions with -10 when learning and 0 when acting); steps are drawn as the
+         last of their window (trajectories/windows.py); the warm-up is a share of the updates; only the outputs of
+         the state tokens are computed in the last block
+
+Shapes   B windows, T steps, S numbers in an observation, A in an action, D width
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from backbone.interface import ModelConfig, SequenceModel
+from backbone.normalise import Normalise
+from backbone.options import option
+from backbone.playing import WindowPlayer
+from backbone.transformer import Transformer, initialise
+from trajectories.types import Batch, Spec, Trajectories
+
+
+@dataclass(frozen=True)
+class Config(ModelConfig):
+    """The paper's gym settings (kzl gym/experiment.py:283-303)."""
+
+    width: int = option(128, "numbers in a token")
+    layers: int = option(3, "transformer blocks")
+    heads: int = option(1, "attention heads")
+    dropout: float = option(0.1, "dropout of embeddings, attention and feed-forward layers")
+    return_scale: float = option(1000.0, "returns-to-go are divided by this")
+
+
+class DecisionTransformer(SequenceModel):
+    """Actions conditioned on the return still to be earned."""
+
+    tokens_per_step = 3
+    asks_return = True
+
+    def __init__(self, config: Config, spec: Spec) -> None:
+        super().__init__()
+        self.config: Config = config
+        self.spec = spec
+        width = config.width
+        self.embed_return = nn.Linear(1, width)
+        self.embed_observation = nn.Linear(spec.observation_size, width)
+        self.embed_action = nn.Linear(spec.action_size, width)
+        self.embed_timestep = nn.Embedding(spec.horizon, width)
+        self.norm = nn.LayerNorm(width)
+        self.transformer = Transformer(width, config.layers, config.heads, config.dropout)
+        self.head = nn.Linear(width, spec.action_size)
+        self.normalise = Normalise(spec.observation_size)
+        self.apply(initialise)
+
+    def calibrate(self, data: Trajectories) -> None:
+        self.normalise.calibrate(data.observations)
+
+    def forward(self, batch: Batch, latest_only: bool = False) -> Float[Tensor, "B Q A"]:
+        """The action at every step, or at the latest, from the return, the observation and everything before them."""
+        real = batch.mask
+        observations = self.normalise(batch.observations.flatten(2)) * real[..., None]  # padding is zero, as elsewhere
+        time = self.embed_timestep(batch.timesteps)  # (B, T, D)
+        tokens = torch.stack(
+            [
+                self.embed_return(batch.returns_to_go[..., None] / self.config.return_scale) + time,
+                self.embed_observation(observations) + time,
+                self.embed_action(batch.actions.flatten(2)) + time,
+            ],
+            dim=2,
+        )  # (B, T, 3, D)
+        tokens = self.norm(tokens).flatten(1, 2)[:, :-1]  # (B, 3T - 1, D): nobody may read the last action
+        states = slice(-1, None) if latest_only else slice(1, None, 3)
+        return torch.tanh(self.head(self.transformer(tokens, real.repeat_interleave(3, 1)[:, :-1], states)))
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        error = (self(batch).float() - batch.actions.flatten(2))[batch.mask]  # padding never enters the mean
+        return {"total": error.square().mean()}
+
+    def player(self, episodes: int, target_return: float, seed: int = 0) -> WindowPlayer:
+        return WindowPlayer(self, episodes, target_return, self.normalise.mean.device)
+
+    def choose(self, batch: Batch) -> Float[Tensor, "B A"]:
+        return self(batch, latest_only=True)[:, -1]

@@ -1,0 +1,120 @@
+"""Checkpoints are safetensors plus JSON: loading one runs no code.
+
+model.safetensors, model.json   a finished model: weights and buffers; which model, its configuration and its spec
+state.safetensors               a training under way: weights, the optimiser's moments and how far it has come
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from backbone.interface import SequenceModel
+from experiments.registry import find
+from results.store import replace_text
+from trajectories.errors import UserError
+from trajectories.types import Spec
+
+WEIGHTS, CARD, STATE = "model.safetensors", "model.json", "state.safetensors"
+
+
+def save_model(folder: Path, name: str, model: SequenceModel) -> None:
+    """Weights first, card last: a card promises that the weights are there."""
+    write_tensors(folder / WEIGHTS, model.state_dict())
+    card = {"model": name, "config": asdict(model.config), "spec": model.spec.to_json()}
+    replace_text(folder / CARD, json.dumps(card, indent=1) + "\n")
+
+
+def load_model(folder: Path, device: torch.device | str = "cpu") -> SequenceModel:
+    """The finished model of a run, ready to act.
+
+    Raises:
+        UserError: there is none, it is damaged, or its weights are another model's.
+    """
+    card_path = folder / CARD
+    if not card_path.exists():
+        raise UserError(f"{folder}: there is no model here: run the command in its record.json again to train it.")
+    try:
+        card = json.loads(card_path.read_text(encoding="utf-8"))
+        entry = find(card["model"])
+        known = {field.name for field in fields(entry.config)}
+        if unknown := set(card["config"]) - known:
+            raise ValueError(f"unknown settings {sorted(unknown)}")
+        config = entry.config(**{key: _tuples(value) for key, value in card["config"].items()})
+        model = entry.model(config, Spec.from_json(card["spec"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{card_path}: damaged or of another version ({error}): train the run again.") from error
+    load_weights(model, folder / WEIGHTS)
+    return model.to(device).eval()
+
+
+def load_weights(model: SequenceModel, path: Path) -> None:
+    """Fill a model from a file of weights that fit it exactly."""
+    tensors, _ = read_tensors(path)
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise UserError(f"{path}: these are another model's weights: train the run again.") from error
+
+
+def save_state(path: Path, model: SequenceModel, optimizer: torch.optim.Optimizer, progress: dict[str, Any]) -> None:
+    """A training under way, in one file: it is either the old one or the new one."""
+    tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
+    write_tensors(path, tensors, {"progress": json.dumps(progress)})
+
+
+def load_state(path: Path, model: SequenceModel, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Continue where `save_state` left off; returns its `progress`."""
+    tensors, metadata = read_tensors(path)
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, index, name = key.split(".")
+            state.setdefault(int(index), {})[name] = value
+    try:
+        own = {key.removeprefix("model."): value for key, value in tensors.items() if key.startswith("model.")}
+        model.load_state_dict(own)
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        return json.loads(metadata["progress"])
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: this is another model's checkpoint or damaged: remove it to start anew.") from error
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Written beside and renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, beside, metadata)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors of a file and its metadata.
+
+    Raises:
+        UserError: there is no such file, or it is damaged.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such checkpoint: run the command again to train it.") from None
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: damaged checkpoint ({error}): remove it and run the command again.") from error
+
+
+def _tuples(value: Any) -> Any:
+    """JSON has lists where configurations have tuples."""
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,180 @@
+"""The command line is these dataclasses and the model's own: defaults, types and help stand in one place.
+
+default < presets.toml < command line. Everything in Run and in the model's Config decides the result and is part of
+the run's identity; what is in Machine does not and is not.
+"""
+
+import difflib
+import fnmatch
+import tomllib
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, make_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from backbone.interface import ModelConfig
+from backbone.options import option
+from experiments.registry import MODELS, find
+from trajectories.errors import UserError
+
+PRESETS = Path(__file__).with_name("presets.toml")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is learnt from what, for how long, and how it is measured."""
+
+    model: str = option("dt", f"what learns: {', '.join(MODELS)}")
+    env: str = option("hopper-medium", "data set to learn from; its environment is where the agent is measured")
+    preset: str = option("default", "budget and settings to start from: a table of experiments/presets.toml")
+    source: str = option("auto", "where the data come from: auto, d4rl, reroll, collected")
+    path: Path | None = option(None, "a data file of your own, or the D4RL file whose policy is to be rerolled")
+    steps: int | None = option(None, "steps to reroll or collect, if not the data set's own number")
+    data_seed: int = option(0, "seed of rerolled and collected data; the same data serve every --seed")
+    physics: str = option("d4rl", "d4rl: the bodies in which D4RL was recorded; gymnasium: as it ships them")
+    fraction_best: float = option(1.0, "learn from the best episodes only, this share of the steps (%BC)")
+    delayed_reward: bool = option(False, "give each episode's whole reward at its last step")
+    seed: int = option(0, "decides weights, batches and dropout")
+    updates: int = option(5_000, "gradient steps")
+    episodes: int = option(100, "evaluation episodes for each target return, the same starts for every model")
+    target_returns: tuple[float, ...] = option((), "returns to ask for, if not the environment's own; first: headline")
+    evaluate_every: int = option(0, "also play every so many updates while training; 0: only at the end")
+    evaluate_episodes: int = option(10, "episodes played each time while training")
+    precision: str = option("auto", "fp32, bf16 (autocast), or auto: bf16 where the processor has it")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how it runs; the result is the same."""
+
+    device: str = option("auto", "auto, cpu, cuda, cuda:1, ...")
+    threads: int = option(0, "threads for tensors; 0: one for each core")
+    data_dir: Path | None = option(None, "cache for data; else $TRAJECTORIES_DIR, else the user's cache folder")
+    results_dir: Path | None = option(None, "where runs are kept; else results/runs of this repository")
+    checkpoint_seconds: float = option(30.0, "a killed run loses at most about this much work")
+    tensorboard: bool = option(False, "write TensorBoard logs into the run's folder")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything the command line decides."""
+
+    run: Run
+    config: ModelConfig
+    machine: Machine
+
+    def resolved(self) -> dict[str, Any]:
+        """What decides the result, for the record; where a file lies does not, what is in it does (the digest)."""
+        run = asdict(self.run)
+        del run["path"], run["preset"]
+        return {"model": asdict(self.config), "run": run}
+
+    def command(self) -> str:
+        """The command that runs this again, but for a data file's place and what only the machine decides."""
+        usual = parse(["--model", self.run.model, "--env", self.run.env])
+        words = ["python experiments/run.py", "--model", self.run.model, "--env", self.run.env]
+        for owner, other in ((self.run, usual.run), (self.config, usual.config)):
+            for field in fields(owner):
+                value = getattr(owner, field.name)
+                if field.name not in ("path", "preset") and value != getattr(other, field.name):
+                    words += flag(field.name, value)
+        return " ".join(words)
+
+
+def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:
+    """Settings from a command line.
+
+    Raises:
+        UserError: an unknown model, preset or option, or a value out of range.
+        SystemExit: --help, or a value of the wrong type (tyro says which, exit code 2).
+    """
+    first = ArgumentParser(add_help=False, allow_abbrev=False)
+    for name in ("model", "env", "preset"):
+        first.add_argument(f"--{name}", default=getattr(Run(), name))
+    chosen, _ = first.parse_known_args(list(arguments))
+    entry = find(chosen.model)
+    values = preset_values(presets, chosen.preset, entry.name, chosen.env)
+    defaults = {
+        "run": fill(Run(model=entry.name, env=chosen.env, preset=chosen.preset), values),
+        "config": fill(entry.config(), values),
+        "machine": fill(Machine(), values),
+    }
+    if values:
+        raise UserError(f"{presets.name}: {entry.name} has no option {next(iter(values))!r}: mend the preset.")
+    Line: Any = make_dataclass("Line", [("run", Run), ("config", entry.config), ("machine", Machine)], frozen=True)
+    line, unknown = tyro.cli(
+        Line,
+        config=(tyro.conf.OmitArgPrefixes,),
+        default=Line(**defaults),
+        args=list(arguments),
+        prog="run.py",
+        description="Train a model on recorded trajectories, play it in the real environment, record the result.",
+        return_unknown_args=True,
+    )
+    if unknown:
+        raise UserError(f"Unknown option {unknown[0]!r}: {closest(unknown[0], line)}")
+    settings = Settings(replace(line.run, model=entry.name), line.config, line.machine)
+    check(settings)
+    return settings
+
+
+def flag(name: str, value: Any) -> list[str]:
+    """An option as it is typed."""
+    dashed = name.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{dashed}" if value else f"--no-{dashed}"]
+    return [f"--{dashed}", *(f"{item}" for item in (value if isinstance(value, tuple) else [value]))]
+
+
+def closest(unknown: str, line: Any) -> str:
+    """The end of the sentence about an option that does not exist."""
+    names = [field.name.replace("_", "-") for group in fields(line) for field in fields(getattr(line, group.name))]
+    near = difflib.get_close_matches(unknown.lstrip("-").replace("_", "-").partition("=")[0], names, n=1)
+    return f"did you mean --{near[0]}?" if near else "--help lists what there is."
+
+
+def preset_values(path: Path, preset: str, model: str, env: str) -> dict[str, Any]:
+    """What `preset` says of a model on a data set: for all models, for this one, for data sets like this one."""
+    tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    if preset not in tables:
+        raise UserError(f"There is no preset called {preset!r}: choose one of {', '.join(tables)}.")
+    values: dict[str, Any] = {}
+    for table in (tables["default"], tables[preset]):
+        for part in ("all", model):
+            rows = table.get(part, {})
+            values |= {key: value for key, value in rows.items() if not isinstance(value, dict)}
+            for pattern, row in rows.items():
+                if isinstance(row, dict) and fnmatch.fnmatch(env, pattern):
+                    values |= row
+    return values
+
+
+def fill(config: Any, values: dict[str, Any]) -> Any:
+    """`config` with the values that are its own, which are taken out of `values`."""
+    own = {field.name: values.pop(field.name) for field in fields(config) if field.name in values}
+    return replace(config, **{key: tuple(value) if isinstance(value, list) else value for key, value in own.items()})
+
+
+def check(settings: Settings) -> None:
+    """Refuse numbers that cannot be meant, before anything is fetched or written."""
+    counts = {name: getattr(settings.run, name) for name in ("updates", "episodes", "evaluate_episodes")}
+    counts |= {name: getattr(settings.config, name) for name in ("context", "batch_size")}
+    for name, value in counts.items():
+        if value < 1:
+            raise UserError(f"--{name.replace('_', '-')} is {value}, and nothing comes of that many: give 1 or more.")
+    if settings.run.steps is not None and settings.run.steps < 1:
+        raise UserError(f"--steps is {settings.run.steps}, and no data have that many: give 1 or more.")
+    if settings.run.evaluate_every < 0:
+        raise UserError(f"--evaluate-every is {settings.run.evaluate_every}: give 0 (never) or more.")
+    if not 0 < settings.run.fraction_best <= 1:
+        raise UserError(f"--fraction-best is {settings.run.fraction_best}: give a share above 0 and up to 1.")
+    for name, allowed in (
+        ("source", ("auto", "d4rl", "reroll", "collected")),
+        ("physics", ("d4rl", "gymnasium")),
+        ("precision", ("auto", "fp32", "bf16")),
+    ):
+        if getattr(settings.run, name) not in allowed:
+            raise UserError(f"--{name} is {getattr(settings.run, name)!r}: choose one of {', '.join(allowed)}.")

@@ -1,0 +1,38 @@
+"""The small table at the end of a run."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from results.store import Record
+
+
+def summarise(record: Record, folder: Path) -> str:
+    """What was learnt from, what was asked, what came of it, how long it took and where the record lies."""
+    behaviour = record.behaviour
+    table = Table(title=f"{record.model} on {record.dataset}, seed {record.seed}", title_justify="left")
+    for heading in ("target return", "return (mean ± std over episodes)", "normalised score", "episodes"):
+        table.add_column(heading, justify="right")
+    for played in record.evaluations:
+        asked = "none" if played.target_return is None else f"{played.target_return:g}"
+        spread = f"{np.mean(played.returns):.1f} ± {np.std(played.returns):.1f}"
+        table.add_row(asked, spread, f"{played.normalised:.1f}", str(len(played.returns)))
+    table.add_section()
+    table.add_row(
+        "[dim]behaviour[/]",
+        f"{behaviour.mean:.1f} ± {behaviour.std:.1f}",
+        f"{behaviour.normalised:.1f}",
+        str(behaviour.episodes),
+    )
+    text = Console(file=io.StringIO(), width=100)
+    text.print(table)
+    seconds = ", ".join(f"{name} {value:.0f}" for name, value in record.seconds.items())
+    text.print(f"data    {record.dataset} from {record.source}, {record.data.get('steps', 0):,} steps", highlight=False)
+    text.print(f"played  {record.protocol.environment}, {record.protocol.physics} physics", highlight=False)
+    text.print(f"took    {seconds} seconds; {record.peak_memory_mb:.0f} MB at most", highlight=False)
+    where = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    text.print(f"record  {where}/record.json", highlight=False, soft_wrap=True)
+    return text.file.getvalue().rstrip()  # type: ignore[attr-defined]
