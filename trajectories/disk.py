@@ -10,6 +10,11 @@ from pathlib import Path
 
 from trajectories.errors import UserError
 
+try:
+    import fcntl
+except ImportError:  # Windows: two processes may then make the same thing twice
+    fcntl = None  # type: ignore[assignment]
+
 VARIABLE = "TRAJECTORIES_DIR"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -44,6 +49,20 @@ def writing(folder: Path, size: int = 0) -> Iterator[None]:
         if error.errno in FORBIDDEN or isinstance(error, FileExistsError | NotADirectoryError):
             raise UserError(f"{folder} cannot be written ({error.strerror}): {elsewhere}.") from error
         raise
+
+
+@contextmanager
+def alone(target: Path) -> Iterator[None]:
+    """One process at a time makes `target`; the others wait, and then find it made. A killed one lets go by itself."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.with_name(f".{target.name}.lock").open("w") as file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"Waiting for another process to make {target.name}.")
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

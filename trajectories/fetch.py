@@ -24,7 +24,15 @@ BLOCK = 1 << 18  # bytes
 
 
 class FetchError(DatasetError):
-    """A file cannot be had from any of its addresses."""
+    """A file cannot be had from any of its addresses; `reasons` says why, mirror by mirror."""
+
+    def __init__(self, name: str, reasons: str) -> None:
+        super().__init__(f"{name} cannot be fetched ({reasons}): try again later, or name your own copy with --path.")
+        self.reasons = reasons
+
+
+class _MirrorError(Exception):
+    """One mirror does not deliver."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +63,13 @@ def fetch(urls: Sequence[str], destination: Path, sha256: str | None = None, lim
         try:
             _download(url, part, limits, destination.name)
             _check(part, sha256)
-        except FetchError as error:
+        except _MirrorError as error:
             reasons.append(f"{_host(url)}: {error}")
             continue
         part.replace(destination)
         _tag(part).unlink(missing_ok=True)
         return destination
-    raise FetchError(f"{destination.name} cannot be fetched ({'; '.join(reasons) or 'it has no address'}).")
+    raise FetchError(destination.name, "; ".join(reasons) or "it has no address")
 
 
 def _by_answer(urls: Sequence[str], seconds: float, reasons: list[str]) -> list[str]:
@@ -107,10 +115,10 @@ def _download(url: str, part: Path, limits: Limits, name: str) -> None:
             if error.code == 416:  # the part is as long as the file, or longer: not this file's
                 part.unlink(missing_ok=True)
             elif error.code < 500:
-                raise FetchError(reason) from error
+                raise _MirrorError(reason) from error
         except (OSError, HTTPException) as error:
             reason = _reason(error)
-    raise FetchError(f"{reason}, {limits.attempts} times")
+    raise _MirrorError(f"{reason}, {limits.attempts} times")
 
 
 def _advance(url: str, part: Path, limits: Limits, name: str) -> bool:
@@ -142,7 +150,7 @@ def _check(part: Path, sha256: str | None) -> None:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != sha256.lower():
         part.unlink()
-        raise FetchError(f"it delivers another file (sha256 {found[:12]}..., not {sha256[:12]}...)")
+        raise _MirrorError(f"it delivers another file (sha256 {found[:12]}..., not {sha256[:12]}...)")
 
 
 def _open(url: str, headers: dict[str, str], seconds: float) -> HTTPResponse:

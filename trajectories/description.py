@@ -1,0 +1,80 @@
+"""What a data set is, in the lines that a run prints: how much, how good, and beside what is published about it."""
+
+from typing import Any
+
+import numpy as np
+
+from trajectories.catalog import DatasetRow, dataset
+from trajectories.errors import UserError
+from trajectories.types import Trajectories
+
+BLOCK = 1 << 16  # rows
+TOLERANCE = 0.02  # of a published deviation: what the unfinished last episode, which others drop, may change
+
+
+def describe(data: Trajectories) -> str:
+    """A line about the data, and a second one about D4RL's own file where its figures are published."""
+    origin, returns = data.origin, data.returns
+    details = origin.details
+    made = ", ".join(f"{key} {details[key]}" for key in ("physics", "seed") if key in details)
+    unfinished = details.get("unfinished_steps", 0)
+    tail = f" (the last one unfinished, {unfinished} steps)" if unfinished else ""
+    lines = [
+        f"Data: {origin.name} from {origin.source} ({made or details.get('file', 'memory')}): {len(data):,} steps in "
+        f"{data.episodes:,} episodes{tail}, "
+        f"return {returns.mean():.4g} ± {returns.std():.4g}, best {returns.max():.4g}."
+    ]
+    if origin.source != "collected" and (beside := published(data)):
+        lines.append(f"      {beside}")
+    return "\n".join(lines)
+
+
+def published(data: Trajectories) -> str:
+    """What is published about D4RL's own file, and how far this data's states are from it; "" if nothing is."""
+    try:
+        row = dataset(data.origin.name)
+    except UserError:  # data of somebody's own
+        return ""
+    facts = [f"{row.steps:,} steps"] if row.steps else []
+    facts += [f"{row.episodes:,} episodes"] if row.episodes else []
+    facts += [f"return {row.mean_return:.4g}"] if row.mean_return is not None else []
+    if away := data.origin.details.get("against_published"):
+        facts.append(
+            f"its states' means at most {away['mean']:.2g} deviations from these, "
+            f"its deviations at most {away['deviation']:.1%}"
+        )
+    return f"D4RL's own file, as published: {', '.join(facts)}." if facts else ""
+
+
+def against_published(data: Trajectories, row: DatasetRow) -> dict[str, Any]:
+    """How far the states' statistics are from the published ones, at the worst of S dimensions; {} if none are.
+
+    Returns:
+        under "against_published", `mean`: difference of means in published deviations; `deviation`: relative one.
+    """
+    if row.state_mean is None or row.state_std is None or data.spec.observation_shape != (len(row.state_mean),):
+        return {}
+    mean, std = moments(data.observations)
+    known_mean, known_std = np.array(row.state_mean), np.array(row.state_std)
+    away = {"mean": np.abs(mean - known_mean) / known_std, "deviation": np.abs(std / known_std - 1)}
+    return {"against_published": {key: round(float(values.max()), 4) for key, values in away.items()}}
+
+
+def is_published(data: Trajectories, row: DatasetRow) -> bool:
+    """Whether the data are D4RL's own, as far as anything published can tell."""
+    away = against_published(data, row).get("against_published", {})
+    right_length = row.steps is None or row.steps == len(data)
+    return right_length and all(value <= TOLERANCE for value in away.values())
+
+
+def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation over the rows, in float64 and block by block, both (S,)."""
+    shift = values[0].astype(np.float64)  # near the mean, so that little is lost when squares are subtracted
+    total = np.zeros_like(shift)
+    squares = np.zeros_like(shift)
+    for first in range(0, len(values), BLOCK):
+        block = values[first : first + BLOCK] - shift
+        total += block.sum(0)
+        squares += np.square(block, out=block).sum(0)
+    mean = total / len(values)
+    return shift + mean, np.sqrt(np.maximum(squares / len(values) - mean**2, 0))

@@ -1,0 +1,187 @@
+"""One name, several sources, never mixed: where `--env hopper-medium --source ...` gets its trajectories.
+
+    d4rl       D4RL's own file: in the cache, fetched into it, or given with --path
+    reroll     a million steps rolled out here from the behaviour policy that a D4RL file carries
+    collected  rolled out here from behaviour policies of our own
+    file       whatever --path names, if no source is named: a D4RL-style HDF5 file or a trajectory pickle
+    auto       `file` if a path is given, else `d4rl` if it is there or can be fetched, else `collected`
+
+Every source ends in the same column cache (store.py). The name of what is made here holds everything that decides it
+(policy, steps, seed, physics), so that a new policy is never answered with an old one's data.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from trajectories.catalog import DatasetRow, dataset, nearest
+from trajectories.description import against_published, describe, is_published
+from trajectories.disk import alone, data_folder
+from trajectories.errors import DatasetError, UserError
+from trajectories.fetch import FetchError, fetch
+from trajectories.formats import d4rl, reader
+from trajectories.store import cached
+from trajectories.types import Trajectories
+
+__all__ = ["SOURCES", "Request", "describe", "load"]
+
+REROLL_STEPS = 1_000_000  # as many as D4RL's medium and expert files hold
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which data set, and from where."""
+
+    name: str  # a data set of the catalog
+    source: str = "auto"
+    path: Path | None = None  # a file of the user's: D4RL's (d4rl), one with a policy (reroll), or any (auto)
+    steps: int | None = None  # reroll and collected: how many to record
+    seed: int = 0  # reroll and collected: of the recording
+    physics: str = "d4rl"  # reroll and collected: d4rl or gymnasium
+    data_dir: Path | None = None  # the cache
+
+
+def load(request: Request) -> Trajectories:
+    """The trajectories asked for, as memory-mapped columns; made or fetched first where that has not been done yet.
+
+    Prints one line where `auto` falls back to collected data, and progress while something is fetched or recorded.
+
+    Raises:
+        UserError: an unknown name or source, a path or a number of steps that the source has no use for, no network, a
+            file that cannot be read or does not fit, a full disk.
+    """
+    row = dataset(request.name)
+    if request.source not in SOURCES:
+        raise UserError(f"There is no source called {request.source!r}: {nearest(request.source, SOURCES)}")
+    recorded = request.source in ("reroll", "collected")
+    if request.steps is not None and not recorded:
+        raise UserError(
+            f"--steps {request.steps} is for data recorded here: add --source reroll or --source collected."
+        )
+    if request.steps is not None and request.steps < 1:
+        raise UserError(f"--steps {request.steps} leaves nothing to learn from: ask for at least 1.")
+    if request.path is not None and request.source == "collected":
+        raise UserError(f"--source collected records its own data and cannot use --path {request.path}: leave one out.")
+    return SOURCES[request.source](request, row)
+
+
+def _auto(request: Request, row: DatasetRow) -> Trajectories:
+    if request.path is not None:
+        return _file(request, row)
+    if not row.urls:
+        return _collected(request, row)
+    try:
+        return _d4rl(request, row)
+    except FetchError as error:
+        from trajectories import collect
+
+        if not collect.available(row.env, row.quality):
+            raise
+        print(f"D4RL's {row.name} is not in the cache and cannot be fetched ({error.reasons}): using collected data.")
+        return _collected(request, row)
+
+
+def _file(request: Request, row: DatasetRow) -> Trajectories:
+    assert request.path is not None
+    return _columns(request, row, "file", request.path, {}, reader(request.path))
+
+
+def _d4rl(request: Request, row: DatasetRow) -> Trajectories:
+    """D4RL's file. What was fetched must agree with what is published; what the user gives is taken at their word."""
+    if request.path is not None:
+        return _columns(request, row, "d4rl", request.path, {}, reader(request.path))
+    file = _d4rl_file(request, row)
+
+    def read(*arguments: Any) -> Trajectories:
+        data = reader(file, row.format)(*arguments)
+        if not is_published(data, row):
+            raise DatasetError(
+                f"{file} is not D4RL's {row.name}: its statistics differ from the published ones "
+                f"({len(data):,} steps, {against_published(data, row)}); delete it to fetch it again."
+            )
+        return data
+
+    return _columns(request, row, "d4rl", file, {}, read)
+
+
+def _reroll(request: Request, row: DatasetRow) -> Trajectories:
+    from trajectories import collect  # with the simulator: only where something is recorded
+
+    original = request.path or _d4rl_file(request, row)
+    policy = d4rl.policy_digest(original)
+    if policy is None:
+        raise UserError(f"{original} carries no behaviour policy to roll out: give D4RL's v2 file of medium or expert.")
+    steps = request.steps or REROLL_STEPS
+    file = _recording(request, row, "reroll", steps, policy)
+    with alone(file):
+        if not file.exists():
+            collect.reroll(original, file, row.env, steps, request.seed, request.physics)
+    return _columns(request, row, "reroll", file, _made(request, steps, policy), d4rl.read)
+
+
+def _collected(request: Request, row: DatasetRow) -> Trajectories:
+    from trajectories import collect
+
+    if not collect.available(row.env, row.quality):
+        raise UserError(
+            f"{row.name} has no behaviour policies here: use --source d4rl, or --path with a file of yours."
+        )
+    steps = request.steps or row.collected_steps
+    policies = collect.policies_digest(row.env, row.quality)
+    file = _recording(request, row, "collected", steps, policies)
+    with alone(file):
+        if not file.exists():
+            collect.collect(row.env, row.quality, file, steps, request.seed, request.physics)
+    return _columns(request, row, "collected", file, _made(request, steps, policies), d4rl.read)
+
+
+SOURCES: dict[str, Callable[[Request, DatasetRow], Trajectories]] = {
+    "auto": _auto,
+    "d4rl": _d4rl,
+    "reroll": _reroll,
+    "collected": _collected,
+}
+
+
+def _d4rl_file(request: Request, row: DatasetRow) -> Path:
+    """D4RL's file in the cache, fetched if it is not there yet."""
+    if row.file is None:
+        raise UserError(f"D4RL has no {row.name}: use --source collected.")
+    file = data_folder(request.data_dir) / "d4rl" / row.file
+    if not file.exists():
+        with alone(file):
+            if not file.exists():
+                fetch(row.urls, file, row.sha256)
+    return file
+
+
+def _recording(request: Request, row: DatasetRow, source: str, steps: int, policy: str) -> Path:
+    name = f"{row.name}-{request.physics}-{steps}-seed{request.seed}-{policy[:12]}.hdf5"
+    return data_folder(request.data_dir) / source / name
+
+
+def _made(request: Request, steps: int, policy: str) -> dict[str, Any]:
+    return {"physics": request.physics, "seed": request.seed, "steps": steps, "policy": policy}
+
+
+def _columns(
+    request: Request,
+    row: DatasetRow,
+    source: str,
+    file: Path,
+    details: dict[str, Any],
+    read: Callable[..., Trajectories],
+) -> Trajectories:
+    """The file's columns, from the cache or through it."""
+    if not file.exists():
+        raise DatasetError(f"There is no file {file}: check --path.")
+    environment = row.environment
+
+    def read_and_compare() -> Trajectories:
+        data = read(file, environment.spec(), row.name, source, environment.zero_columns)
+        compared = against_published(data, row) if source != "collected" else {}
+        return replace(data, origin=replace(data.origin, details={**data.origin.details, **compared}))
+
+    folder = data_folder(request.data_dir)
+    return cached(folder, row.name, source, file, environment.spec(), read_and_compare, details)
