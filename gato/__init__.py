@@ -1,0 +1,7 @@
+"""Gato: one stream of tokens for everything it sees and does."""
+
+from gato.config import SIZES, Config, preset
+from gato.mixture import Corpus, MixedBatch, Mixture
+from gato.model import Gato
+
+__all__ = ["Gato", "Config", "preset", "SIZES", "Mixture", "MixedBatch", "Corpus"]

@@ -1,0 +1,136 @@
+"""From tokens to vectors: a table for ids, a small ResNet for image patches, and positions.
+
+Paper    Reed et al. 2022, arXiv:2205.06175, section 2.2 and appendix C.2
+Differs  the patch network's inside is not given in the paper but for "ResNet-v2, GroupNorm, GELU"; ours has one
+         block of two 3x3 convolutions by default, halves the patch once, and ends in one linear layer
+
+Shapes   B sequences, L tokens, D width, P patches, C channels, p side of a patch
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import embedding
+
+from gato.config import Config
+from gato.stream import ACTION_POSITION, Kind, Stream
+from gato.tokens import TEXT_IDS
+
+PATCH_POSITIONS = 128  # rows, and as many columns
+
+
+class Residual(nn.Module):
+    """A ResNet-v2 block: normalise, activate, convolve; twice, beside a shortcut."""
+
+    def __init__(self, width: int, groups: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.GroupNorm(groups, width),
+            nn.GELU(),
+            nn.Conv2d(width, width, 3, stride=stride, padding=1),
+            nn.GroupNorm(groups, width),
+            nn.GELU(),
+            nn.Conv2d(width, width, 3, padding=1),
+        )
+        self.shortcut = nn.Conv2d(width, width, 1, stride=stride) if stride > 1 else nn.Identity()
+
+    def forward(self, x: Float[Tensor, "P C p p"]) -> Float[Tensor, "P C q q"]:
+        return self.shortcut(x) + self.body(x)
+
+
+class PatchEncoder(nn.Module):
+    """One vector for each patch."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        width, groups = config.patch_width, config.patch_groups
+        blocks = [Residual(width, groups, stride=2 if first else 1) for first in _first_of(config.patch_blocks)]
+        self.body = nn.Sequential(nn.Conv2d(config.image_channels, width, 3, padding=1), *blocks)
+        side = config.patch // 2 if blocks else config.patch
+        self.head = nn.Sequential(
+            nn.GroupNorm(groups, width), nn.GELU(), nn.Flatten(), nn.Linear(width * side * side, config.width)
+        )
+
+    def forward(self, patches: Float[Tensor, "P C p p"]) -> Float[Tensor, "P D"]:
+        return self.head(self.body(patches))
+
+
+def _first_of(count: int) -> list[bool]:
+    return [index == 0 for index in range(count)]
+
+
+def patch_index(intervals: Float[Tensor, "P 2 2"], training: bool) -> Int[Tensor, "P 2"]:
+    """The row and column of 128 that stand for a patch: drawn from its interval while training, its middle after."""
+    begin, end = torch.floor(intervals * PATCH_POSITIONS + 0.5).long().unbind(2)  # 26 and 51 for 0.2 and 0.4
+    if training:
+        drawn = torch.rand(begin.shape, device=begin.device) * (end - begin).clamp(min=1)
+        index = begin + drawn.long()
+    else:
+        index = torch.floor((begin + end) / 2 + 0.5).long()
+    return index.clamp(0, PATCH_POSITIONS - 1)  # an empty interval at the far edge would fall off the table
+
+
+class Table(nn.Module):
+    """A vector for each id. Text's rows stand apart, so that tasks without text neither touch nor update them."""
+
+    def __init__(self, ids: int, width: int) -> None:
+        super().__init__()
+        self.text = nn.Parameter(torch.randn(TEXT_IDS, width) * 0.02)
+        self.values = nn.Parameter(torch.randn(ids - TEXT_IDS, width) * 0.02)
+
+    def forward(self, ids: Int[Tensor, "B L"], text: bool) -> Float[Tensor, "B L D"]:
+        """Args:
+        text: whether any id may be text; where none is, an id below 32,000 gets some vector that nobody reads.
+        """
+        if text:
+            return embedding(ids, torch.cat([self.text, self.values]))
+        return embedding((ids - TEXT_IDS).clamp(min=0), self.values)
+
+    def rows(self, ids: slice) -> Float[Tensor, "V D"]:
+        """The vectors of a range of ids."""
+        if ids.start >= TEXT_IDS:
+            return self.values[ids.start - TEXT_IDS : ids.stop - TEXT_IDS]
+        return torch.cat([self.text, self.values])[ids]
+
+
+class Embedding(nn.Module):
+    """A vector for each token of a stream. `table` also serves as the output layer."""
+
+    def __init__(self, config: Config, ids: int, images: bool, horizon: int) -> None:
+        super().__init__()
+        self.config = config
+        self.table = Table(ids, config.width)
+        self.local = nn.Embedding(ACTION_POSITION + 1, config.width) if config.observation_positions else None
+        self.timestep = nn.Embedding(horizon, config.width) if config.timestep_positions else None
+        self.patch = PatchEncoder(config) if images else None
+        positioned = images and config.patch_positions
+        self.rows = nn.Embedding(PATCH_POSITIONS, config.width) if positioned else None
+        self.columns = nn.Embedding(PATCH_POSITIONS, config.width) if positioned else None
+        for module in self.modules():
+            if isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=0.02)
+
+    def forward(self, stream: Stream) -> Float[Tensor, "B L D"]:
+        x = self.table(stream.ids, text=bool((stream.kinds == Kind.TEXT).any()))
+        if stream.patches is not None and stream.intervals is not None:
+            where = (stream.kinds == Kind.PATCH).expand(stream.ids.shape)
+            x = x.masked_scatter(where[:, :, None], self.patches(stream.patches, stream.intervals).to(x.dtype))
+        x = x + self.positions(stream)
+        return x if self.timestep is None else x + self.timestep(stream.timesteps)
+
+    def patches(self, patches: Float[Tensor, "P C p p"], intervals: Float[Tensor, "P 2 2"]) -> Float[Tensor, "P D"]:
+        assert self.patch is not None, "this Gato was built without images"
+        x = self.patch(patches)
+        if self.rows is None or self.columns is None:
+            return x
+        row, column = patch_index(intervals, self.training).unbind(1)
+        return x + self.rows(row) + self.columns(column)
+
+    def positions(self, stream: Stream) -> Float[Tensor, "#B L D"] | float:
+        """Positions within the timestep; one row where all sequences are laid out alike."""
+        if self.local is None:
+            return 0.0
+        positions = self.local(stream.local)
+        if self.config.action_positions == "none":
+            positions = positions * (stream.kinds != Kind.ACTION)[:, :, None]
+        return positions

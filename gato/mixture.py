@@ -1,0 +1,85 @@
+"""Several data sets, one set of weights: what Gato draws an update from when it learns more than one task.
+
+A task is a set of trajectories or a text. Each sequence of an update belongs to one task, drawn by the tasks' weights;
+sequences of one task stay together in a batch of their own, since tasks differ in shape.
+
+Shapes   B sequences, L tokens
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import device
+
+from gato.stream import Kind, Piece, Stream, build
+from trajectories.errors import UserError
+from trajectories.types import Batch, Spec, Trajectories
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """A text as one long row of ids."""
+
+    name: str
+    ids: np.ndarray  # (n,)
+
+    def sample(self, rng: np.random.Generator, size: int, length: int) -> Stream:
+        """Pieces of `length` tokens, one timestep each."""
+        length = min(length, len(self.ids))
+        begin = rng.integers(len(self.ids) - length + 1, size=size)
+        ids = torch.from_numpy(self.ids[begin[:, None] + np.arange(length)]).long()
+        piece = Piece(Kind.TEXT, ids[:, None])
+        ones = torch.ones(size, 1, dtype=torch.bool)
+        return build([piece], ones, torch.zeros(size, 1, dtype=torch.long))
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """Tasks and how often each is drawn; equally often unless `weights` says otherwise."""
+
+    parts: tuple[Trajectories | Corpus, ...]
+    weights: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.parts:
+            raise UserError("A mixture of 0 tasks has nothing to learn from: name at least one data set.")
+        if self.weights and (len(self.weights) != len(self.parts) or min(self.weights) < 0 or sum(self.weights) <= 0):
+            raise UserError(
+                f"Weights {self.weights} do not fit {len(self.parts)} tasks: give one positive number each."
+            )
+
+    @property
+    def spec(self) -> tuple[Spec, ...]:
+        """What the environments among the tasks look like: `Gato(config, mixture.spec)`."""
+        return tuple(part.spec for part in self.trajectories)
+
+    @property
+    def trajectories(self) -> tuple[Trajectories, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Trajectories))
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self.trajectories)
+
+    def counts(self, rng: np.random.Generator, size: int) -> np.ndarray:
+        """How many of `size` sequences each task gives."""
+        weights = np.asarray(self.weights or [1.0] * len(self.parts))
+        return rng.multinomial(size, weights / weights.sum())
+
+
+@dataclass(frozen=True)
+class MixedBatch:
+    """The sequences of one update, task by task."""
+
+    parts: tuple[Batch | Stream, ...]
+
+    def to(self, where: device | str) -> "MixedBatch":
+        return MixedBatch(tuple(part.to(where) for part in self.parts))
+
+
+def tasks(spec: Spec | Sequence[Spec] | None) -> tuple[Spec, ...]:
+    """One or several specs as a tuple."""
+    if spec is None:
+        return ()
+    return (spec,) if isinstance(spec, Spec) else tuple(spec)

@@ -1,0 +1,225 @@
+"""Gato: whatever it sees and does is one stream of tokens, and it learns to go on with what an expert did.
+
+Paper    Reed et al. 2022, arXiv:2205.06175
+Tokens   a timestep is its observation's tokens, a separator, its action's tokens: 11 + 1 + 3 = 15 on hopper
+Learns   each action token (and text) from everything before it, by cross-entropy; no returns, no rewards
+Prompts  a quarter of the sequences begin with steps of another episode; acting begins with a demonstration
+Differs  the table of ids is also the output layer; logits are taken over the legal action ids only, unless
+         `logits` is "full"; sizes, context and learning rate of `tiny` are ours. README.md has the whole list
+
+Shapes   B sequences, T steps, L tokens, D width, R positions that are read, A tokens of an action, V ids
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, linear
+
+from backbone.interface import Player, SequenceModel
+from gato import prompts, raw
+from gato.config import Config
+from gato.embedding import Embedding
+from gato.mixture import Corpus, MixedBatch, Mixture, tasks
+from gato.stream import Piece, Stream, action_piece, build, observation_pieces, separator_piece
+from gato.tokens import BINS, layout
+from gato.transformer import Caches, Reads, Transformer
+from trajectories.errors import UserError
+from trajectories.types import Batch, Spec, Trajectories
+
+Sequences = Batch | Stream | MixedBatch
+
+
+class Gato(SequenceModel):
+    """One network for one task or several.
+
+    `Gato(config, spec)` is the form that the experiments use; `spec` may be a tuple of specs, one a task.
+    `Gato(input_dim=768, ...)` takes gato-torch's arguments (raw.py); the model called on `(input_ids, (encoding,
+    row_pos, col_pos), obs)` gives hidden states, and called on a dictionary of modalities (mixed.py) logits and a loss.
+
+    Args:
+        core: any causal sequence model, (B, L, D) -> (B, L, D), in the transformer's place.
+    """
+
+    config: Config
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        spec: Spec | tuple[Spec, ...] | None = None,
+        *,
+        core: nn.Module | None = None,
+        **gato_torch: Any,
+    ) -> None:
+        super().__init__()
+        if gato_torch:
+            config = raw.config_of(config, **gato_torch)
+        self.config = config or Config()
+        self.tasks = tasks(spec)
+        if spec is not None:
+            self.spec = spec  # type: ignore[assignment]  # a tuple where there are several tasks
+        self.layout = layout(self.config.layout)
+        for task in self.tasks:
+            if (task.actions or 0) > BINS:
+                raise UserError(f"{task.name} has {task.actions} actions, but Gato has tokens for {BINS}: merge some.")
+        images = self.config.images or bool(gato_torch) or any(_shows_images(task) for task in self.tasks)
+        horizon = max((task.horizon for task in self.tasks), default=self.config.context)
+        self.embedding = Embedding(self.config, self.layout.size, images, horizon)
+        self.core = core or Transformer(self.config)
+        steps = self.config.prompt_steps
+        self.demonstrations = nn.ModuleList(prompts.Demonstrations(task, steps) for task in self.tasks)
+
+    def calibrate(self, data: Trajectories | Mixture) -> None:
+        """Keep the demonstrations that acting begins with."""
+        parts = data.trajectories if isinstance(data, Mixture) else (data,)
+        for index, part in enumerate(parts):
+            self.demonstration(index).collect(part)
+
+    def demonstration(self, task: int) -> prompts.Demonstrations:
+        """The demonstrations of one task."""
+        kept = self.demonstrations[task]
+        assert isinstance(kept, prompts.Demonstrations)
+        return kept
+
+    def sample(self, data: Trajectories | Mixture, rng: np.random.Generator) -> Batch | MixedBatch:  # type: ignore[override]
+        """The sequences of one update, prompted in part; of each task of a mixture by its weight."""
+        if not isinstance(data, Mixture):
+            return prompts.sample(data, rng, self.config.batch_size, self.config)
+        parts: list[Batch | Stream] = []
+        for part, count in zip(data.parts, data.counts(rng, self.config.batch_size), strict=True):
+            if count == 0:
+                continue
+            if isinstance(part, Corpus):
+                parts.append(part.sample(rng, int(count), self.longest()))
+            else:
+                parts.append(prompts.sample(part, rng, int(count), self.config))
+        return MixedBatch(tuple(parts))
+
+    def longest(self) -> int:
+        """Tokens in the longest sequence that the tasks make; a text fills as many, up to its 512 positions."""
+        per_step = max((tokens_per_step(task, self.config.patch) for task in self.tasks), default=BINS)
+        return min(self.config.context * per_step, 512)
+
+    def tokens(self, batch: Sequences) -> int:
+        """Real tokens of a batch, prompts included."""
+        if isinstance(batch, MixedBatch):
+            return sum(self.tokens(part) for part in batch.parts)
+        if isinstance(batch, Stream):
+            return int(batch.real.sum())
+        steps = int(batch.mask.sum()) + (int(batch.prompt.mask.sum()) if batch.prompt else 0)
+        return steps * tokens_per_step(self.task_of(batch), self.config.patch)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Matrices decay; embeddings, norms and biases do not (the paper does not say; GPT practice)."""
+        matrices = [
+            p for m in self.modules() if isinstance(m, nn.Linear | nn.Conv2d) for p in m.parameters() if p.ndim > 1
+        ]
+        chosen = {id(parameter) for parameter in matrices}
+        rest = [parameter for parameter in self.parameters() if id(parameter) not in chosen]
+        return [{"params": matrices}, {"params": rest, "weight_decay": 0.0}]
+
+    def loss(self, batch: Sequences) -> dict[str, Tensor]:
+        """Mean cross-entropy of all action (and text) tokens that are real, prompts included, and their accuracy."""
+        parts = batch.parts if isinstance(batch, MixedBatch) else (batch,)
+        scores = [self.score(part) for part in parts]
+        loss, right, count = (torch.stack(column).sum() for column in zip(*scores, strict=True))
+        return {"total": loss / count, "accuracy": right / count}
+
+    def score(self, part: Batch | Stream) -> tuple[Tensor, Tensor, Tensor]:
+        """Summed cross-entropy, right guesses and number of the tokens that are learnt."""
+        ids = slice(0, self.layout.size)
+        if isinstance(part, Batch):
+            if self.config.logits == "legal":
+                ids = self.legal(self.task_of(part))
+            part = self.stream(part)
+        hidden, targets = self.predict(part)
+        logits = self.logits(hidden, ids)
+        logits, targets = logits.float(), targets - ids.start
+        best = logits.detach().amax(dim=1)  # cheaper than argmax
+        right = (logits.detach().gather(1, targets[:, None]).squeeze(1) >= best).sum()
+        loss = cross_entropy(logits, targets, reduction="sum")
+        return loss, right, torch.tensor(len(targets), device=loss.device)
+
+    def predict(self, stream: Stream) -> tuple[Float[Tensor, "n D"], Int[Tensor, "n"]]:
+        """The hidden states from which tokens are learnt, and these tokens; nothing is computed that is not read."""
+        learnt = stream.learnt()[:, 1:]  # what stands one place later is what a position predicts
+        read = learnt.any(dim=0).nonzero().squeeze(1)  # (R,)
+        wanted = (learnt & stream.real[:, 1:])[:, read]  # (B, R)
+        return self.hidden(stream, read)[wanted], stream.ids[:, 1:][:, read][wanted]
+
+    def hidden(self, stream: Stream, read: Int[Tensor, "R"]) -> Float[Tensor, "B R D"]:
+        """What the sequence model says at the positions `read`."""
+        x = self.embedding(stream)
+        return self.core.at(x, read) if isinstance(self.core, Reads) else self.core(x)[:, read]
+
+    def logits(self, hidden: Float[Tensor, "*n D"], ids: slice) -> Float[Tensor, "*n V"]:
+        """Scores of the ids in a slice of the table, which is also the output layer."""
+        return linear(hidden, self.embedding.table.rows(ids))
+
+    def legal(self, task: Spec) -> slice:
+        """The ids that a task's action tokens can have."""
+        return slice(self.layout.actions, self.layout.actions + (task.actions or BINS))
+
+    def task_of(self, batch: Batch) -> Spec:
+        """The task whose shapes a batch has. Tasks of one shape share their tokens, so either will do."""
+        shapes = (tuple(batch.observations.shape[2:]), tuple(batch.actions.shape[2:]))
+        for task in self.tasks:
+            if shapes == (task.observation_shape, task.action_shape):
+                return task
+        known = ", ".join(f"{task.name} {task.observation_shape} {task.action_shape}" for task in self.tasks)
+        raise UserError(f"No task has observations {shapes[0]} and actions {shapes[1]}: this Gato knows {known}.")
+
+    def observe(self, observations: Tensor) -> list[Piece]:
+        """The pieces of (B, T, *obs) observations, separator last."""
+        pieces = observation_pieces(observations, self.layout, self.config.patch, self.config.image_channels)
+        return [*pieces, separator_piece(pieces[0], self.layout)]
+
+    def stream(self, batch: Batch) -> Stream:
+        """A batch's prompt and window as tokens."""
+        steps = prompts.join(batch)
+        pieces = [*self.observe(steps.observations), action_piece(steps.actions, self.layout)]
+        return build(pieces, steps.mask, steps.timesteps, self.config.action_positions)
+
+    def player(self, episodes: int, target_return: float = 0.0, seed: int = 0, task: str | None = None) -> Player:
+        """Acts in one task's environments; `target_return` is ignored, since Gato is asked by example.
+
+        Args:
+            task: the spec's name, needed where there are several.
+        """
+        names = [spec.name for spec in self.tasks]
+        if not names or (task is None and len(names) > 1) or (task is not None and task not in names):
+            raise UserError(
+                f"Gato cannot play {task!r}: name one of its tasks, {', '.join(names) or 'of which it has none'}."
+            )
+        from gato.player import Recomputing, Rolling  # here, because the players are written in terms of the model
+
+        self.eval()
+        index = 0 if task is None else names.index(task)
+        rolling = self.config.memory == "rolling" and isinstance(self.core, Caches)
+        return (Rolling if rolling else Recomputing)(self, index, episodes, seed)
+
+    def forward(self, inputs: Sequences | Mapping[str, Tensor] | raw.Raw) -> Any:
+        """gato-torch's tuple gives hidden states, GIA's dictionary logits and a loss, our own batches their loss."""
+        if isinstance(inputs, tuple):
+            return self.core(self.embedding(raw.stream_of(inputs, self.config, self.layout)))
+        if isinstance(inputs, Mapping):
+            from gato import mixed  # here, for the same reason as the players
+
+            return mixed.run(self, inputs)
+        return self.loss(inputs)
+
+
+def _shows_images(task: Spec) -> bool:
+    return task.observation_dtype == "uint8" and len(task.observation_shape) >= 2
+
+
+def tokens_per_step(task: Spec, patch: int = 16) -> int:
+    """Tokens of one timestep: 15 on hopper, 36 on ant."""
+    if not _shows_images(task):
+        return task.observation_size + 1 + task.action_size
+    blank = torch.zeros(1, 1, *task.observation_shape, dtype=torch.uint8)
+    pieces = observation_pieces(blank, layout("split"), patch, channels=4)
+    return sum(piece.ids.shape[2] for piece in pieces) + 1 + task.action_size

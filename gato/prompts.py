@@ -1,0 +1,171 @@
+"""Prompts: steps of another episode of the same task, put before a sequence to say by example what is wanted.
+
+Paper    Reed et al. 2022, arXiv:2205.06175, section 2.3: a quarter of the training sequences are prompted, half of
+         these with the end of an episode, half with a uniform piece of one; acting begins with a demonstration
+Differs  a sequence has `context` steps with its prompt or without it, as in the paper, but the prompt's length is fixed
+         in steps (`prompt_steps`); while acting the prompt stays in sight instead of rolling out of the memory
+
+Shapes   B sequences, T steps of a window, P steps of a prompt, E episodes, R demonstrations kept
+"""
+
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int, Shaped
+from torch import Tensor, nn
+
+from gato.config import Config
+from trajectories.errors import UserError
+from trajectories.types import Batch, Spec, Trajectories
+from trajectories.windows import cut
+
+COLUMNS = ("observations", "actions", "rewards", "returns_to_go", "timesteps", "mask")  # of a Batch
+DEMONSTRATIONS = 16  # pieces of each kind that a checkpoint carries
+
+
+def sample(data: Trajectories, rng: np.random.Generator, size: int, config: Config) -> Batch:
+    """Windows that end at uniform steps, a share of them prompted from another episode.
+
+    A prompted window gives up its oldest `prompt_steps` steps, so that every sequence has at most `context` steps.
+    """
+    last = rng.integers(len(data), size=size)
+    episodes = data.episode_of(last)
+    batch = cut(data, data.starts[episodes], last, config.context)
+    prompted = rng.random(size) < config.prompt_share
+    if config.prompt_steps == 0 or data.episodes == 1 or not prompted.any():
+        return batch
+    others = (episodes + rng.integers(1, data.episodes, size=size)) % data.episodes  # any episode but its own
+    at_end = rng.random(size) < config.prompt_end_share
+    prompt = cut(
+        data, data.starts[others], last_rows(data, others, at_end, rng, config.prompt_steps), config.prompt_steps
+    )
+    room = torch.from_numpy(prompted)[:, None] & (torch.arange(config.context) < config.prompt_steps)
+    return replace(_blank(batch, room), prompt=_blank(prompt, torch.from_numpy(~prompted)[:, None]))
+
+
+def last_rows(
+    data: Trajectories, episodes: np.ndarray, at_end: np.ndarray, rng: np.random.Generator, steps: int
+) -> np.ndarray:
+    """The rows where pieces of `steps` steps end: an episode's last row, or a uniform one that leaves room, (B,)."""
+    ends = data.starts[episodes + 1] - 1
+    earliest = np.minimum(data.starts[episodes] + steps - 1, ends)
+    return np.where(at_end, ends, rng.integers(earliest, ends + 1))
+
+
+def columns(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
+    """A batch with every column changed."""
+    changed: dict[str, Any] = {name: change(getattr(batch, name)) for name in COLUMNS}
+    return Batch(**changed)
+
+
+def _blank(batch: Batch, where: Bool[Tensor, "B #T"]) -> Batch:
+    """Make steps padding."""
+    return columns(batch, lambda column: column.masked_fill(_widen(where, column), 0))
+
+
+def _widen(steps: Tensor, column: Tensor) -> Tensor:
+    return steps.reshape(*steps.shape, *[1] * (column.ndim - 2))
+
+
+def join(batch: Batch) -> Batch:
+    """Prompt and window as one, real steps first: whatever is padding lies where causality hides it."""
+    whole = batch
+    if batch.prompt is not None:
+        pairs = {name: [getattr(part, name) for part in (batch.prompt, batch)] for name in COLUMNS}
+        joined: dict[str, Any] = {name: torch.cat(pair, dim=1) for name, pair in pairs.items()}
+        whole = Batch(**joined)
+    length = int(whole.mask.sum(dim=1).max())
+    order = torch.argsort((~whole.mask).to(torch.uint8), dim=1, stable=True)[:, :length]
+    rows = torch.arange(len(order), device=order.device)[:, None]
+    return columns(whole, lambda column: column[rows, order])
+
+
+class Demonstrations(nn.Module):
+    """The pieces of the training data that a checkpoint carries to prompt itself with, P steps each.
+
+    Row 0 is the end of the best episode; then ends of episodes drawn uniformly, then uniform pieces of such.
+    """
+
+    observations: Tensor  # (R, P, *obs)
+    actions: Tensor  # (R, P, *act)
+    timesteps: Tensor  # (R, P)
+    mask: Tensor  # (R, P)
+
+    def __init__(self, spec: Spec, steps: int) -> None:
+        super().__init__()
+        self.spec, self.steps = spec, steps
+        shape = (1 + 2 * DEMONSTRATIONS, steps)
+        observed, acted = getattr(torch, spec.observation_dtype), getattr(torch, spec.action_dtype)
+        self.register_buffer("observations", torch.zeros(*shape, *spec.observation_shape, dtype=observed))
+        self.register_buffer("actions", torch.zeros(*shape, *spec.action_shape, dtype=acted))
+        self.register_buffer("timesteps", torch.zeros(shape, dtype=torch.long))
+        self.register_buffer("mask", torch.zeros(shape, dtype=torch.bool))
+
+    def collect(self, data: Trajectories) -> None:
+        """Choose the pieces; the same data give the same ones."""
+        if self.steps == 0:
+            return
+        rng = np.random.default_rng(0)
+        drawn = rng.integers(data.episodes, size=2 * DEMONSTRATIONS)
+        episodes = np.concatenate([[int(np.argmax(data.returns))], drawn])
+        at_end = np.arange(len(episodes)) <= DEMONSTRATIONS
+        self._keep(cut(data, data.starts[episodes], last_rows(data, episodes, at_end, rng, self.steps), self.steps))
+
+    def _keep(self, pieces: Batch) -> None:
+        for name in ("observations", "actions", "timesteps", "mask"):
+            getattr(self, name).copy_(getattr(pieces, name))
+
+    def choose(self, prompt: str, episodes: int, seed: int) -> tuple[Batch, Int[Tensor, "E"]] | None:
+        """The pieces that `prompt` (none, end, uniform, best, or a file) means, and which of them each episode gets."""
+        if prompt == "none" or self.steps == 0:
+            return None
+        rng = np.random.default_rng(seed)
+        first = {"best": 0, "end": 1, "uniform": 1 + DEMONSTRATIONS}
+        if prompt == "best" or prompt not in first:
+            pieces = self._pieces(slice(0, 1)) if prompt == "best" else self._read(Path(prompt))
+            return pieces, torch.zeros(episodes, dtype=torch.long)
+        pieces = self._pieces(slice(first[prompt], first[prompt] + DEMONSTRATIONS))
+        return pieces, torch.from_numpy(rng.integers(DEMONSTRATIONS, size=episodes))
+
+    def _pieces(self, rows: slice) -> Batch:
+        mask = self.mask[rows]
+        if not bool(mask.any()):
+            raise UserError("This Gato has no demonstrations: calibrate it on data, or act with --prompt none.")
+        nothing = torch.zeros(mask.shape, device=mask.device)
+        return Batch(self.observations[rows], self.actions[rows], nothing, nothing, self.timesteps[rows], mask)
+
+    def _read(self, path: Path) -> Batch:
+        observations, actions = read_demonstration(path, self.spec)
+        observations, actions = observations[-self.steps :][None], actions[-self.steps :][None]
+        where = self.mask.device
+        nothing = torch.zeros(observations.shape[:2], device=where)
+        steps = torch.arange(observations.shape[1], device=where)[None]
+        return Batch(observations.to(where), actions.to(where), nothing, nothing, steps, steps >= 0)
+
+
+def read_demonstration(path: Path, spec: Spec) -> tuple[Shaped[Tensor, "n *obs"], Shaped[Tensor, "n *act"]]:
+    """A demonstration from an .npz file with the arrays `observations` and `actions`, one row a step.
+
+    Raises:
+        UserError: no such file or prompt, an array is missing, or the shapes are not the environment's.
+    """
+    if not path.is_file():
+        raise UserError(f"Prompt {str(path)!r} is no file: give none, end, uniform, best or the path of an .npz file.")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            observations = np.asarray(file["observations"], spec.observation_dtype)
+            actions = np.asarray(file["actions"], spec.action_dtype)
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is no demonstration ({error}): store arrays `observations` and `actions`.") from error
+    shapes = (observations.shape[1:], actions.shape[1:])
+    if shapes != (spec.observation_shape, spec.action_shape) or not 0 < len(observations) == len(actions):
+        raise UserError(
+            f"{path} holds observations {observations.shape} and actions {actions.shape}, but {spec.name} has "
+            f"{spec.observation_shape} and {spec.action_shape} a step: give a demonstration of this task."
+        )
+    return torch.from_numpy(observations), torch.from_numpy(actions)

@@ -1,0 +1,213 @@
+"""The sequence model: a decoder-only pre-norm transformer, and the protocols by which another may take its place.
+
+No positions are added here: the embedding's local positions and causality are all the paper describes, so cached keys
+and values stay valid however far they roll.
+
+Shapes   B sequences, L tokens, D width, H heads, k width of a head, R positions that are read, S slots of a cache
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import gelu, linear, scaled_dot_product_attention
+
+from gato.config import Config
+
+BY_HAND = 512  # tokens; beyond this the matrix of scores costs more than the fused kernel
+
+
+class SequenceCore(Protocol):
+    """All that Gato asks of a causal sequence model: position i of the answer depends on tokens 0..i only."""
+
+    def __call__(self, x: Float[Tensor, "B L D"], /) -> Float[Tensor, "B L D"]: ...
+
+
+@runtime_checkable
+class Reads(Protocol):
+    """A core that can leave out what nobody reads."""
+
+    def at(self, x: Float[Tensor, "B L D"], read: Int[Tensor, "R"]) -> Float[Tensor, "B R D"]: ...
+
+
+@dataclass
+class Cache:
+    """Keys and values of every layer in `slots` places; attention without positions does not mind their order."""
+
+    keys: list[Float[Tensor, "B H S k"]]
+    values: list[Float[Tensor, "B H S k"]]
+
+    def keep(self, rows: Int[Tensor, "R"]) -> None:
+        """Go on with some of the sequences."""
+        self.keys = [column[rows] for column in self.keys]
+        self.values = [column[rows] for column in self.values]
+
+
+@runtime_checkable
+class Caches(Protocol):
+    """A core that can go on from what it remembers."""
+
+    def cache(self, rows: int, slots: int) -> Cache: ...
+    def extend(
+        self, x: Float[Tensor, "B n D"], cache: Cache, slots: Int[Tensor, "n"], sees: Bool[Tensor, "#B 1 n S"]
+    ) -> Float[Tensor, "B n D"]: ...
+
+
+class Attention(nn.Module):
+    """Causal self-attention with one matrix for queries, keys and values."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.heads, self.inner = config.heads, config.heads * config.head_width
+        self.project = nn.Linear(config.width, 3 * self.inner)
+        self.out = nn.Linear(self.inner, config.width)
+        self.dropout = config.dropout
+
+    def split(self, x: Float[Tensor, "B L n"], parts: int) -> tuple[Tensor, ...]:
+        return rearrange(x, "b l (p h k) -> p b h l k", p=parts, h=self.heads).unbind(0)
+
+    def forward(self, x: Float[Tensor, "B L D"], read: Int[Tensor, "R"] | None) -> Float[Tensor, "B R D"]:
+        causal = None
+        if read is None:
+            queries, keys, values = self.split(self.project(x), 3)  # (B, H, L, k)
+        else:
+            weight, bias, edge = self.project.weight, self.project.bias, self.inner
+            (queries,) = self.split(linear(x[:, read], weight[:edge], bias[:edge]), 1)  # (B, H, R, k)
+            keys, values = self.split(linear(x, weight[edge:], bias[edge:]), 2)
+            causal = torch.arange(x.shape[1], device=x.device) <= read[:, None]  # (R, L)
+        seen = attend(queries, keys, values, causal, self.dropout if self.training else 0.0)
+        return self.out(rearrange(seen, "b h l k -> b l (h k)"))
+
+    def extend(
+        self,
+        x: Float[Tensor, "B n D"],
+        kept: tuple[Float[Tensor, "B H S k"], Float[Tensor, "B H S k"]],
+        slots: Int[Tensor, "n"],
+        sees: Bool[Tensor, "#B 1 n s"],
+    ) -> Float[Tensor, "B n D"]:
+        """Put new keys and values into `slots`, and look at the first s slots as far as `sees` allows."""
+        queries, keys, values = self.split(self.project(x), 3)
+        for column, new in zip(kept, (keys, values), strict=True):
+            column.index_copy_(2, slots, new.to(column.dtype))
+        keys, values = (column[:, :, : sees.shape[-1]] for column in kept)
+        seen = scaled_dot_product_attention(queries, keys, values, attn_mask=sees)
+        return self.out(rearrange(seen, "b h l k -> b l (h k)"))
+
+
+def attend(
+    queries: Float[Tensor, "B H R k"],
+    keys: Float[Tensor, "B H L k"],
+    values: Float[Tensor, "B H L k"],
+    sees: Bool[Tensor, "R L"] | None,
+    dropout: float,
+) -> Float[Tensor, "B H R k"]:
+    """Causal attention, or what `sees` allows.
+
+    Short bfloat16 sequences on a processor are multiplied by hand: PyTorch's fused kernel needs four times as long
+    there, nearly all of it in its backward pass (measured with torch 2.13 at 120 tokens; benchmarks/gato.py).
+    """
+    length = keys.shape[2]
+    if queries.device.type != "cpu" or queries.dtype != torch.bfloat16 or length > BY_HAND:
+        return scaled_dot_product_attention(queries, keys, values, sees, dropout, is_causal=sees is None)
+    if sees is None:
+        sees = torch.ones(length, length, dtype=torch.bool).tril()
+    hidden = torch.zeros(sees.shape, dtype=queries.dtype).masked_fill(~sees, -torch.inf)
+    with torch.autocast("cpu", enabled=False):  # which would turn the softmax into float32 and back
+        scores = (queries * keys.shape[3] ** -0.5) @ keys.transpose(2, 3) + hidden
+        return torch.dropout(torch.softmax(scores, dim=-1), dropout, train=dropout > 0) @ values
+
+
+class FeedForward(nn.Module):
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.gated = config.feedforward == "geglu"
+        self.enter = nn.Linear(config.width, config.hidden * (2 if self.gated else 1))
+        self.leave = nn.Linear(config.hidden, config.width)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        x = self.enter(x)
+        if self.gated:
+            gate, x = x.chunk(2, dim=-1)
+            x = x * gelu(gate)
+        else:
+            x = gelu(x)
+        return self.dropout(self.leave(x))
+
+
+class Block(nn.Module):
+    """Normalise, attend, add; normalise, feed forward, add."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(config.width)
+        self.attention = Attention(config)
+        self.feedforward_norm = nn.LayerNorm(config.width)
+        self.feedforward = FeedForward(config)
+        self.skipped = config.stochastic_depth
+
+    def forward(self, x: Float[Tensor, "B L D"], read: Int[Tensor, "R"] | None = None) -> Float[Tensor, "B R D"]:
+        attended = self.attention(self.attention_norm(x), read)
+        x = (x if read is None else x[:, read]) + self.sometimes(attended)
+        return x + self.sometimes(self.feedforward(self.feedforward_norm(x)))
+
+    def sometimes(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        """Stochastic depth: leave a sublayer out for some sequences, and scale the others up to the same mean."""
+        if not self.training or self.skipped == 0:
+            return x
+        return x * (torch.rand(x.shape[0], 1, 1, device=x.device) >= self.skipped) / (1 - self.skipped)
+
+    def extend(
+        self, x: Float[Tensor, "B n D"], kept: tuple[Tensor, Tensor], slots: Int[Tensor, "n"], sees: Tensor
+    ) -> Float[Tensor, "B n D"]:
+        x = x + self.attention.extend(self.attention_norm(x), kept, slots, sees)
+        return x + self.feedforward(self.feedforward_norm(x))
+
+
+class Transformer(nn.Module):
+    """Blocks and a last norm; a `SequenceCore` that also `Reads` and `Caches`."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        blocks = [Block(config) for _ in range(config.layers)]
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = nn.LayerNorm(config.width)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
+        for block in blocks:  # GPT-2's: what enters the residual stream does not grow with depth
+            for last in (block.attention.out, block.feedforward.leave):
+                nn.init.normal_(last.weight, std=0.02 / math.sqrt(2 * config.layers))
+
+    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x)
+
+    def at(self, x: Float[Tensor, "B L D"], read: Int[Tensor, "R"]) -> Float[Tensor, "B R D"]:
+        """`forward(x)[:, read]`, without the last layer's queries and feed-forward elsewhere."""
+        *blocks, last = self.blocks
+        for block in blocks:
+            x = block(x)
+        return self.norm(last(x, read))
+
+    def cache(self, rows: int, slots: int) -> Cache:
+        shape = (rows, self.config.heads, slots, self.config.head_width)
+        weight = self.norm.weight
+        empty = [weight.new_zeros(shape) for _ in range(2 * self.config.layers)]
+        return Cache(keys=empty[::2], values=empty[1::2])
+
+    def extend(
+        self, x: Float[Tensor, "B n D"], cache: Cache, slots: Int[Tensor, "n"], sees: Bool[Tensor, "#B 1 n s"]
+    ) -> Float[Tensor, "B n D"]:
+        """What follows the cached tokens: keys and values go to `slots`; `sees` tells what each new token looks at."""
+        for block, keys, values in zip(self.blocks, cache.keys, cache.values, strict=True):
+            assert isinstance(block, Block)
+            x = block.extend(x, (keys, values), slots, sees)
+        return self.norm(x)
