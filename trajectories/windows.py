@@ -1,6 +1,6 @@
 """The only place that cuts and pads windows: from a data set for learning, and from a History for acting."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -8,6 +8,7 @@ import torch
 from trajectories.types import Batch, Spec, Trajectories
 
 
+@runtime_checkable
 class Columns(Protocol):
     """What a window is cut from: rows of steps, an episode's rows being consecutive."""
 
@@ -29,7 +30,8 @@ def cut(columns: Columns, first: np.ndarray, last: np.ndarray, length: int) -> B
     padding = ~mask
 
     def gather(column: np.ndarray) -> torch.Tensor:
-        values = column[rows]
+        # take copies rows some ten times as fast as an index does, but would first copy all of a strided column
+        values = column.take(rows, axis=0) if column.flags.c_contiguous else column[rows]
         values[padding] = 0
         return torch.from_numpy(values)
 
