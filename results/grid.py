@@ -71,7 +71,8 @@ class Row:
     @property
     def protocol(self) -> str:
         protocol = self.first.protocol
-        return f"{protocol.episodes} episodes, {protocol.physics} physics"
+        physics = {"d4rl": "D4RL's physics", "gymnasium": "gymnasium's physics"}.get(protocol.physics, protocol.physics)
+        return f"{protocol.episodes} episodes, {physics}"
 
 
 def models(records: Iterable[Record], expected: Sequence[str] = ()) -> list[str]:

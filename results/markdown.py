@@ -1,6 +1,5 @@
 """The report as Markdown: results/table.md, and the short table between the markers of a README."""
 
-import re
 from collections.abc import Mapping
 
 from results.table import Report, Table, Text
@@ -15,19 +14,19 @@ CHINESE = {
     "Data set": "数据集",
     "Source": "来源",
     "Behaviour": "行为策略",
-    "DT, paper": "DT(论文)",
-    "BC, DT paper": "BC(DT 论文)",
-    "TT quantile, paper": "TT quantile(论文)",
+    "DT, paper": "DT（论文）",
+    "BC, DT paper": "BC（DT 论文）",
+    "TT quantile, paper": "TT quantile（论文）",
     "Normalised score": (
-        "归一化得分:0 为随机策略,100 为专家。种子间均值 ± 标准差,取协议中第一个目标回报、最后一个检查点;"
-        "多个种子时另给四分位均值(IQM)及 95% 自助区间。† 为 D4RL 原始文件上的公开数字,与本行数据来源不同。"
-        "完整表格见 [results/table.md](results/table.md)。"
+        "归一化得分：0 为随机策略，100 为专家。种子间均值 ± 标准差，取协议中第一个目标回报、最后一个检查点；"
+        "多个种子时另给四分位均值（IQM）及其 95% 自助法区间。† 为 D4RL 原始文件上的公开数字，与本行数据来源不同。"
+        "完整表格与各数字的出处见 [results/table.md](results/table.md)。"
     ),
-    "There are no": "还没有完成的运行:`python experiments/run.py --model dt --env hopper-medium` 会生成一个。",
-    "seeds": "个种子",
-    "seed": "个种子",
-    "episodes": "回合",
-    "physics": "物理",
+    "There are no": "还没有完成的运行：`python experiments/run.py --model dt --env hopper-medium` 会生成一个。",
+    " seeds": " 个种子",  # the rest are ends of the small lines
+    " seed": " 个种子",
+    " episodes, D4RL's physics": " 个回合，D4RL 物理",
+    " episodes, gymnasium's physics": " 个回合，gymnasium 物理",
 }
 ENGLISH = {
     "Normalised score": (
@@ -46,7 +45,7 @@ def document(report: Report) -> str:
     if not report.short.rows:
         return "\n\n".join([*parts, EMPTY]) + "\n"
     for table in report.tables:
-        parts += [f"## {table.title}", grid(table), *table.notes]
+        parts += [f"## {table.title}", grid(table), "\n".join(f"- {note}" for note in table.notes)]
     if report.missing:
         parts += ["## Missing", "\n".join(f"- {line}" for line in report.missing)]
     return "\n\n".join(parts) + "\n"
@@ -68,7 +67,9 @@ def grid(table: Table, words: Mapping[str, str] | None = None) -> str:
 
 
 def cell(text: Text, words: Mapping[str, str] | None = None) -> str:
-    small = [re.sub("[a-z]+", lambda word: (words or {}).get(word[0], word[0]), line) for line in text.small]
+    small = list(text.small)
+    for end, translated in (words or {}).items():
+        small = [line.removesuffix(end) + translated if line.endswith(end) else line for line in small]
     return "<br>".join([text.main, *(f"<sub>{line}</sub>" for line in small)]).replace("|", "\\|")
 
 

@@ -139,15 +139,17 @@ def write_record(folder: Path, record: Record) -> Path:
     """Finish a run. Written beside and renamed; what is finished is never written again.
 
     Raises:
-        UserError: the folder already holds a record, or a number in `record` is not finite.
+        UserError: the folder already holds a record, or this one could not be read again (a number is not finite).
     """
     path = folder / RECORD
     if path.exists():
         raise UserError(f"{path}: this run is finished and its record is never overwritten: remove the folder first.")
+    row = _plain(asdict(record))
     try:
-        text = _layout(_plain(asdict(record)))
+        _build(Record, row, "record")
+        text = _layout(row)
     except ValueError as error:
-        raise UserError(f"{path}: a number is not finite, so the run is not recorded: look at its curve.") from error
+        raise UserError(f"{path}: the run is not recorded, because {error}: look at its curve.") from error
     folder.mkdir(parents=True, exist_ok=True)
     return replace_text(path, text)
 

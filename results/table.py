@@ -53,7 +53,9 @@ def report(records: Sequence[Record], expected: Sequence[str] = ()) -> Report:
 
 
 def published_for(columns: Sequence[str], headline: bool) -> list[Published]:
-    return [column for column in published() if column.model in columns and (column.headline or not headline)]
+    """Others' columns for these models, in the models' order."""
+    wanted = [column for column in published() if column.model in columns and (column.headline or not headline)]
+    return sorted(wanted, key=lambda column: columns.index(column.model))
 
 
 def scores(arranged: Sequence[Row], columns: Sequence[str], others: Sequence[Published]) -> Table:

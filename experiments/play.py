@@ -1,0 +1,199 @@
+"""Watch a trained agent: python experiments/play.py results/runs/<run> --video hopper.mp4
+
+Plays a finished run's model in the environment and the physics in which it was measured. Episode 0 begins where the
+evaluation's first episode began. A video is rendered off screen, streamed to ffmpeg and renamed when it is whole.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import tyro
+
+from backbone.interface import SequenceModel
+from environments.interface import Environments, Step
+from environments.make import make
+from experiments.checkpoint import CARD, WEIGHTS, load_model
+from experiments.complain import complaining
+from experiments.evaluate import Played, episode_seeds, play
+from results.grid import command
+from results.store import RECORD, Record, read_record
+from trajectories.catalog import nearest
+from trajectories.errors import UserError
+from trajectories.types import Spec
+
+FASTEST = 60  # frames a second; a faster simulator is shown every few steps
+USUAL = 30  # frames a second where an environment does not say how long a step lasts
+
+
+@dataclass(frozen=True)
+class Options:
+    """Play a finished run's model, and film it."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """folder of the run, results/runs/<run>"""
+    video: Path | None = None
+    """write what happens into this file (.mp4)"""
+    episodes: int = 1
+    """how many, one after the other"""
+    seed: int = 0
+    """number of the first episode; 0 is the evaluation's first"""
+    target_return: float | None = None
+    """return to ask for, if not the run's first"""
+    device: str = "cpu"
+    """where the model computes"""
+
+
+def main(options: Options) -> None:
+    record = finished(options.run)
+    check(options)
+    model = load_model(options.run, options.device)
+    asked = record.protocol.target_returns[:1] if options.target_return is None else (options.target_return,)
+    print(f"{record.model} on {record.dataset}: {record.protocol.environment or record.env}, "
+          f"{record.protocol.physics} physics, asked for {f'{asked[0]:g}' if asked else 'nothing'}")  # fmt: skip
+    environments = make(record.env, 1, record.protocol.physics)
+    try:
+        with camera(options.video, environments) as film:
+            for number, seed in list(enumerate(episode_seeds(options.seed + options.episodes)))[options.seed :]:
+                played = episode(model, environments, film, seed, asked[0] if asked else 0.0)
+                print(told(record, number, played))
+    finally:
+        environments.close()
+    if options.video:
+        print(f"video   {options.video}")
+
+
+def finished(run: Path) -> Record:
+    """The run's record, if there is a model beside it.
+
+    Raises:
+        UserError: no such run, an unfinished one, or one without weights; the message says what to type.
+    """
+    if not run.is_dir():
+        here = [path.parent.name for path in run.parent.glob(f"*/{RECORD}")] if run.parent.is_dir() else []
+        known = nearest(run.name, here) if here else "python experiments/run.py makes one."
+        raise UserError(f"There is no run {run}: {known}")
+    if not (run / RECORD).exists():
+        raise UserError(f"{run}: this run is not finished: run its command again, and it goes on where it stopped.")
+    record = read_record(run)
+    for name in (WEIGHTS, CARD):
+        if not (run / name).exists():
+            again = f"train it with `{command(record)} --results-dir NEW_FOLDER` and play what lies there."
+            raise UserError(f"{run}: {name} is not beside the record (weights are not kept in git): {again}")
+    return record
+
+
+def check(options: Options) -> None:
+    """Refuse what cannot be meant before anything is computed."""
+    if options.episodes < 1:
+        raise UserError(f"--episodes is {options.episodes}, and there is nothing to see: give 1 or more.")
+    if options.seed < 0:
+        raise UserError(f"--seed is {options.seed}, and episodes are numbered from 0: give 0 or more.")
+    if options.video and options.video.suffix != ".mp4":
+        raise UserError(f"--video {options.video}: only mp4 is written: name it {options.video.with_suffix('.mp4')}.")
+    if options.video and not options.video.absolute().parent.is_dir():
+        raise UserError(f"--video {options.video}: there is no folder {options.video.parent}: make it first.")
+
+
+def episode(
+    model: SequenceModel, environments: Environments, film: "Film | None", seed: int, target_return: float
+) -> Played:
+    """One episode, filmed if there is a camera; the evaluator's own loop plays it."""
+    player = model.player(1, target_return, seed)
+    return play(player, film or environments, (seed,), "playing")
+
+
+def told(record: Record, number: int, played: Played) -> str:
+    score = float(record.protocol.score(played.returns[0]))
+    return f"episode {number}: return {played.returns[0]:.1f}, {played.lengths[0]} steps, score {score:.1f}"
+
+
+class Film:
+    """An environment that shows itself at every few steps: what the evaluator plays is what the camera sees."""
+
+    def __init__(self, environments: Environments, show: Callable[[np.ndarray], None], every: int) -> None:
+        self._environments = environments
+        self._show = show
+        self._every = every
+        self._steps = 0
+
+    @property
+    def spec(self) -> Spec:
+        return self._environments.spec
+
+    @property
+    def count(self) -> int:
+        return self._environments.count
+
+    def reset(self, seeds: Sequence[int], only: np.ndarray | None = None) -> np.ndarray:
+        observations = self._environments.reset(seeds, only)
+        self._steps = 0
+        self._show(self._environments.render(0))
+        return observations
+
+    def step(self, actions: np.ndarray, live: np.ndarray) -> Step:
+        step = self._environments.step(actions, live)
+        self._steps += 1
+        if self._steps % self._every == 0 or bool(step.terminated[0] | step.truncated[0]):
+            self._show(self._environments.render(0))
+        return step
+
+    def render(self, index: int) -> np.ndarray:
+        return self._environments.render(index)
+
+    def close(self) -> None:
+        self._environments.close()
+
+
+@contextmanager
+def camera(video: Path | None, environments: Environments) -> Iterator[Film | None]:
+    """A film of the environment that is written to `video`, in real time; None where no video is wanted.
+
+    Raises:
+        UserError: nothing can be rendered or encoded here; the message says what to install.
+    """
+    if video is None:
+        yield None
+        return
+    try:
+        import imageio_ffmpeg
+    except ImportError:
+        raise UserError("imageio-ffmpeg is not installed: pip install imageio-ffmpeg writes videos.") from None
+    environments.reset((0,))
+    height, width, _ = first_picture(environments).shape
+    steps_a_second = 1 / getattr(environments, "step_seconds", 1 / USUAL)
+    every = max(1, round(steps_a_second / FASTEST))
+    beside = video.with_name(f".{video.stem}.{os.getpid()}.mp4")
+    encoding = {"quality": 8, "macro_block_size": 2, "ffmpeg_log_level": "error"}
+    writer = imageio_ffmpeg.write_frames(str(beside), (width, height), fps=steps_a_second / every, **encoding)
+    writer.send(None)
+    try:
+        yield Film(environments, lambda picture: writer.send(np.ascontiguousarray(picture)), every)
+        writer.close()
+        os.replace(beside, video)
+    finally:
+        writer.close()
+        beside.unlink(missing_ok=True)
+
+
+def first_picture(environments: Environments) -> np.ndarray:
+    """Rendering either works here or never will."""
+    try:
+        return environments.render(0)
+    except UserError:
+        raise
+    except Exception as error:
+        how = "install libegl1 and libgl1, or libosmesa6 and set MUJOCO_GL=osmesa."
+        raise UserError(f"Nothing can be drawn here ({type(error).__name__}: {error}): {how}") from error
+
+
+if __name__ == "__main__":
+    with complaining():
+        main(tyro.cli(Options))

@@ -1,0 +1,80 @@
+"""Every table and figure, from the records alone: python experiments/report.py
+
+results/table.md .csv .html, results/figures/, and the short table in README.md and README_zh.md where these have
+markers for it. The same records give the same files, to the byte, figures aside.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import tyro
+
+from experiments.complain import complaining
+from results import figures, markdown, page, store, table
+
+ROOT = Path(__file__).resolve().parent.parent
+READMES = {"README.md": markdown.ENGLISH, "README_zh.md": markdown.CHINESE}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Write the tables and figures from the records of finished runs."""
+
+    check: bool = False
+    """write nothing: exit 1 if the files are not what the records give"""
+    models: tuple[str, ...] = ()
+    """models that get a column though nobody has run them yet"""
+    figures: bool = True
+    """draw the figures too (some seconds)"""
+    root: Path = ROOT
+    """the repository whose results/runs are read"""
+
+
+def main(options: Options) -> int:
+    runs, pictures = options.root / "results" / "runs", options.root / "results" / "figures"
+    records = store.read_all(runs)
+    files = texts(options.root, records, options.models)
+    if options.check:
+        stale = [path for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+        stale += [path for path in figures.paths(pictures, runs, records) if not path.exists()]
+        if stale:
+            print(f"{_names(stale, options.root)}: not what the records give: run python experiments/report.py")
+            return 1
+        print(f"{_names(list(files), options.root)}: as the {len(records)} records give them")
+        return 0
+    for path, text in files.items():
+        store.replace_text(path, text)
+    drawn = figures.draw(pictures, runs, records) if options.figures else []
+    print(files[options.root / "results" / "table.md"])
+    print(f"{len(records)} records: {_names(list(files), options.root)} and {len(drawn)} figures written.")
+    return 0
+
+
+def texts(root: Path, records: list[store.Record], expected: tuple[str, ...]) -> dict[Path, str]:
+    """Each file that the records decide, with what should stand in it."""
+    report = table.report(records, expected)
+    files = {
+        root / "results" / "table.md": markdown.document(report),
+        root / "results" / "table.csv": table.long_csv(records),
+        root / "results" / "table.html": page.page(report),
+    }
+    for name, words in READMES.items():
+        path = root / name
+        if path.exists():
+            before = path.read_text(encoding="utf-8")
+            after = markdown.between_markers(before, markdown.short(report, words), name)
+            if markdown.BEGIN in before:
+                files[path] = after
+    return files
+
+
+def _names(paths: list[Path], root: Path) -> str:
+    return ", ".join(path.relative_to(root).as_posix() for path in paths)
+
+
+if __name__ == "__main__":
+    with complaining():
+        sys.exit(main(tyro.cli(Options)))
