@@ -16,62 +16,10 @@ from results import store
 from results.curve import Curve, return_column
 from results.published import published
 from results.statistics import bootstrap_interval, interquartile_mean, summarise
+from tests.records import made_up, write
 from trajectories.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def made_up(
-    model="dt", dataset="hopper-medium", source="reroll", seed=0, score=60.0, updates=20_000, targets=(3600.0, 1800.0),
-    digest="d" * 64, physics="d4rl", episodes=4, command="", **run,
-):  # fmt: skip
-    """A record whose headline score is `score`, with episodes spread around it by ±10 points."""
-    random, expert = -20.272305, 3234.3
-    points = score + np.resize([10.0, -10.0], episodes)
-
-    def played(target, shift):
-        returns = random + (points + shift) * (expert - random) / 100
-        return store.Evaluation.of(target, returns, [500] * episodes, score + shift)
-
-    config = {"model": {"context": 20}, "run": {"seed": seed, "updates": updates, "episodes": episodes, **run}}
-    return store.Record(
-        model=model,
-        dataset=dataset,
-        env=dataset.split("-")[0],
-        source=source,
-        seed=seed,
-        data={"digest": digest, "file": "hopper_medium-v2.hdf5"},
-        config=config,
-        protocol=store.Protocol(
-            episodes=episodes,
-            checkpoint="last",
-            physics=physics,
-            environment="Hopper-v4",
-            target_returns=tuple(target for target in targets if target is not None),
-            seeds=tuple(range(episodes)),
-            random_score=random,
-            expert_score=expert,
-        ),
-        behaviour=store.Behaviour.of(np.linspace(300, 2600, 200), 45.2),
-        evaluations=tuple(played(target, -20.0 * place) for place, target in enumerate(targets)),
-        parameters=730_000,
-        updates=updates,
-        tokens=updates * 64 * 60,
-        seconds={"data": 1.0, "train": 60.0, "evaluate": 9.0},
-        peak_memory_mb=900.0,
-        device="cpu",
-        threads=1,
-        versions={"python": "3.11", "torch": "2.13.0"},
-        commit="c" * 40,
-        dirty=False,
-        command=command,
-    )
-
-
-def write(root, *records):
-    for record in records:
-        store.write_record(root / record.name, record)
-    return list(records)
 
 
 # ---- records --------------------------------------------------------------------------------------------------------
@@ -93,7 +41,7 @@ def test_a_finished_record_is_never_written_again(tmp_path):
 
 def test_a_record_that_cannot_be_written_leaves_nothing_behind(tmp_path):
     record = replace(made_up(), peak_memory_mb=float("nan"))
-    with pytest.raises(UserError, match="record.peak_memory_mb is 'nan'"):
+    with pytest.raises(UserError, match=r"record\.peak_memory_mb is 'nan'"):
         store.write_record(tmp_path / "run", record)
     assert list(tmp_path.rglob("*")) == []
 

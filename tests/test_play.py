@@ -1,0 +1,135 @@
+"""Playing a finished run: the episodes that were measured are the episodes that are seen."""
+
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from environments.make import make
+from experiments import checkpoint, play
+from experiments.evaluate import episode_seeds
+from experiments.evaluate import play as play_episodes
+from results import store
+from tests.records import made_up
+from trajectories.errors import UserError
+
+TARGETS = (18.0, 6.0)
+
+
+class Walker:
+    """Stands in for a trained model: it walks the toy's line as fast as it is asked to."""
+
+    def player(self, episodes, target_return, seed=0):
+        return SimpleNamespace(act=lambda observations, rewards, live: np.full((episodes, 1), target_return / 20))
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A finished run on the toy environment, whose two recorded evaluations the Walker has played."""
+    record = made_up(dataset="toy-medium", targets=TARGETS, episodes=3)
+    protocol = replace(record.protocol, environment="", seeds=episode_seeds(3), random_score=0.0, expert_score=20.0)
+    environments = make("toy", 3)
+    evaluations = []
+    for target in TARGETS:
+        played = play_episodes(Walker().player(3, target), environments, protocol.seeds)
+        score = protocol.score(played.returns).mean()
+        evaluations.append(store.Evaluation.of(target, played.returns, played.lengths, score))
+    record = replace(record, env="toy", protocol=protocol, evaluations=tuple(evaluations))
+    folder = tmp_path / "runs" / record.name
+    store.write_record(folder, record)
+    for name in (checkpoint.WEIGHTS, checkpoint.CARD):
+        (folder / name).touch()
+    monkeypatch.setattr(play, "load_model", lambda folder, device: Walker())
+    return folder
+
+
+def test_an_episode_is_seen_as_it_was_measured(run, capsys):
+    recorded = store.read_record(run).evaluations[0]
+    play.main(play.Options(run, episodes=2, seed=1))
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("episode")]
+    assert lines == [
+        f"episode {number}: return {recorded.returns[number]:.1f}, {recorded.lengths[number]} steps, score 90.0"
+        for number in (1, 2)
+    ]
+
+
+def test_another_return_can_be_asked_for(run, capsys):
+    play.main(play.Options(run, target_return=6.0))
+    assert "episode 0: return 6.0, 20 steps, score 30.0" in capsys.readouterr().out
+
+
+def test_a_video_holds_a_picture_of_every_step_and_nothing_else_is_left(run, tmp_path):
+    imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    video = tmp_path / "toy.mp4"
+    play.main(play.Options(run, video=video, episodes=2))
+    frames, _ = imageio_ffmpeg.count_frames_and_secs(str(video))
+    assert frames == 2 * (20 + 1)  # each episode's start and its steps
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs", "toy.mp4"]
+
+
+def test_a_video_that_cannot_be_finished_leaves_nothing_behind(run, tmp_path, monkeypatch):
+    pytest.importorskip("imageio_ffmpeg")
+    monkeypatch.setattr(play.Film, "step", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        play.main(play.Options(run, video=tmp_path / "toy.mp4"))
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+def test_filming_changes_no_episode(run):
+    environments = make("toy", 1)
+    seen = []
+    film = play.Film(environments, seen.append, every=7)
+    filmed = play.episode(Walker(), environments, film, 5, 18.0)
+    plain = play.episode(Walker(), environments, None, 5, 18.0)
+    assert (filmed.returns, filmed.lengths) == (plain.returns, plain.lengths)
+    assert len(seen) == 1 + 2 + 1  # the start, steps 7 and 14, and the last
+
+
+def test_a_run_that_is_not_there_is_answered_with_those_that_are(run):
+    with pytest.raises(UserError, match=f"did you mean {run.name}"):
+        play.finished(run.with_name(run.name[:-1]))
+    with pytest.raises(UserError, match=r"experiments/run\.py"):
+        play.finished(run / "nowhere" / "at-all")
+
+
+def test_an_unfinished_run_says_how_it_goes_on(run):
+    (run / store.RECORD).unlink()
+    with pytest.raises(UserError, match="run its command again"):
+        play.finished(run)
+
+
+@pytest.mark.parametrize("name", [checkpoint.WEIGHTS, checkpoint.CARD])
+def test_a_run_without_weights_gives_the_command_that_trains_them(run, name):
+    (run / name).unlink()
+    with pytest.raises(UserError, match=f"{name} is not beside .*--model dt --env toy-medium .*--seed 0"):
+        play.finished(run)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"episodes": 0}, {"seed": -1}, {"video": "film.gif"}, {"video": "no/such/folder/film.mp4"}],
+    ids=lambda options: "-".join(options),
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_played(run, options, monkeypatch):
+    if "video" in options:
+        options = {"video": run / options["video"]}
+    monkeypatch.setattr(play, "load_model", lambda *_: pytest.fail("a model was loaded"))
+    with pytest.raises(UserError, match=f"--{next(iter(options))}"):
+        play.main(play.Options(run, **options))
+
+
+def test_where_nothing_can_be_drawn_the_message_says_what_to_install(run, tmp_path, monkeypatch):
+    pytest.importorskip("imageio_ffmpeg")
+    environments = make("toy", 1)
+    monkeypatch.setattr(type(environments), "render", lambda *_: (_ for _ in ()).throw(ImportError("no EGL")))
+    with pytest.raises(UserError, match="libegl1"):
+        play.main(play.Options(run, video=tmp_path / "toy.mp4"))
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+def test_without_ffmpeg_the_message_says_what_to_install(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    with pytest.raises(UserError, match="pip install imageio-ffmpeg"):
+        play.main(play.Options(run, video=tmp_path / "toy.mp4"))
