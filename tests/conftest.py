@@ -1,0 +1,23 @@
+"""What the tests of several rooms share: the real files, and a cache of their own."""
+
+from pathlib import Path
+
+import pytest
+
+REAL = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """The folder of pieces of D4RL's own files."""
+    if not (REAL / "d4rl").is_dir():
+        pytest.skip(f"the real D4RL files are not at {REAL / 'd4rl'}")
+    return REAL / "d4rl"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test reads or fills the user's cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("TRAJECTORIES_DIR", str(folder))
+    return folder
