@@ -1,19 +1,32 @@
 """Made-up records, whose right tables are known."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from results import store
 
 
 def made_up(
-    model="dt", dataset="hopper-medium", source="reroll", seed=0, score=60.0, updates=20_000, targets=(3600.0, 1800.0),
-    digest="d" * 64, physics="d4rl", episodes=4, command="", **run,
-):  # fmt: skip
+    model: str = "dt",
+    dataset: str = "hopper-medium",
+    source: str = "reroll",
+    seed: int = 0,
+    score: float = 60.0,
+    updates: int = 20_000,
+    targets: tuple[float | None, ...] = (3600.0, 1800.0),
+    digest: str = "d" * 64,
+    physics: str = "d4rl",
+    episodes: int = 4,
+    command: str = "",
+    **run: Any,
+) -> store.Record:
     """A record whose headline score is `score`, with episodes spread around it by ±10 points."""
     random, expert = -20.272305, 3234.3
     points = score + np.resize([10.0, -10.0], episodes)
 
-    def played(target, shift):
+    def played(target: float | None, shift: float) -> store.Evaluation:
         returns = random + (points + shift) * (expert - random) / 100
         return store.Evaluation.of(target, returns, [500] * episodes, score + shift)
 
@@ -52,7 +65,7 @@ def made_up(
     )
 
 
-def write(root, *records):
+def write(root: Path, *records: store.Record) -> list[store.Record]:
     for record in records:
         store.write_record(root / record.name, record)
     return list(records)
