@@ -150,6 +150,7 @@ def _check(part: Path, sha256: str | None) -> None:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != sha256.lower():
         part.unlink()
+        _tag(part).unlink(missing_ok=True)
         raise _MirrorError(f"it delivers another file (sha256 {found[:12]}..., not {sha256[:12]}...)")
 
 
