@@ -5,46 +5,49 @@ import io
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from results import figures, grid, markdown, page, table
 from results.curve import Curve
+from results.store import Record
 from tests.records import made_up, write
 from trajectories.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def cells(records, **expected):
+def cells(records: Sequence[Record], expected: Sequence[str] = ()) -> dict[tuple[str, str], dict[str, str]]:
     """The main table as {(data set, source): {column: main text}}."""
-    main = table.report(records, **expected).short
+    main = table.report(records, expected).short
     return {
         (row[0].main, row[1].main): {name: text.main for name, text in zip(main.header, row, strict=True)}
         for row in main.rows
     }
 
 
-def seeds(*scores, **options):
+def seeds(*scores: float, **options: Any) -> list[Record]:
     return [made_up(seed=seed, score=score, **options) for seed, score in enumerate(scores)]
 
 
 # ---- cells ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_cell_holds_mean_and_deviation_over_seeds():
+def test_a_cell_holds_mean_and_deviation_over_seeds() -> None:
     assert cells(seeds(60.0, 62.0, 64.0))["hopper-medium", "reroll"]["DT"] == "62.0 ± 2.0"
 
 
-def test_the_deviation_over_seeds_is_not_that_over_episodes():
+def test_the_deviation_over_seeds_is_not_that_over_episodes() -> None:
     records = seeds(60.0, 60.0)  # episodes of each are ten points to either side
     assert cells(records)["hopper-medium", "reroll"]["DT"] == "60.0 ± 0.0"
 
 
-def test_one_seed_shows_no_interval_and_its_spread_over_episodes_is_labelled():
+def test_one_seed_shows_no_interval_and_its_spread_over_episodes_is_labelled() -> None:
     (row,) = table.report(seeds(61.0)).short.rows
     shown = row[3]
     assert (shown.main, shown.small, shown.roomy) == ("61.0", ("1 seed",), ("± 10.0 over episodes",))
@@ -53,13 +56,13 @@ def test_one_seed_shows_no_interval_and_its_spread_over_episodes_is_labelled():
     assert float(line["score_std_over_episodes"]) == pytest.approx(10.0)
 
 
-def test_the_headline_is_the_first_target_return_and_not_the_better_one():
+def test_the_headline_is_the_first_target_return_and_not_the_better_one() -> None:
     backwards = [made_up(score=40.0, targets=(1800.0, 3600.0))]
     backwards = [replace(backwards[0], evaluations=(backwards[0].evaluations[0], made_up(score=80.0).evaluations[0]))]
     assert cells(backwards)["hopper-medium", "reroll"]["DT"] == "40.0"
 
 
-def test_every_target_return_is_reported():
+def test_every_target_return_is_reported() -> None:
     lines = read_csv(seeds(60.0, 62.0))
     assert [(line["target_return"], line["score_mean"], line["headline"]) for line in lines] == [
         ("3600", "61.000", "yes"),
@@ -73,19 +76,19 @@ def test_every_target_return_is_reported():
     [{"source": "d4rl"}, {"physics": "gymnasium"}, {"episodes": 8}, {"digest": "e" * 64}, {"fraction_best": 0.1}],
     ids=lambda other: next(iter(other)),
 )
-def test_what_was_measured_differently_never_shares_a_cell(other):
+def test_what_was_measured_differently_never_shares_a_cell(other: dict[str, Any]) -> None:
     arranged = grid.rows([made_up(seed=0, score=50.0), made_up(seed=1, score=70.0, **other)])
     assert len(arranged) == 2
     assert [len(cell.records) for row in arranged for cell in row.cells.values()] == [1, 1]
 
 
-def test_rows_that_differ_only_in_their_content_can_be_told_apart():
+def test_rows_that_differ_only_in_their_content_can_be_told_apart() -> None:
     arranged = grid.rows([made_up(digest="a" * 64), made_up(digest="b" * 64)])
     assert [row.label for row in arranged] == ["hopper-medium (aaaaaa)", "hopper-medium (bbbbbb)"]
     assert len(set(grid.names(arranged))) == 2
 
 
-def test_another_setting_of_a_model_is_listed_apart_whatever_it_scores():
+def test_another_setting_of_a_model_is_listed_apart_whatever_it_scores() -> None:
     records = [*seeds(60.0, 62.0), made_up(seed=0, score=99.0, updates=100_000)]
     assert cells(records)["hopper-medium", "reroll"]["DT"] == "61.0 ± 1.4"
     (others,) = (each for each in table.report(records).tables if each.title == "Other settings")
@@ -93,7 +96,7 @@ def test_another_setting_of_a_model_is_listed_apart_whatever_it_scores():
     assert (settings.main, score.main) == ("updates 100000", "99.0")
 
 
-def test_looking_more_often_while_training_does_not_part_seeds_and_does_not_count_one_twice():
+def test_looking_more_often_while_training_does_not_part_seeds_and_does_not_count_one_twice() -> None:
     records = [made_up(seed=0, evaluate_every=0), made_up(seed=1, evaluate_every=500)]
     (row,) = grid.rows(records)
     assert row.cells["dt"].seeds == (0, 1)
@@ -102,20 +105,20 @@ def test_looking_more_often_while_training_does_not_part_seeds_and_does_not_coun
     assert [cell.seeds for cell in row.others] == [(0,)]
 
 
-def test_the_behaviour_stands_in_its_own_column():
+def test_the_behaviour_stands_in_its_own_column() -> None:
     assert cells(seeds(60.0))["hopper-medium", "reroll"]["Behaviour"] == "45.2"
 
 
 # ---- published and missing ------------------------------------------------------------------------------------------
 
 
-def test_published_numbers_are_marked_where_the_data_differ_and_only_there():
+def test_published_numbers_are_marked_where_the_data_differ_and_only_there() -> None:
     shown = cells([made_up(), made_up(source="d4rl")])
     assert shown["hopper-medium", "reroll"]["DT, paper"] == "67.6 ± 1.0 †"
     assert shown["hopper-medium", "d4rl"]["DT, paper"] == "67.6 ± 1.0"
 
 
-def test_a_missing_run_is_a_dash_and_a_command_that_makes_it():
+def test_a_missing_run_is_a_dash_and_a_command_that_makes_it() -> None:
     records = [*seeds(60.0, 62.0), made_up(model="bc", seed=0, targets=(None,)), made_up(source="d4rl")]
     report = table.report(records)
     assert cells(records)["hopper-medium", "d4rl"]["BC"] == "—"
@@ -126,7 +129,7 @@ def test_a_missing_run_is_a_dash_and_a_command_that_makes_it():
     ]
 
 
-def test_the_command_of_a_missing_run_keeps_the_options_that_all_models_share():
+def test_the_command_of_a_missing_run_keeps_the_options_that_all_models_share() -> None:
     typed = (
         "python experiments/run.py --model dt --env hopper-medium --context 40 --target-returns 3600 1800 --updates=50"
     )
@@ -136,7 +139,7 @@ def test_the_command_of_a_missing_run_keeps_the_options_that_all_models_share():
     assert "--context" not in line
 
 
-def test_a_model_nobody_has_run_gets_a_column_only_if_it_is_expected():
+def test_a_model_nobody_has_run_gets_a_column_only_if_it_is_expected() -> None:
     assert "Gato" not in cells(seeds(60.0))["hopper-medium", "reroll"]
     assert cells(seeds(60.0), expected=("gato",))["hopper-medium", "reroll"]["Gato"] == "—"
 
@@ -144,12 +147,12 @@ def test_a_model_nobody_has_run_gets_a_column_only_if_it_is_expected():
 # ---- files ----------------------------------------------------------------------------------------------------------
 
 
-def read_csv(records):
+def read_csv(records: Sequence[Record]) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(table.long_csv(records))))
 
 
 @pytest.fixture
-def repository(tmp_path):
+def repository(tmp_path: Path) -> Path:
     for record in write(tmp_path / "results" / "runs", *seeds(60.0, 64.0), made_up(model="bc", targets=(None,))):
         curve = Curve(tmp_path / "results" / "runs" / record.name)
         for update in (100, 200, 300):
@@ -160,12 +163,14 @@ def repository(tmp_path):
     return tmp_path
 
 
-def run_report(root, *options, folder=None):
+def run_report(root: Path, *options: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / "experiments" / "report.py"), "--root", str(root), *options]
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
 
 
-def test_the_report_is_written_then_found_fresh_then_found_stale(repository, tmp_path_factory):
+def test_the_report_is_written_then_found_fresh_then_found_stale(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     stale = run_report(repository, "--check", folder=elsewhere)
     assert stale.returncode == 1
@@ -184,7 +189,7 @@ def test_the_report_is_written_then_found_fresh_then_found_stale(repository, tmp
     assert "README.md" not in stale.stdout
 
 
-def test_a_damaged_record_ends_the_report_in_one_sentence_and_writes_nothing(repository):
+def test_a_damaged_record_ends_the_report_in_one_sentence_and_writes_nothing(repository: Path) -> None:
     path = next((repository / "results" / "runs").glob("*/record.json"))
     path.write_text("{")
     ended = run_report(repository)
@@ -194,7 +199,7 @@ def test_a_damaged_record_ends_the_report_in_one_sentence_and_writes_nothing(rep
     assert not (repository / "results" / "table.md").exists()
 
 
-def test_the_same_records_give_the_same_figures_and_old_ones_go(repository):
+def test_the_same_records_give_the_same_figures_and_old_ones_go(repository: Path) -> None:
     runs, folder = repository / "results" / "runs", repository / "results" / "figures"
     records = [made_up(seed=0, score=60.0), made_up(seed=1, score=64.0), made_up(model="bc", targets=(None,))]
     folder.mkdir()
@@ -207,7 +212,7 @@ def test_the_same_records_give_the_same_figures_and_old_ones_go(repository):
     assert {path: path.read_bytes() for path in drawn} == before
 
 
-def test_figures_are_drawn_of_a_diverged_loss_and_of_returns_without_spread(tmp_path):
+def test_figures_are_drawn_of_a_diverged_loss_and_of_returns_without_spread(tmp_path: Path) -> None:
     record = made_up()
     flat = replace(record.evaluations[0], returns=(100.0,) * 4)
     record = replace(record, evaluations=(flat,), behaviour=replace(record.behaviour, quantiles=()))
@@ -217,14 +222,14 @@ def test_figures_are_drawn_of_a_diverged_loss_and_of_returns_without_spread(tmp_
     assert len(figures.draw(tmp_path / "figures", tmp_path, [record])) == 4
 
 
-def test_without_runs_the_report_says_how_to_make_one():
+def test_without_runs_the_report_says_how_to_make_one() -> None:
     report = table.report([])
     assert "python experiments/run.py" in markdown.document(report)
     assert "python experiments/run.py" in page.page(report)
     assert markdown.short(report, markdown.ENGLISH) == markdown.EMPTY
 
 
-def test_the_page_stands_alone_and_escapes_what_it_is_given():
+def test_the_page_stands_alone_and_escapes_what_it_is_given() -> None:
     text = page.page(table.report([made_up(dataset="<script>-medium")]))
     assert not re.search(r"(src|href)=|@import|url\(", text)
     assert "<script>" not in text
@@ -232,19 +237,19 @@ def test_the_page_stands_alone_and_escapes_what_it_is_given():
     assert 'name="viewport"' in text
 
 
-def test_every_line_of_a_markdown_table_has_the_same_number_of_cells():
+def test_every_line_of_a_markdown_table_has_the_same_number_of_cells() -> None:
     report = table.report([*seeds(60.0, 62.0), made_up(source="d4rl"), made_up(seed=0, updates=1)])
     for each in report.tables:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in markdown.grid(each).splitlines()}) == 1
 
 
 @pytest.mark.parametrize("damaged", [markdown.BEGIN, markdown.END, markdown.END + markdown.BEGIN])
-def test_a_readme_with_half_a_marker_is_refused(damaged):
+def test_a_readme_with_half_a_marker_is_refused(damaged: str) -> None:
     with pytest.raises(UserError, match=r"README\.md"):
         markdown.between_markers(f"# Title\n{damaged}\n", "table", "README.md")
 
 
-def test_both_readmes_show_the_same_numbers():
+def test_both_readmes_show_the_same_numbers() -> None:
     report = table.report(seeds(60.0, 62.0))
     english, chinese = (markdown.short(report, words) for words in (markdown.ENGLISH, markdown.CHINESE))
     numbers = [re.findall(r"\d+\.\d", text) for text in (english, chinese)]
@@ -253,7 +258,7 @@ def test_both_readmes_show_the_same_numbers():
     assert "seeds" not in chinese
 
 
-def test_labels_at_the_ends_of_lines_do_not_touch():
+def test_labels_at_the_ends_of_lines_do_not_touch() -> None:
     import matplotlib.pyplot as plt
 
     _, axes = plt.subplots()

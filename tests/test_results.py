@@ -4,8 +4,10 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,13 +27,13 @@ ROOT = Path(__file__).resolve().parent.parent
 # ---- records --------------------------------------------------------------------------------------------------------
 
 
-def test_a_record_reads_back_as_it_was_written(tmp_path):
+def test_a_record_reads_back_as_it_was_written(tmp_path: Path) -> None:
     (record,) = write(tmp_path, made_up())
     assert store.read_record(tmp_path / record.name) == record
     assert store.read_all(tmp_path) == [record]
 
 
-def test_a_finished_record_is_never_written_again(tmp_path):
+def test_a_finished_record_is_never_written_again(tmp_path: Path) -> None:
     (record,) = write(tmp_path, made_up())
     before = (tmp_path / record.name / "record.json").read_bytes()
     with pytest.raises(UserError, match="finished"):
@@ -39,20 +41,20 @@ def test_a_finished_record_is_never_written_again(tmp_path):
     assert (tmp_path / record.name / "record.json").read_bytes() == before
 
 
-def test_a_record_that_cannot_be_written_leaves_nothing_behind(tmp_path):
+def test_a_record_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
     record = replace(made_up(), peak_memory_mb=float("nan"))
     with pytest.raises(UserError, match=r"record\.peak_memory_mb is 'nan'"):
         store.write_record(tmp_path / "run", record)
     assert list(tmp_path.rglob("*")) == []
 
 
-def test_the_folder_tells_model_data_source_seed_and_settings():
+def test_the_folder_tells_model_data_source_seed_and_settings() -> None:
     record = made_up(seed=3)
     assert re.fullmatch(r"dt-hopper-medium-reroll-s3-[0-9a-f]{8}", record.name)
     assert record.name.endswith(store.config_hash(record.config)[:8])
 
 
-def test_the_hash_ignores_the_order_of_keys_and_tells_every_value_apart(tmp_path):
+def test_the_hash_ignores_the_order_of_keys_and_tells_every_value_apart(tmp_path: Path) -> None:
     one = {"model": {"context": 20, "clip": 0.25}, "run": {"path": tmp_path, "targets": (1.0, 2.0)}}
     same = {"run": {"targets": [1.0, 2.0], "path": str(tmp_path)}, "model": {"clip": 0.25, "context": 20}}
     other = {**one, "model": {"context": 20, "clip": 0.5}}
@@ -74,7 +76,9 @@ def test_the_hash_ignores_the_order_of_keys_and_tells_every_value_apart(tmp_path
         (lambda text: text.replace('"normalised": 60.0', '"normalised": NaN'), "normalised"),
     ],
 )
-def test_a_damaged_record_is_named_with_what_is_wrong(tmp_path, damage, culprit):
+def test_a_damaged_record_is_named_with_what_is_wrong(
+    tmp_path: Path, damage: Callable[[str], str], culprit: str
+) -> None:
     (record,) = write(tmp_path, made_up())
     path = tmp_path / record.name / "record.json"
     path.write_text(damage(path.read_text()))
@@ -84,7 +88,7 @@ def test_a_damaged_record_is_named_with_what_is_wrong(tmp_path, damage, culprit)
     assert culprit in str(error.value)
 
 
-def test_a_copied_run_is_not_counted_twice(tmp_path):
+def test_a_copied_run_is_not_counted_twice(tmp_path: Path) -> None:
     record = made_up()
     write(tmp_path, record)
     store.write_record(tmp_path / "copy", record)
@@ -92,16 +96,16 @@ def test_a_copied_run_is_not_counted_twice(tmp_path):
         store.read_all(tmp_path)
 
 
-def test_unfinished_runs_are_left_out(tmp_path):
+def test_unfinished_runs_are_left_out(tmp_path: Path) -> None:
     Curve(tmp_path / "dt-hopper-medium-reroll-s0-12345678").append({"update": 100, "loss/total": 1.0})
     assert store.read_all(tmp_path) == []
 
 
-def test_scores_are_zero_for_the_random_policy_and_a_hundred_for_the_expert():
+def test_scores_are_zero_for_the_random_policy_and_a_hundred_for_the_expert() -> None:
     assert np.allclose(made_up().protocol.score([-20.272305, 3234.3]), [0, 100])
 
 
-def test_results_need_neither_torch_nor_a_simulator():
+def test_results_need_neither_torch_nor_a_simulator() -> None:
     code = (
         "import sys, results.page, results.markdown; "
         "sys.exit(any(name.split('.')[0] in ('torch', 'mujoco', 'gymnasium') for name in sys.modules))"
@@ -118,7 +122,7 @@ ROWS = [
 ]
 
 
-def test_a_curve_reads_back_with_gaps_where_nothing_was_measured(tmp_path):
+def test_a_curve_reads_back_with_gaps_where_nothing_was_measured(tmp_path: Path) -> None:
     curve = Curve(tmp_path)
     for row in ROWS:
         curve.append(row)
@@ -129,7 +133,9 @@ def test_a_curve_reads_back_with_gaps_where_nothing_was_measured(tmp_path):
 
 
 @given(dead_after=st.integers(0, 3), resumed=st.integers(0, 3), torn=st.integers(0, 12))
-def test_a_continued_curve_is_the_undisturbed_one(tmp_path_factory, dead_after, resumed, torn):
+def test_a_continued_curve_is_the_undisturbed_one(
+    tmp_path_factory: pytest.TempPathFactory, dead_after: int, resumed: int, torn: int
+) -> None:
     whole, killed = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("killed")
     for row in ROWS:
         Curve(whole).append(row)
@@ -146,7 +152,7 @@ def test_a_continued_curve_is_the_undisturbed_one(tmp_path_factory, dead_after, 
     assert (killed / "curve.csv").read_text() == (whole / "curve.csv").read_text()
 
 
-def test_numbers_of_a_curve_keep_every_digit(tmp_path):
+def test_numbers_of_a_curve_keep_every_digit(tmp_path: Path) -> None:
     values = np.random.default_rng(0).normal(size=20)
     curve = Curve(tmp_path)
     for update, value in enumerate(values):
@@ -155,7 +161,7 @@ def test_numbers_of_a_curve_keep_every_digit(tmp_path):
     assert return_column(3600.0) == "return/3600"
 
 
-def test_a_damaged_curve_is_named(tmp_path):
+def test_a_damaged_curve_is_named(tmp_path: Path) -> None:
     (tmp_path / "curve.csv").write_text("update,loss/total\n100,zero\n")
     with pytest.raises(UserError, match=r"curve\.csv"):
         Curve(tmp_path).read()
@@ -164,34 +170,34 @@ def test_a_damaged_curve_is_named(tmp_path):
 # ---- statistics -----------------------------------------------------------------------------------------------------
 
 
-def test_the_interquartile_mean_forgets_the_outer_quarters():
+def test_the_interquartile_mean_forgets_the_outer_quarters() -> None:
     assert interquartile_mean(np.array([-1000.0, 1, 2, 3, 4, 5, 6, 1000])) == 3.5
     assert interquartile_mean(np.array([1.0, 2, 6])) == 3.0  # a quarter of three is none
     assert interquartile_mean(np.array([[4.0, 0, 2, 100], [1, 1, 1, 1]])).tolist() == [3.0, 1.0]
 
 
-def test_seeds_without_spread_have_an_interval_without_width():
+def test_seeds_without_spread_have_an_interval_without_width() -> None:
     assert bootstrap_interval([np.full(5, 61.5)]) == (61.5, 61.5)
 
 
-def test_the_bootstrap_of_two_seeds_is_known():
+def test_the_bootstrap_of_two_seeds_is_known() -> None:
     low, high = bootstrap_interval([np.array([10.0, 20.0])])  # the mean is 10, 15 or 20, with chances 1/4, 1/2, 1/4
     assert (low, high) == (10.0, 20.0)
     assert bootstrap_interval([np.array([10.0, 20.0])], confidence=0.4) == (15.0, 15.0)
 
 
-def test_the_bootstrap_never_mixes_tasks():
+def test_the_bootstrap_never_mixes_tasks() -> None:
     tasks = [np.zeros(4), np.full(4, 100.0)]  # pooled, a resample could hold eight zeros
     assert bootstrap_interval(tasks) == (50.0, 50.0)
 
 
-def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(1)
     covered = [low < 50 < high for low, high in (bootstrap_interval([rng.normal(50, 5, 20)]) for _ in range(100))]
     assert 85 <= sum(covered) <= 99
 
 
-def test_our_statistics_are_those_of_rliable():
+def test_our_statistics_are_those_of_rliable() -> None:
     rliable = pytest.importorskip("rliable.library")
     metrics = pytest.importorskip("rliable.metrics")
     scores = np.random.default_rng(0).normal(60, 8, (10, 3))  # (seeds, tasks)
@@ -206,13 +212,13 @@ def test_our_statistics_are_those_of_rliable():
     assert (low, high) == pytest.approx(tuple(intervals["dt"][:, 0]), abs=0.25)
 
 
-def test_one_seed_has_neither_deviation_nor_interval():
+def test_one_seed_has_neither_deviation_nor_interval() -> None:
     summary = summarise([61.0])
     assert (summary.seeds, summary.mean) == (1, 61.0)
     assert summary.std is summary.iqm is summary.low is summary.high is None
 
 
-def test_the_deviation_is_over_seeds_with_one_less_in_the_denominator():
+def test_the_deviation_is_over_seeds_with_one_less_in_the_denominator() -> None:
     summary = summarise([60.0, 62.0, 64.0])
     assert (summary.mean, summary.std, summary.iqm) == (62.0, 2.0, 62.0)
 
@@ -220,7 +226,7 @@ def test_the_deviation_is_over_seeds_with_one_less_in_the_denominator():
 # ---- published ------------------------------------------------------------------------------------------------------
 
 
-def test_every_published_number_names_its_source():
+def test_every_published_number_names_its_source() -> None:
     for column in published():
         assert column.url.startswith("https://")
         assert column.paper
@@ -230,8 +236,8 @@ def test_every_published_number_names_its_source():
         assert column.error == "none stated" or all(len(score) == 2 for score in column.scores.values())
 
 
-def test_published_averages_are_those_that_the_papers_print():
-    def average(name):
+def test_published_averages_are_those_that_the_papers_print() -> None:
+    def average(name: str) -> Any:
         (column,) = (column for column in published() if column.id == name)
         return np.mean([score[0] for score in column.scores.values()])
 
