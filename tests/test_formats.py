@@ -207,6 +207,20 @@ def test_trajectory_pickles_of_every_protocol_and_numpy_are_read(tmp_path: Path,
         np.testing.assert_array_equal(getattr(found, name), getattr(data, name))
 
 
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_arrays_stored_column_by_column_or_backwards_are_read_as_they_were_meant(tmp_path: Path, protocol: int) -> None:
+    data = made_up([4, 9])
+    episodes = episodes_of(data)
+    for episode in episodes:
+        episode["observations"] = np.asfortranarray(episode["observations"])
+        episode["actions"] = episode["actions"].astype(">f8")
+    path = tmp_path / "a.pkl"
+    path.write_bytes(pickle.dumps(episodes, protocol))
+    found = kzl.read(path, SPEC, "made-up")
+    np.testing.assert_array_equal(found.observations, data.observations)
+    np.testing.assert_array_equal(found.actions, data.actions)
+
+
 def without_its_frame(content: bytes) -> bytes:
     """The frame (opcode 0x95 and 8 bytes) states a length, which the renaming has changed."""
     start = content.index(b"\x95")
