@@ -1,0 +1,248 @@
+"""Trajectory Transformer: learn how trajectories go on, then search for one that goes on well.
+
+Paper    Janner et al. 2021, arXiv:2106.02039; code github.com/jannerm/trajectory-transformer at 8834a6e
+Tokens   every number of a transition is one: observation, action, reward, value, each binned by its own dimension
+         (discretizer.py); value is the discounted return from the next step on
+Learns   the next token, whatever it is, by cross-entropy; those of actions weigh five times
+Acts     by beam search (planner.py): candidates are drawn from the model, and kept for the reward and value it expects
+Differs  windows start at any step, the last of an episode too; the loss is a mean over the tokens that are learnt, not
+         over those that lie past the time limit; the learning rate's cosine spans the whole run, not its first 20 of 50
+         epochs
+
+Shapes   B windows, T transitions, D tokens of a transition
+"""
+
+import sys
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, device
+
+from backbone.interface import ModelConfig, SequenceModel
+from backbone.options import option
+from trajectories.errors import UserError
+from trajectories.types import Batch, Spec, Trajectories
+from trajectories.windows import cut
+from trajectory_transformer.discretizer import METHODS, Audit, Discretizer
+from trajectory_transformer.network import Network
+from trajectory_transformer.player import BeamPlayer
+from trajectory_transformer.search import Choice, Search
+from trajectory_transformer.values import penalised, values
+
+KEPT = {"ant": 27, "kitchen": 30}  # ant's contact forces are zero in the data, the kitchen's goal never changes
+MOST_NUMBERS = 256  # in an observation; images would need another tokenizer
+PIECE = 32  # windows that a CPU's caches hold; larger pieces are slower, and the sums are the same
+
+
+@dataclass(frozen=True)
+class Config(ModelConfig):
+    """The paper's settings (config/offline.py of its code)."""
+
+    context: int = option(10, "transitions in a window")
+    batch_size: int = option(256, "windows in an update")
+    learning_rate: float = option(6e-4, "peak learning rate of AdamW")
+    weight_decay: float = option(0.1, "AdamW's weight decay")
+    beta2: float = option(0.95, "AdamW's second decay rate")
+    clip: float = option(1.0, "largest gradient norm")
+    warmup: float = option(0.02, "share of the updates over which the learning rate rises from 0: one epoch of 50")
+    final_learning_rate: float = option(0.1, "share of the peak learning rate at the end of a cosine; 1: constant")
+    width: int = option(128, "width of the network")
+    layers: int = option(4, "blocks of the network")
+    heads: int = option(4, "attention heads")
+    dropout: float = option(0.1, "dropout of embeddings, attention and residuals")
+    bins: int = option(100, "bins of each dimension")
+    discretizer: str = option("quantile", "edges of the bins: quantile or uniform")
+    discount: float = option(0.99, "discount of values and plans")
+    termination_penalty: float = option(-100.0, "reward of a step that ends the task; it replaces the recorded one")
+    action_weight: float = option(5.0, "weight of action tokens in the loss")
+    reward_weight: float = option(1.0, "weight of reward tokens in the loss")
+    value_weight: float = option(1.0, "weight of value tokens in the loss")
+    kept_observations: int = option(0, "leading numbers of an observation that are read; 0: all (ant 27, kitchen 30)")
+    horizon: int = option(15, "transitions in a plan")
+    beam_width: int = option(128, "sequences kept while planning")
+    expand: int = option(2, "candidates drawn from each beam, n_expand in the paper's code")
+    top_observations: int = option(1, "draw observations from the k likeliest bins; 0: from all (k_obs)")
+    top_actions: int = option(0, "draw actions from the k likeliest bins; 0: from all (k_act)")
+    cdf_observations: float = option(0.0, "draw observations without the unlikeliest bins holding this share (cdf_obs)")
+    cdf_actions: float = option(0.6, "draw actions without the unlikeliest bins holding this share (cdf_act)")
+    percentile: float = option(0.0, "percentile of rewards and values that plans go by, in (0, 1); 0: their mean")
+    planning_context: int = option(5, "transitions that the planner sees, the one being planned included")
+    prefix_context: bool = option(True, "plan from the last transitions, not from the present observation alone")
+    plan_every: int = option(1, "steps of a plan that are played before the next is made (plan_freq)")
+    plan_seconds: float = option(0.0, "seconds for a decision of all episodes, then the best plan so far; 0: no limit")
+    plan_memory: float = option(1.0, "gigabytes of keys and values; as many episodes as fit are planned together")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrajectoryBatch(Batch):
+    """A batch whose rewards carry the penalty, with what else a trajectory's tokens need."""
+
+    values: Float[Tensor, "B T"]
+    stops: Int[Tensor, "B"]  # transitions of stop tokens to be learnt after the window's last step
+
+    def to(self, where: device | str) -> "TrajectoryBatch":
+        columns: dict[str, Any] = vars(super().to(where))
+        return TrajectoryBatch(**columns, values=self.values.to(where), stops=self.stops.to(where))
+
+
+class TrajectoryTransformer(SequenceModel):
+    config: Config
+
+    def __init__(self, config: Config, spec: Spec) -> None:
+        super().__init__()
+        check(config, spec)
+        self.config, self.spec = config, spec
+        self.observation_size = config.kept_observations or KEPT.get(spec.name, spec.observation_size)
+        self.tokens_per_step = self.observation_size + spec.action_size + 2
+        self.network = Network(
+            config.context, self.tokens_per_step, config.bins, config.width, config.layers, config.heads, config.dropout
+        )
+        self.discretizer = Discretizer(self.tokens_per_step, config.bins)
+        self.audit: list[Audit] = []  # filled by calibrate; `discretizer.table` prints it
+        self._columns: tuple[Trajectories, Trajectories, np.ndarray] | None = None
+
+    def columns(self, data: Trajectories) -> tuple[Trajectories, np.ndarray]:
+        """The data with penalised rewards, and the value of every step, (N,); computed once for a data set."""
+        if self._columns is None or self._columns[0] is not data:
+            rewards = penalised(data.rewards, data.terminated, self.config.termination_penalty)
+            worth = values(rewards, data.starts, self.config.discount)
+            self._columns = data, replace(data, rewards=rewards), worth
+        return self._columns[1:]
+
+    def calibrate(self, data: Trajectories) -> None:
+        """Fit every dimension's bins to its whole column, one column in memory at a time."""
+        paid, worth = self.columns(data)
+        observations = paid.observations.reshape(len(paid), -1)
+        actions = paid.actions.reshape(len(paid), -1)
+        columns = [(f"observation {i}", observations[:, i]) for i in range(self.observation_size)]
+        columns += [(f"action {i}", actions[:, i]) for i in range(actions.shape[1])]
+        columns += [("reward", paid.rewards), ("value", worth)]
+        self.audit = []
+        for dimension, (name, column) in enumerate(columns):
+            if name == "action 0" and self.spec.actions is not None:
+                self.discretizer.fit_choices(dimension, self.spec.actions)
+            else:
+                self.discretizer.fit(dimension, np.asarray(column), self.config.discretizer)
+            self.audit.append(self.discretizer.audit(dimension, column, name))
+        used, wasted = sum(row.used for row in self.audit), sum(row.duplicate > 0 for row in self.audit)
+        print(
+            f"bins: {used} of {len(self.audit) * self.config.bins} used in {len(self.audit)} dimensions; "
+            f"edges coincide in {wasted}",
+            file=sys.stderr,
+        )
+
+    def sample(self, data: Trajectories, rng: np.random.Generator) -> TrajectoryBatch:
+        """Windows that begin at steps drawn uniformly, and may run beyond the end of their episode."""
+        paid, worth = self.columns(data)
+        length = self.config.context
+        begin = rng.integers(len(data), size=self.config.batch_size)
+        episode = data.episode_of(begin)
+        last = np.minimum(begin + length, data.starts[episode + 1]) - 1
+        batch = cut(paid, begin, last, length)
+        passed = torch.from_numpy(begin - data.starts[episode])[:, None]
+        rows = np.maximum(last[:, None] + np.arange(1 - length, 1), 0)  # (B, T)
+        to_limit = torch.from_numpy(self.spec.horizon - 1 - (last - data.starts[episode]))
+        columns = vars(batch) | {"timesteps": (batch.timesteps + passed) * batch.mask}
+        return TrajectoryBatch(
+            **columns,
+            values=torch.from_numpy(worth[rows]) * batch.mask,
+            stops=torch.minimum(length - batch.mask.sum(1), to_limit).clamp(min=0),
+        )
+
+    def tokenise(self, batch: TrajectoryBatch) -> tuple[Int[Tensor, "B T D"], Bool[Tensor, "B T"]]:
+        """Tokens of the windows, their real steps first and stop tokens after, and which transitions are learnt."""
+        windows, length = batch.mask.shape
+        numbers = torch.cat(
+            [
+                batch.observations.reshape(windows, length, -1)[..., : self.observation_size],
+                batch.actions.reshape(windows, length, -1),
+                batch.rewards[..., None],
+                batch.values[..., None],
+            ],
+            dim=-1,
+        )
+        tokens = self.discretizer.encode(numbers).masked_fill(~batch.mask[..., None], self.config.bins)
+        places = torch.arange(length, device=tokens.device)
+        real = batch.mask.sum(1, keepdim=True)
+        turned = (places - real) % length  # the window's padding goes from before its steps to after them
+        tokens = tokens.gather(1, turned[..., None].expand_as(tokens))
+        return tokens, places < real + batch.stops[:, None]
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        assert isinstance(batch, TrajectoryBatch), "a Trajectory Transformer learns from batches of its own sample()"
+        tokens, learnt = self.tokenise(batch)
+        piece = PIECE if tokens.device.type == "cpu" else len(tokens)
+        pieces = zip(torch.split(tokens, piece), torch.split(learnt, piece), strict=True)
+        by_dimension = torch.stack([self.surprise(*part) for part in pieces]).sum(0)  # (D,)
+        counts = learnt.sum().repeat(self.tokens_per_step)
+        counts[0] -= len(learnt)  # a window's first token is given
+        observations, actions = self.observation_size, self.spec.action_size
+        parts = {"observation": (observations, 1.0), "action": (actions, self.config.action_weight)}
+        parts |= {"reward": (1, self.config.reward_weight), "value": (1, self.config.value_weight)}
+        total, losses, first = torch.zeros((), device=tokens.device), {}, 0
+        for name, (size, weight) in parts.items():
+            surprise = by_dimension[first : first + size].sum()
+            losses[name] = (surprise / counts[first : first + size].sum()).detach()
+            total, first = total + weight * surprise, first + size
+        return {"total": total / counts.sum(), **losses}
+
+    def surprise(self, tokens: Int[Tensor, "B T D"], learnt: Bool[Tensor, "B T"]) -> Float[Tensor, "D"]:
+        """Cross-entropy summed over all learnt tokens of each dimension."""
+        logits = self.network.logits(self.network(tokens.flatten(1)))[:, :-1]  # (B, T D - 1, N)
+        entropy = F.cross_entropy(logits.float().flatten(0, 1), tokens.flatten(1)[:, 1:].flatten(), reduction="none")
+        entropy = F.pad(entropy.view(len(tokens), -1), (1, 0)).view(tokens.shape)
+        return (entropy * learnt[..., None]).sum((0, 1))
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Weight decay for matrices only: not for biases, norms, embeddings and places, as in the authors' code."""
+        decayed = [module.weight for module in self.modules() if isinstance(module, torch.nn.Linear)]
+        decayed.append(self.network.heads)
+        spared = [weight for weight in self.parameters() if not any(weight is other for other in decayed)]
+        return [{"params": decayed}, {"params": spared, "weight_decay": 0.0}]
+
+    def search(self) -> Search:
+        """The planner's settings."""
+        config = self.config
+        return Search(
+            observation_size=self.observation_size,
+            action_size=self.spec.action_size,
+            horizon=config.horizon,
+            beam_width=config.beam_width,
+            expand=config.expand,
+            past=min(config.planning_context, config.context) - 1,
+            discount=config.discount,
+            observations=Choice(config.top_observations, config.cdf_observations),
+            actions=Choice(config.top_actions, config.cdf_actions),
+            percentile=config.percentile,
+        )
+
+    def player(self, episodes: int, target_return: float = 0.0, seed: int = 0) -> BeamPlayer:
+        """Plans for the highest return that the model thinks possible: a target return is ignored."""
+        return BeamPlayer(self, episodes, seed)
+
+
+def check(config: Config, spec: Spec) -> None:
+    """Settings that cannot work, in one sentence each."""
+    if spec.observation_size > MOST_NUMBERS:
+        raise UserError(
+            f"A Trajectory Transformer makes a token of each of the {spec.observation_size} numbers {spec.name} shows, "
+            f"and can take {MOST_NUMBERS}: choose --model dt or gato."
+        )
+    if config.discretizer not in METHODS:
+        raise UserError(f"There is no discretizer {config.discretizer!r}: choose {' or '.join(METHODS)}.")
+    if min(config.planning_context, config.context) < 2:
+        raise UserError(
+            f"A plan needs the transition before the one being planned, and --planning-context is "
+            f"{config.planning_context} and --context {config.context}: raise both to 2 or more."
+        )
+    for name in ("horizon", "beam_width", "expand", "plan_every", "bins"):
+        if getattr(config, name) < 1:
+            raise UserError(f"--{name.replace('_', '-')} is {getattr(config, name)}: it must be at least 1.")
+    if config.kept_observations > spec.observation_size:
+        raise UserError(
+            f"--kept-observations is {config.kept_observations}, but {spec.name} has {spec.observation_size}: lower it."
+        )

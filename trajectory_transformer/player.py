@@ -1,0 +1,106 @@
+"""Plays episodes by planning: the last transitions as tokens, a plan, its first action.
+
+Shapes   E episodes, D tokens of a transition
+"""
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from trajectory_transformer.planner import plan
+from trajectory_transformer.search import Plan
+
+if TYPE_CHECKING:
+    from trajectory_transformer.model import TrajectoryTransformer
+
+
+class BeamPlayer:
+    """Each episode draws from its own generator: its plans do not depend on what is planned beside it."""
+
+    def __init__(self, model: "TrajectoryTransformer", episodes: int, seed: int) -> None:
+        self.model = model
+        self.search = model.search()
+        self.device = model.discretizer.edges.device
+        self.generators = [np.random.default_rng([seed, episode]) for episode in range(episodes)]
+        self.past: list[Int[Tensor, "E D"]] = []  # transitions played, oldest first
+        self.last: tuple[np.ndarray, np.ndarray] | None = None  # observation and action of the step before
+        self.plan = torch.zeros(episodes, 0, self.search.tokens, dtype=torch.int64, device=self.device)
+        self.played = 0  # transitions of the plan
+        self.passes = self.read = 0  # through the network, and tokens read, so far
+
+    @torch.inference_mode()
+    def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
+        if self.last is not None:
+            self.remember(*self.last, rewards)
+        seen = self.encode(observations.reshape(len(live), -1)[:, : self.search.observation_size], 0)
+        if self.played >= min(self.model.config.plan_every, self.plan.shape[1]):
+            self.make_plan(seen, np.flatnonzero(live))
+        first = self.search.observation_size
+        tokens = self.plan[:, self.played, first : first + self.search.action_size]
+        actions = self.model.discretizer.decode(tokens, first).cpu().numpy()
+        self.played += 1
+        actions = self.fit(actions)
+        actions[~live] = 0
+        self.last = observations, actions
+        return actions
+
+    def fit(self, actions: np.ndarray) -> np.ndarray:
+        """As the environment wants them."""
+        spec = self.model.spec
+        if spec.actions is not None:
+            actions = actions.round().clip(0, spec.actions - 1)
+        return actions.reshape(-1, *spec.action_shape).astype(spec.action_dtype)
+
+    def encode(self, numbers: np.ndarray, first: int) -> Int[Tensor, "E d"]:
+        return self.model.discretizer.encode(torch.from_numpy(np.asarray(numbers, np.float32)).to(self.device), first)
+
+    def remember(self, observations: np.ndarray, actions: np.ndarray, rewards: np.ndarray) -> None:
+        """The transition just completed. Its value is nobody's to read: any token will do."""
+        rows = len(rewards)
+        kept = observations.reshape(rows, -1)[:, : self.search.observation_size]
+        numbers = np.concatenate([kept, actions.reshape(rows, -1), rewards[:, None], np.zeros((rows, 1))], axis=1)
+        self.past = [*self.past, self.encode(numbers, 0)][-self.search.past :]
+
+    def make_plan(self, seen: Int[Tensor, "E observation"], live: np.ndarray) -> None:
+        """Plan for the live episodes, as many at once as the memory allows."""
+        context = torch.cat([*(self.past if self.model.config.prefix_context else []), seen], dim=1)  # (E, L)
+        together = self.together()
+        deadline = time.perf_counter() + self.model.config.plan_seconds
+        groups = [live[i : i + together] for i in range(0, len(live), together)]
+        plans = []
+        for index, group in enumerate(groups):
+            seconds = 0.0
+            if self.model.config.plan_seconds > 0:  # what is left, in equal parts
+                seconds = max((deadline - time.perf_counter()) / (len(groups) - index), 1e-9)
+            plans.append(self.search_for(context[torch.from_numpy(group).to(self.device)], group, seconds))
+        length = min(made.tokens.shape[1] for made in plans)
+        self.plan = self.plan.new_zeros(len(seen), length, self.search.tokens)
+        for group, made in zip(groups, plans, strict=True):
+            self.plan[torch.from_numpy(group).to(self.device)] = made.tokens[:, :length]
+            self.passes += made.passes
+            self.read += made.read
+        self.played = 0
+
+    def search_for(self, context: Int[Tensor, "E L"], group: np.ndarray, seconds: float) -> Plan:
+        shape = (self.search.horizon, self.search.tokens, self.search.candidates)
+        draws = torch.from_numpy(np.stack([self.generators[episode].random(shape) for episode in group]))
+        model = self.model.eval()
+        return plan(model.network, model.discretizer, self.search, context, draws.to(self.device), seconds)
+
+    def together(self) -> int:
+        """How many episodes' keys and values fit into the memory allowed."""
+        search, config = self.search, self.model.config
+        tokens = search.tokens * search.past + search.observation_size + search.expand * (search.action_size + 1)
+        numbers = 2 * config.layers * config.width * tokens * search.beam_width
+        return max(1, int(config.plan_memory * 2**30 / (4 * numbers)))
+
+    def planned(self) -> Float[np.ndarray, "E horizon D"]:
+        """The last plan in the environment's units: observations, actions, rewards, values; what is played of it first.
+
+        `planned()[e, :, :observation_size]` are the observations that episode e was meant to see.
+        """
+        return self.model.discretizer.decode(self.plan).cpu().numpy()
