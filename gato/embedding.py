@@ -7,6 +7,8 @@ Differs  the patch network's inside is not given in the paper but for "ResNet-v2
 Shapes   B sequences, L tokens, D width, P patches, C channels, p side of a patch
 """
 
+import math
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -14,9 +16,10 @@ from torch.nn.functional import embedding
 
 from gato.config import Config
 from gato.stream import ACTION_POSITION, Kind, Stream
-from gato.tokens import TEXT_IDS
+from gato.tokens import BINS, TEXT_IDS
 
 PATCH_POSITIONS = 128  # rows, and as many columns
+SCALE = 0.02  # of what embeddings begin with
 
 
 class Residual(nn.Module):
@@ -73,10 +76,13 @@ def patch_index(intervals: Float[Tensor, "P 2 2"], training: bool) -> Int[Tensor
 class Table(nn.Module):
     """A vector for each id. Text's rows stand apart, so that tasks without text neither touch nor update them."""
 
-    def __init__(self, ids: int, width: int) -> None:
+    def __init__(self, ids: int, width: int, ordered: bool) -> None:
         super().__init__()
-        self.text = nn.Parameter(torch.randn(TEXT_IDS, width) * 0.02)
-        self.values = nn.Parameter(torch.randn(ids - TEXT_IDS, width) * 0.02)
+        self.text = nn.Parameter(torch.randn(TEXT_IDS, width) * SCALE)
+        values = torch.randn(ids - TEXT_IDS, width) * SCALE
+        if ordered:  # every range of 1024 ids but the separator, which is no number
+            values[:-1] = torch.cat([ordered_rows(BINS, width) for _ in range(len(values) // BINS)])
+        self.values = nn.Parameter(values)
 
     def forward(self, ids: Int[Tensor, "B L"], text: bool) -> Float[Tensor, "B L D"]:
         """Args:
@@ -93,13 +99,20 @@ class Table(nn.Module):
         return torch.cat([self.text, self.values])[ids]
 
 
+def ordered_rows(count: int, width: int) -> Float[Tensor, "count width"]:
+    """Rows that are alike where their numbers are: waves across the range, from a part of one to 32 of them."""
+    place = torch.linspace(0, 1, count)[:, None]
+    waves = torch.exp(torch.rand(width) * math.log(64)) / 2
+    return torch.cos(2 * math.pi * (place * waves + torch.rand(width))) * SCALE * math.sqrt(2)
+
+
 class Embedding(nn.Module):
     """A vector for each token of a stream. `table` also serves as the output layer."""
 
     def __init__(self, config: Config, ids: int, images: bool, horizon: int) -> None:
         super().__init__()
         self.config = config
-        self.table = Table(ids, config.width)
+        self.table = Table(ids, config.width, config.ordered_values)
         self.local = nn.Embedding(ACTION_POSITION + 1, config.width) if config.observation_positions else None
         self.timestep = nn.Embedding(horizon, config.width) if config.timestep_positions else None
         self.patch = PatchEncoder(config) if images else None
@@ -108,7 +121,7 @@ class Embedding(nn.Module):
         self.columns = nn.Embedding(PATCH_POSITIONS, config.width) if positioned else None
         for module in self.modules():
             if isinstance(module, nn.Embedding):
-                nn.init.normal_(module.weight, std=0.02)
+                nn.init.normal_(module.weight, std=SCALE)
 
     def forward(self, stream: Stream) -> Float[Tensor, "B L D"]:
         x = self.table(stream.ids, text=bool((stream.kinds == Kind.TEXT).any()))
