@@ -30,6 +30,7 @@ class Config(ModelConfig):
     dropout: float = option(0.0, "in attention and feed-forward")
     stochastic_depth: float = option(0.0, "share of sublayers skipped, per sequence, while training; the paper: 0.1")
 
+    recency: bool = option(True, "let each head of attention prefer what is near, by a slope of its own (ALiBi)")
     ordered_values: bool = option(True, "begin with embeddings in which neighbouring values are alike")
     layout: str = option("split", "ids of observations and actions: split (34,049 ids) or shared (33,025)")
     logits: str = option("legal", "train over the legal action ids only, or over the full table as the paper does")

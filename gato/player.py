@@ -109,8 +109,8 @@ class Rolling(Decoder):
             return
         slots = torch.arange(self.front, device=self.device)
         encoded = self.core.cache(len(prompt.ids), self.front)
-        causal = torch.ones(1, 1, self.front, self.front, dtype=torch.bool, device=self.device).tril()
-        self.core.extend(self.model.embedding(prompt), encoded, slots, causal)
+        distance = (slots[:, None] - slots)[None, None]
+        self.core.extend(self.model.embedding(prompt), encoded, slots, distance >= 0, distance)
         which = which.to(self.device)
         for kept, new in zip(self.cache.keys + self.cache.values, encoded.keys + encoded.values, strict=True):
             kept[:, :, : self.front] = new[which]
@@ -175,7 +175,24 @@ class Rolling(Decoder):
         sees = self.filled[:, None, None, :used].repeat(1, 1, count, 1)  # (1 or R, 1, n, S)
         sees[..., slots] = torch.ones(count, count, dtype=torch.bool, device=x.device).tril()
         self.filled[:, slots] = True
-        return self.core.extend(x, self.cache, slots, sees)[:, -1]
+        return self.core.extend(x, self.cache, slots, sees, self.distance(slots, used))[:, -1]
+
+    def distance(self, slots: Tensor, used: int) -> Tensor:
+        """How many tokens ago each used slot was, (1 or R, 1, n, S), as in the sequence that a window would make.
+
+        Where a step stands in the ring says nothing; how many steps ago it was does. Prompts that are shorter than
+        the longest end that much nearer to the first step.
+        """
+        step = (torch.arange(self.window, device=self.device) - self.steps - 1) % self.window  # oldest: 0
+        held = min(self.steps + 1, self.window)
+        step = step - (self.window - held)
+        place = torch.arange(self.per_step, device=self.device)
+        ring = self.front + (step[:, None] * self.per_step + place).flatten()
+        places = torch.cat([torch.arange(self.front, device=self.device), ring])  # (S,)
+        lengths = self.filled[:, : self.front].sum(dim=1, keepdim=True)  # (1 or R, 1)
+        shift = (torch.arange(used, device=self.device) >= self.front) * (self.front - lengths)
+        kept = places[:used] - shift
+        return (kept[:, slots, None] - kept[:, None, :])[:, None]
 
 
 class Recomputing(Decoder):

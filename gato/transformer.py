@@ -1,7 +1,9 @@
 """The sequence model: a decoder-only pre-norm transformer, and the protocols by which another may take its place.
 
-No positions are added here: the embedding's local positions and causality are all the paper describes, so cached keys
-and values stay valid however far they roll.
+No positions are added here, so that cached keys and values stay valid however far they roll. What tells this step's
+tokens from the last step's is causality alone, as in the paper's text, or a preference of each head for what is near
+(`recency`: Press et al. 2022, arXiv:2108.12409), which the paper does not name and without which little is learnt in
+our budgets: the scores fall linearly with the distance in tokens, by slopes from 1/4 to 1/256 a token.
 
 Shapes   B sequences, L tokens, D width, H heads, k width of a head, R positions that are read, S slots of a cache
 """
@@ -53,7 +55,12 @@ class Caches(Protocol):
 
     def cache(self, rows: int, slots: int) -> Cache: ...
     def extend(
-        self, x: Float[Tensor, "B n D"], cache: Cache, slots: Int[Tensor, "n"], sees: Bool[Tensor, "#B 1 n S"]
+        self,
+        x: Float[Tensor, "B n D"],
+        cache: Cache,
+        slots: Int[Tensor, "n"],
+        sees: Bool[Tensor, "#B 1 n S"],
+        distance: Int[Tensor, "#B 1 n S"],
     ) -> Float[Tensor, "B n D"]: ...
 
 
@@ -70,16 +77,16 @@ class Attention(nn.Module):
     def split(self, x: Float[Tensor, "B L n"], parts: int) -> tuple[Tensor, ...]:
         return rearrange(x, "b l (p h k) -> p b h l k", p=parts, h=self.heads).unbind(0)
 
-    def forward(self, x: Float[Tensor, "B L D"], read: Int[Tensor, "R"] | None) -> Float[Tensor, "B R D"]:
-        causal = None
+    def forward(
+        self, x: Float[Tensor, "B L D"], bias: Float[Tensor, "H R L"] | None, read: Int[Tensor, "R"] | None
+    ) -> Float[Tensor, "B R D"]:
         if read is None:
             queries, keys, values = self.split(self.project(x), 3)  # (B, H, L, k)
         else:
-            weight, bias, edge = self.project.weight, self.project.bias, self.inner
-            (queries,) = self.split(linear(x[:, read], weight[:edge], bias[:edge]), 1)  # (B, H, R, k)
-            keys, values = self.split(linear(x, weight[edge:], bias[edge:]), 2)
-            causal = torch.arange(x.shape[1], device=x.device) <= read[:, None]  # (R, L)
-        seen = attend(queries, keys, values, causal, self.dropout if self.training else 0.0)
+            weight, shift, edge = self.project.weight, self.project.bias, self.inner
+            (queries,) = self.split(linear(x[:, read], weight[:edge], shift[:edge]), 1)  # (B, H, R, k)
+            keys, values = self.split(linear(x, weight[edge:], shift[edge:]), 2)
+        seen = attend(queries, keys, values, bias, self.dropout if self.training else 0.0)
         return self.out(rearrange(seen, "b h l k -> b l (h k)"))
 
     def extend(
@@ -87,14 +94,14 @@ class Attention(nn.Module):
         x: Float[Tensor, "B n D"],
         kept: tuple[Float[Tensor, "B H S k"], Float[Tensor, "B H S k"]],
         slots: Int[Tensor, "n"],
-        sees: Bool[Tensor, "#B 1 n s"],
+        bias: Float[Tensor, "#B H n s"],
     ) -> Float[Tensor, "B n D"]:
-        """Put new keys and values into `slots`, and look at the first s slots as far as `sees` allows."""
+        """Put new keys and values into `slots`, and look at the first s slots as far as `bias` allows."""
         queries, keys, values = self.split(self.project(x), 3)
         for column, new in zip(kept, (keys, values), strict=True):
             column.index_copy_(2, slots, new.to(column.dtype))
-        keys, values = (column[:, :, : sees.shape[-1]] for column in kept)
-        seen = scaled_dot_product_attention(queries, keys, values, attn_mask=sees)
+        keys, values = (column[:, :, : bias.shape[-1]] for column in kept)
+        seen = scaled_dot_product_attention(queries, keys, values, attn_mask=bias)
         return self.out(rearrange(seen, "b h l k -> b l (h k)"))
 
 
@@ -102,22 +109,19 @@ def attend(
     queries: Float[Tensor, "B H R k"],
     keys: Float[Tensor, "B H L k"],
     values: Float[Tensor, "B H L k"],
-    sees: Bool[Tensor, "R L"] | None,
+    bias: Float[Tensor, "H R L"] | None,
     dropout: float,
 ) -> Float[Tensor, "B H R k"]:
-    """Causal attention, or what `sees` allows.
+    """Attention with something added to its scores, -inf where nothing may be seen; causal if nothing is.
 
     Short bfloat16 sequences on a processor are multiplied by hand: PyTorch's fused kernel needs four times as long
     there, nearly all of it in its backward pass (measured with torch 2.13 at 120 tokens; benchmarks/gato.py).
     """
-    length = keys.shape[2]
-    if queries.device.type != "cpu" or queries.dtype != torch.bfloat16 or length > BY_HAND:
-        return scaled_dot_product_attention(queries, keys, values, sees, dropout, is_causal=sees is None)
-    if sees is None:
-        sees = torch.ones(length, length, dtype=torch.bool).tril()
-    hidden = torch.zeros(sees.shape, dtype=queries.dtype).masked_fill(~sees, -torch.inf)
+    bias = None if bias is None else bias.to(queries.dtype)
+    if bias is None or queries.device.type != "cpu" or queries.dtype != torch.bfloat16 or keys.shape[2] > BY_HAND:
+        return scaled_dot_product_attention(queries, keys, values, bias, dropout, is_causal=bias is None)
     with torch.autocast("cpu", enabled=False):  # which would turn the softmax into float32 and back
-        scores = (queries * keys.shape[3] ** -0.5) @ keys.transpose(2, 3) + hidden
+        scores = (queries * keys.shape[3] ** -0.5) @ keys.transpose(2, 3) + bias
         return torch.dropout(torch.softmax(scores, dim=-1), dropout, train=dropout > 0) @ values
 
 
@@ -150,8 +154,10 @@ class Block(nn.Module):
         self.feedforward = FeedForward(config)
         self.skipped = config.stochastic_depth
 
-    def forward(self, x: Float[Tensor, "B L D"], read: Int[Tensor, "R"] | None = None) -> Float[Tensor, "B R D"]:
-        attended = self.attention(self.attention_norm(x), read)
+    def forward(
+        self, x: Float[Tensor, "B L D"], bias: Float[Tensor, "H R L"] | None, read: Int[Tensor, "R"] | None = None
+    ) -> Float[Tensor, "B R D"]:
+        attended = self.attention(self.attention_norm(x), bias, read)
         x = (x if read is None else x[:, read]) + self.sometimes(attended)
         return x + self.sometimes(self.feedforward(self.feedforward_norm(x)))
 
@@ -162,14 +168,16 @@ class Block(nn.Module):
         return x * (torch.rand(x.shape[0], 1, 1, device=x.device) >= self.skipped) / (1 - self.skipped)
 
     def extend(
-        self, x: Float[Tensor, "B n D"], kept: tuple[Tensor, Tensor], slots: Int[Tensor, "n"], sees: Tensor
+        self, x: Float[Tensor, "B n D"], kept: tuple[Tensor, Tensor], slots: Int[Tensor, "n"], bias: Tensor
     ) -> Float[Tensor, "B n D"]:
-        x = x + self.attention.extend(self.attention_norm(x), kept, slots, sees)
+        x = x + self.attention.extend(self.attention_norm(x), kept, slots, bias)
         return x + self.feedforward(self.feedforward_norm(x))
 
 
 class Transformer(nn.Module):
     """Blocks and a last norm; a `SequenceCore` that also `Reads` and `Caches`."""
+
+    slopes: Tensor  # (H,): what a score loses for each token of distance
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -177,6 +185,8 @@ class Transformer(nn.Module):
         blocks = [Block(config) for _ in range(config.layers)]
         self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(config.width)
+        slopes = 2 ** -torch.linspace(2, 8, config.heads) if config.recency else torch.zeros(config.heads)
+        self.register_buffer("slopes", slopes, persistent=False)
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=0.02)
@@ -186,16 +196,31 @@ class Transformer(nn.Module):
                 nn.init.normal_(last.weight, std=0.02 / math.sqrt(2 * config.layers))
 
     def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        bias = self.causal(x)
         for block in self.blocks:
-            x = block(x)
+            x = block(x, bias)
         return self.norm(x)
 
     def at(self, x: Float[Tensor, "B L D"], read: Int[Tensor, "R"]) -> Float[Tensor, "B R D"]:
         """`forward(x)[:, read]`, without the last layer's queries and feed-forward elsewhere."""
         *blocks, last = self.blocks
+        bias = self.causal(x)
         for block in blocks:
-            x = block(x)
-        return self.norm(last(x, read))
+            x = block(x, bias)
+        reading = self.bias(read[:, None] - torch.arange(x.shape[1], device=x.device))  # (H, R, L)
+        return self.norm(last(x, reading, read))
+
+    def causal(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "H L L"] | None:
+        """The bias of a whole sequence; None where the fused kernels do as well with plain causality."""
+        if not self.config.recency and (x.device.type != "cpu" or x.shape[1] > BY_HAND):
+            return None
+        places = torch.arange(x.shape[1], device=x.device)
+        return self.bias(places[:, None] - places)
+
+    def bias(self, distance: Int[Tensor, "*B n L"], sees: Bool[Tensor, "*C n L"] | None = None) -> Float[Tensor, "..."]:
+        """What is added to the scores, (*B, H, n, L): -inf where nothing may be seen, less the farther it is."""
+        seen = distance >= 0 if sees is None else sees
+        return (-self.slopes[:, None, None] * distance).masked_fill(~seen, -torch.inf)
 
     def cache(self, rows: int, slots: int) -> Cache:
         shape = (rows, self.config.heads, slots, self.config.head_width)
@@ -204,10 +229,19 @@ class Transformer(nn.Module):
         return Cache(keys=empty[::2], values=empty[1::2])
 
     def extend(
-        self, x: Float[Tensor, "B n D"], cache: Cache, slots: Int[Tensor, "n"], sees: Bool[Tensor, "#B 1 n s"]
+        self,
+        x: Float[Tensor, "B n D"],
+        cache: Cache,
+        slots: Int[Tensor, "n"],
+        sees: Bool[Tensor, "#B 1 n s"],
+        distance: Int[Tensor, "#B 1 n s"],
     ) -> Float[Tensor, "B n D"]:
-        """What follows the cached tokens: keys and values go to `slots`; `sees` tells what each new token looks at."""
+        """What follows the cached tokens: keys and values go to `slots`.
+
+        `sees` and `distance` tell which slots each new token looks at, and how many tokens ago they were.
+        """
+        bias = self.bias(distance, sees)  # (B, H, n, s), the same in every layer
         for block, keys, values in zip(self.blocks, cache.keys, cache.values, strict=True):
             assert isinstance(block, Block)
-            x = block.extend(x, (keys, values), slots, sees)
+            x = block.extend(x, (keys, values), slots, bias)
         return self.norm(x)

@@ -104,9 +104,16 @@ def test_reading_some_positions_gives_what_reading_all_gives():
 
 def test_attention_by_hand_is_the_fused_attention():
     torch.manual_seed(0)
-    parts = [torch.randn(2, 2, 20, 16) for _ in range(3)]
-    by_hand = attend(*(part.bfloat16() for part in parts), None, 0.0)
-    torch.testing.assert_close(by_hand.float(), attend(*parts, None, 0.0), atol=0.03, rtol=0.03)
+    parts, core = [torch.randn(2, 2, 20, 16) for _ in range(3)], Transformer(SMALL)
+    bias = core.bias(torch.arange(20)[:, None] - torch.arange(20))
+    by_hand = attend(*(part.bfloat16() for part in parts), bias, 0.0)
+    torch.testing.assert_close(by_hand.float(), attend(*parts, bias, 0.0), atol=0.03, rtol=0.03)
+
+
+def test_without_recency_attention_is_plain_causal_attention():
+    parts, core = [torch.randn(2, 2, 20, 16) for _ in range(3)], Transformer(replace(SMALL, recency=False))
+    bias = core.bias(torch.arange(20)[:, None] - torch.arange(20))
+    torch.testing.assert_close(attend(*parts, bias, 0.0), attend(*parts, None, 0.0))
 
 
 def test_legal_logits_lose_nothing_but_the_impossible():
@@ -123,9 +130,9 @@ def test_legal_logits_lose_nothing_but_the_impossible():
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_a_small_gato_learns_to_turn_what_it_sees_into_an_action(recurrent):
     torch.manual_seed(0)
-    data = walk([12] * 60)
+    data = walk([12] * 200)
     data = replace(data, actions=np.clip((data.observations[:, :2] - 3) / 6, -1, 1))
-    config = replace(SMALL, batch_size=32, learning_rate=1e-2, action_positions="own")
+    config = replace(SMALL, batch_size=32, learning_rate=3e-3)
     model = Gato(config, data.spec, core=Recurrent(32) if recurrent else None)
     model.calibrate(data)
     optimizer = torch.optim.AdamW(model.parameter_groups(), config.learning_rate)
@@ -144,10 +151,13 @@ def test_a_small_gato_learns_to_turn_what_it_sees_into_an_action(recurrent):
 # Acting
 
 
+@pytest.mark.parametrize("recency", [True, False])
 @pytest.mark.parametrize("prompt", ["none", "end", "uniform", "best"])
 @pytest.mark.parametrize("action_positions", ["shared", "own", "none"])
-def test_kept_keys_and_values_give_the_actions_of_a_full_recomputation_within_one_context(prompt, action_positions):
-    config = replace(SMALL, prompt=prompt, action_positions=action_positions, timestep_positions=True)
+def test_kept_keys_and_values_give_the_actions_of_a_full_recomputation_within_one_context(
+    prompt, action_positions, recency
+):
+    config = replace(SMALL, recency=recency, prompt=prompt, action_positions=action_positions, timestep_positions=True)
     model = gato(config)
     steps = SMALL.context - (0 if prompt == "none" else SMALL.prompt_steps)
     rolling = played(model, steps, seed=3)
@@ -216,7 +226,9 @@ def test_one_gato_learns_from_trajectories_pictures_and_text_at_once():
     assert all(p.grad is not None for p in model.parameters())
     assert model.tokens(batch) > 0
     assert played(model, 2, task="point").shape == (2, 3, 2)
-    assert model.player(2, task="pictures").act(pictures().observations[:2], np.zeros(2), np.ones(2, bool)).shape == (2,)
+    assert model.player(2, task="pictures").act(pictures().observations[:2], np.zeros(2), np.ones(2, bool)).shape == (
+        2,
+    )
 
 
 def test_the_share_of_each_task_follows_its_weight():
@@ -284,6 +296,7 @@ def test_the_patch_encoder_has_as_many_blocks_as_asked_for(blocks):
         {"layout": "shared"},
         {"logits": "full"},
         {"ordered_values": False},
+        {"recency": False},
         {"prompt_steps": 0},
         {"stochastic_depth": 0.5, "dropout": 0.1},
     ],
