@@ -88,10 +88,10 @@ class Network(nn.Module):
             x = block(x, mask)
         return self.norm(x)
 
-    def logits(self, outputs: Float[Tensor, "B T*D C"]) -> Float[Tensor, "B T*D N"]:
+    def logits(self, outputs: Float[Tensor, "B L C"]) -> Float[Tensor, "B L N"]:
         """Of the token after each, for whole transitions."""
-        outputs = rearrange(outputs, "b (t d) c -> d (b t) c", d=self.tokens)
-        return rearrange(outputs @ self.heads.mT, "d (b t) n -> b (t d) n", t=outputs.shape[1])
+        by_dimension = rearrange(outputs, "b (t d) c -> d (b t) c", d=self.tokens)
+        return rearrange(by_dimension @ self.heads.mT, "d (b t) n -> b (t d) n", b=len(outputs))
 
     def next_logits(self, output: Float[Tensor, "*shape C"], dimension: int) -> Float[Tensor, "*shape N"]:
         """Of the token after one at `dimension` of its transition."""

@@ -85,7 +85,7 @@ class Memory:
 
     def encode_block(
         self, block: Block, x: Float[Tensor, "tokens C"], levels: list[Level], leaves: Int[Tensor, "M"], last: bool
-    ) -> Float[Tensor, "tokens C"]:
+    ) -> Float[Tensor, "read C"]:
         """All levels in the same products, except that each attends to its own ancestors. In the last block, only the
         last token of the leaves goes on."""
         sizes = [level.tokens.numel() for level in levels]
