@@ -61,10 +61,11 @@ class Recurrent(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        self.before, self.after = nn.LayerNorm(width), nn.LayerNorm(width)
         self.cells = nn.GRU(width, width, batch_first=True)
 
     def forward(self, x):
-        return self.cells(x)[0]
+        return self.after(self.cells(self.before(x))[0])
 
 
 # Learning
@@ -136,7 +137,7 @@ def test_a_small_gato_learns_to_turn_what_it_sees_into_an_action(recurrent):
     model = Gato(config, data.spec, core=Recurrent(32) if recurrent else None)
     model.calibrate(data)
     optimizer = torch.optim.AdamW(model.parameter_groups(), config.learning_rate)
-    for update in range(150):
+    for update in range(250 if recurrent else 150):
         loss = model.loss(model.sample(data, np.random.default_rng([0, update])))["total"]
         optimizer.zero_grad()
         loss.backward()

@@ -1,0 +1,171 @@
+"""Gato: acting with kept keys and values, the share of the matrix-product ceiling in training, memory of logits.
+
+Peers    the same model without what is measured: the whole window again for every token (`Recomputing`); logits of all
+         ids at all positions. None of the public Gatos learns or acts as it is, so that there is no other to run.
+Ceiling  the floating-point operations of the matrix products that our step needs, over the time of a 2048-cube product
+"""
+
+import multiprocessing
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+from benchmarks.timing import matmul_ceiling, paired
+from experiments.settings import Run
+from experiments.train import Progress, adamw, update
+from gato import Config, Gato
+from gato.player import Decoder, Recomputing, Rolling
+from gato.stream import LEARNT
+from trajectories.types import Batch, Origin, Spec, Trajectories
+
+HOPPER = Spec("hopper", (11,), (3,), 1000)
+EPISODES = 10
+PER_STEP = 15  # tokens: 11 seen, a separator, 3 done
+CONTEXT = 1024 // PER_STEP  # steps
+
+
+def measure() -> list[dict[str, object]]:
+    """The rows of the table that this file answers for."""
+    data = made_up(100_000)
+    return [acting(data), training(data, "bf16"), training(data, "fp32"), logits()]
+
+
+def made_up(steps: int) -> Trajectories:
+    """Hopper-sized noise."""
+    rng = np.random.default_rng(0)
+    return Trajectories.of(
+        HOPPER,
+        Origin("made-up", "benchmark", ""),
+        observations=rng.standard_normal((steps, 11), dtype=np.float32),
+        actions=rng.uniform(-1, 1, (steps, 3)).astype(np.float32),
+        rewards=rng.random(steps, dtype=np.float32),
+        terminated=np.zeros(steps, bool),
+        starts=np.append(np.arange(0, steps, 458), steps),
+    )
+
+
+def acting(data: Trajectories) -> dict[str, object]:
+    """One step of 10 episodes with a full context of 1024 tokens behind them."""
+    model = Gato(Config(context=CONTEXT), HOPPER)
+    model.calibrate(data)
+    model.eval()
+    live, reward = np.ones(EPISODES, bool), np.zeros(EPISODES)
+
+    def player(kind: type[Rolling] | type[Recomputing]) -> Callable[[], object]:
+        playing = kind(model, 0, EPISODES, 0)
+        observations = data.observations[: CONTEXT * EPISODES].reshape(CONTEXT, EPISODES, 11)
+        if isinstance(playing, Rolling):
+            for now in observations:
+                playing.act(now, reward, live)
+        else:
+            fill(playing, observations)
+        return lambda: playing.act(observations[0], reward, live)
+
+    ours, peer, ratio = paired(player(Rolling), player(Recomputing), pairs=9)
+    return {
+        "what": f"Gato: a step of {EPISODES} hopper episodes, 1024 tokens of context",
+        "ours": f"{ours * 1e3:.1f} ms",
+        "peer": f"{peer * 1e3:.0f} ms",
+        "ratio": ratio,
+        "note": "the same model computing its whole window for each of the 3 action tokens",
+    }
+
+
+def fill(playing: Decoder, observations: np.ndarray) -> None:
+    """Steps behind a player that remembers only what it saw; what it did would cost minutes to compute."""
+    assert isinstance(playing, Recomputing)
+    live, reward = np.ones(EPISODES, bool), np.zeros(EPISODES)
+    for now in observations:
+        playing.history.observe(now, reward, live)
+        playing.history.record(np.zeros((EPISODES, 3), np.float32), live)
+
+
+def training(data: Trajectories, precision: str) -> dict[str, object]:
+    """One update of `tiny`, its batch included."""
+    model = Gato(Config(), HOPPER)
+    model.calibrate(data)
+    optimizer, done = adamw(model), Progress()
+    run = Run(updates=10_000, precision=precision)
+    ours, _, _ = paired(lambda: update(model, data, optimizer, run, done), lambda: None, pairs=9)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    tokens = model.config.batch_size * model.config.context * PER_STEP
+    share = operations(model.config) / ours / matmul_ceiling(dtype)
+    return {
+        "what": f"Gato: an update of tiny with its batch, {precision}",
+        "ours": f"{ours * 1e3:.0f} ms",
+        "peer": f"{share * ours * 1e3:.0f} ms",
+        "ratio": share,
+        "note": f"{tokens / ours:,.0f} tokens/s; peer and ratio: its products alone at the ceiling's speed",
+    }
+
+
+def operations(config: Config) -> float:
+    """Floating-point operations of an update's matrix products: forward, and twice that backward."""
+    steps = config.batch_size * config.context
+    tokens, read = steps * PER_STEP, steps * 3
+    inner = config.heads * config.head_width
+    length = config.context * PER_STEP
+    project, out, feed = 3 * config.width * inner, inner * config.width, 2 * config.width * config.hidden
+    full = tokens * (project + out + feed + 2 * length * inner)
+    last = tokens * 2 * config.width * inner + read * (config.width * inner + out + feed + 2 * length * inner)
+    return 3 * 2 * ((config.layers - 1) * full + last + read * config.width * 1024)
+
+
+def logits() -> dict[str, object]:
+    """Peak memory of a loss and its gradient, beyond what the model takes, batch of 16."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1, maxtasksperchild=1) as pool:
+        peaks = [pool.apply(peak_memory, (plain,)) for plain in (False, True)]
+    return {
+        "what": "Gato: memory of a loss over the full table, 16 sequences of 120 tokens",
+        "ours": f"{peaks[0] / 2**20:.0f} MiB",
+        "peer": f"{peaks[1] / 2**20:.0f} MiB",
+        "ratio": peaks[1] / peaks[0],
+        "note": "the same loss with logits at every position",
+    }
+
+
+def peak_memory(plain: bool) -> int:
+    """Bytes that one loss and its gradient need at most, in a process of their own."""
+    torch.set_num_threads(1)
+    data = made_up(5_000)
+    config = Config(batch_size=16, logits="full")
+    model = Gato(config, HOPPER)
+    learn(model, data)  # so that the gradients' own memory is there already
+    return growth(lambda: plain_loss(model, data) if plain else learn(model, data))
+
+
+def learn(model: Gato, data: Trajectories) -> None:
+    model.loss(model.sample(data, np.random.default_rng(1)))["total"].backward()  # type: ignore[no-untyped-call]
+
+
+def plain_loss(model: Gato, data: Trajectories) -> None:
+    batch = model.sample(data, np.random.default_rng(1))
+    assert isinstance(batch, Batch)
+    stream = model.stream(batch)
+    scores = model.logits(model.core(model.embedding(stream)), slice(0, model.layout.size))
+    learnt = torch.isin(stream.kinds, torch.tensor([int(kind) for kind in LEARNT])) & stream.real
+    targets = stream.ids.masked_fill(~learnt, -100)
+    cross_entropy(scores[:, :-1].flatten(0, 1), targets[:, 1:].flatten()).backward()  # type: ignore[no-untyped-call]
+
+
+def growth(work: Callable[[], None]) -> int:
+    """How far the resident memory rises while `work` runs (Linux: its peak can be reset)."""
+    Path("/proc/self/clear_refs").write_text("5")
+    before = resident("VmRSS")
+    work()
+    return resident("VmHWM") - before
+
+
+def resident(name: str) -> int:
+    """Bytes that the kernel counts under a name."""
+    rows = Path("/proc/self/status").read_text().splitlines()
+    return next(int(row.split()[1]) for row in rows if row.startswith(name)) * 1024
+
+
+if __name__ == "__main__":
+    for row in measure():
+        print(row)

@@ -1,0 +1,116 @@
+"""What a data set looks like to Gato: tokens of a step, steps of a sequence, and one step as tokens and back.
+
+python experiments/inspect_tokens.py --env hopper-medium
+python experiments/inspect_tokens.py --env walker2d-medium --layout shared --step 100
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import torch
+import tyro
+
+from backbone.options import option
+from experiments.complain import complaining
+from gato.config import Config
+from gato.stream import Kind, Piece, action_piece, observation_pieces, separator_piece
+from gato.tokens import Layout, from_bins, layout
+from trajectories.errors import UserError
+from trajectories.sources import Request, load
+from trajectories.types import Trajectories
+
+NAMES = {
+    Kind.TEXT: "text",
+    Kind.PATCH: "image",
+    Kind.TENSOR: "tensor",
+    Kind.SEPARATOR: "separator",
+    Kind.ACTION: "action",
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to look at."""
+
+    env: str = option("hopper-medium", "data set")
+    source: str = option("auto", "where the data come from: auto, d4rl, reroll, collected")
+    path: Path | None = option(None, "a data file of your own")
+    steps: int | None = option(None, "steps to reroll or collect, if not the data set's own number")
+    data_dir: Path | None = option(None, "cache for data")
+    layout: str = option("split", "ids: split (34,049) or shared (33,025)")
+    tokens: int = option(1024, "tokens of a sequence; the paper's number")
+    step: int = option(0, "the step that is printed, counted from the data set's first")
+
+
+def main(options: Options) -> None:
+    """Print the report of one data set."""
+    table = layout(options.layout)
+    data = load(Request(options.env, options.source, options.path, options.steps, data_dir=options.data_dir))
+    if not 0 <= options.step < len(data):
+        raise UserError(
+            f"--step is {options.step}, but {options.env} has {len(data)}: give one of 0 to {len(data) - 1}."
+        )
+    pieces = step_pieces(data, options.step, table)
+    print(f"{data}\n")
+    print(arithmetic(pieces, table, options.tokens, Config().context))
+    print(f"\nstep {options.step} as tokens, and back:")
+    print("\n".join(rows(data, options.step, pieces, table)))
+
+
+def step_pieces(data: Trajectories, step: int, table: Layout) -> list[Piece]:
+    """One step's parts, in order, each of (1, 1, n) tokens."""
+    observation = torch.from_numpy(np.array(data.observations[step]))[None, None]
+    action = torch.from_numpy(np.array(data.actions[step]))[None, None]
+    pieces = observation_pieces(observation, table)
+    return [*pieces, separator_piece(pieces[0], table), action_piece(action, table)]
+
+
+def arithmetic(pieces: list[Piece], table: Layout, tokens: int, context: int) -> str:
+    """Tokens per step, steps per sequence, and each kind's share."""
+    counts = {piece.kind: piece.ids.shape[2] for piece in pieces}
+    per_step = sum(counts.values())
+    fit = tokens // per_step
+    if fit == 0:
+        raise UserError(f"--tokens is {tokens}, but one step takes {per_step}: give at least as many.")
+    lines = [
+        f"layout        {table.name}, {table.size:,} ids: observations from {table.observations:,}, "
+        f"actions from {table.actions:,}, separator {table.separator:,}",
+        f"a step        {per_step} tokens",
+        f"a sequence    {fit} steps in {tokens} tokens ({fit * per_step} used)",
+        f"tiny's        {context} steps in {context * per_step} tokens",
+    ]
+    for kind, count in counts.items():
+        learnt = "  learnt" if kind in (Kind.TEXT, Kind.ACTION) else ""
+        lines.append(f"{NAMES[kind]:<13} {count:>4} tokens, {count / per_step:6.1%}{learnt}")
+    return "\n".join(lines)
+
+
+def rows(data: Trajectories, step: int, pieces: list[Piece], table: Layout) -> list[str]:
+    """One line a token: its id, the number that it stands for, and the number that comes back."""
+    lines = []
+    for piece in pieces:
+        ids = piece.ids[0, 0]
+        if piece.kind == Kind.PATCH:
+            lines.append(f"{'image':<13} {len(ids)} patches, which have no ids")
+        elif piece.kind == Kind.SEPARATOR:
+            lines.append(f"{'separator':<13} {int(ids[0])}")
+        else:
+            acted = piece.kind == Kind.ACTION
+            values = np.asarray(data.actions[step] if acted else data.observations[step]).reshape(-1)
+            bins = ids - (table.actions if acted else table.observations)
+            discrete = not np.issubdtype(values.dtype, np.floating)
+            back = bins.float() if discrete else from_bins(bins, squeezed=not acted)
+            lines += [
+                f"{NAMES[piece.kind]:<13} {int(token):>6}  {float(value):>12.6f}  {float(again):>12.6f}"
+                for token, value, again in zip(ids, values, back, strict=True)
+            ]
+    return lines
+
+
+if __name__ == "__main__":
+    with complaining():
+        main(tyro.cli(Options, config=(tyro.conf.OmitArgPrefixes,), description=__doc__, prog="inspect_tokens.py"))
