@@ -1,0 +1,95 @@
+"""Training the Trajectory Transformer at the paper's settings: 256 windows of ten hopper transitions, 159 tokens each.
+
+Peer     the same network and loss as the authors' code runs it: float32, all windows at once, PyTorch's own dropout
+Ceiling  the floating-point operations of the products in our step, over those of a 2048-cube bfloat16 product a second
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+
+from backbone.transformer import Dropout
+from benchmarks.timing import matmul_ceiling, paired
+from experiments.settings import Run
+from experiments.train import Progress, adamw, update
+from trajectories.types import Origin, Spec, Trajectories
+from trajectory_transformer import Config, TrajectoryTransformer, model
+
+HOPPER = Spec("hopper", (11,), (3,), 1000)
+EPISODE = 458  # steps, the mean of D4RL's hopper-medium
+TOKENS = 256 * 159  # read in an update
+
+
+def measure() -> list[dict[str, object]]:
+    """The rows of the table that this file answers for."""
+    data = made_up(100_000)
+    rows = []
+    for dropout in (0.1, 0.0):
+        ours, peer, ratio = paired(our_step(data, dropout), plain_step(data, dropout), pairs=3, warm=1)
+        share = operations(Config()) / ours / matmul_ceiling(torch.bfloat16)
+        rows.append(
+            {
+                "what": f"TT: a training step with its batch, paper's sizes, dropout {dropout}",
+                "ours": f"{TOKENS / ours:,.0f} tokens/s",
+                "peer": f"{TOKENS / peer:,.0f} tokens/s",
+                "ratio": ratio,
+                "note": f"peer: float32 in one piece; ours bfloat16, {share:.0%} of the product ceiling",
+            }
+        )
+    return rows
+
+
+def made_up(steps: int) -> Trajectories:
+    """Hopper-sized noise."""
+    rng = np.random.default_rng(0)
+    return Trajectories.of(
+        HOPPER,
+        Origin("made-up", "benchmark", ""),
+        observations=rng.standard_normal((steps, 11), dtype=np.float32),
+        actions=rng.uniform(-1, 1, (steps, 3)).astype(np.float32),
+        rewards=rng.random(steps, dtype=np.float32),
+        terminated=np.zeros(steps, bool),
+        starts=np.append(np.arange(0, steps, EPISODE), steps),
+    )
+
+
+def our_step(data: Trajectories, dropout: float, precision: str = "bf16") -> Callable[[], object]:
+    learner = TrajectoryTransformer(Config(dropout=dropout), data.spec)
+    learner.calibrate(data)
+    optimizer, run, done = adamw(learner), Run(updates=10**6, precision=precision), Progress()
+    return lambda: update(learner, data, optimizer, run, done)
+
+
+def plain_step(data: Trajectories, dropout: float) -> Callable[[], object]:
+    """Our step without what makes it fast."""
+    learner = TrajectoryTransformer(Config(dropout=dropout), data.spec)
+    learner.calibrate(data)
+    for parent in list(learner.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, Dropout):
+                setattr(parent, name, nn.Dropout(child.rate))
+    optimizer, run, done = adamw(learner), Run(updates=10**6, precision="fp32"), Progress()
+
+    def step() -> None:
+        piece, model.PIECE = model.PIECE, 256
+        try:
+            update(learner, data, optimizer, run, done)
+        finally:
+            model.PIECE = piece
+
+    return step
+
+
+def operations(config: Config) -> float:
+    """Floating-point operations of the products in a step: forward once, backward twice."""
+    length, tokens = 10 * 16, 16
+    block = 12 * config.width**2 + 2 * length * config.width
+    heads = config.width * (config.bins + 1)
+    return 3 * 2 * config.batch_size * 10 * tokens * (config.layers * block + heads)
+
+
+if __name__ == "__main__":
+    for row in measure():
+        print(row)
