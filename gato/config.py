@@ -39,6 +39,7 @@ class Config(ModelConfig):
     patch_positions: bool = option(True, "add each image patch's row and column")
     timestep_positions: bool = option(False, "add the step's number in its episode (the unofficial Gato's)")
 
+    text: bool = option(False, "build the 32,000 rows of text ids; logits over the full table have them anyway")
     images: bool = option(False, "build the patch encoder although no task shows images")
     image_channels: int = option(3, "of the patches; images with fewer are completed with zeros")
     patch: int = option(16, "side of an image patch, in pixels")

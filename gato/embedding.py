@@ -17,6 +17,7 @@ from torch.nn.functional import embedding
 from gato.config import Config
 from gato.stream import ACTION_POSITION, Kind, Stream
 from gato.tokens import BINS, TEXT_IDS
+from trajectories.errors import UserError
 
 PATCH_POSITIONS = 128  # rows, and as many columns
 SCALE = 0.02  # of what embeddings begin with
@@ -74,11 +75,11 @@ def patch_index(intervals: Float[Tensor, "P 2 2"], training: bool) -> Int[Tensor
 
 
 class Table(nn.Module):
-    """A vector for each id. Text's rows stand apart, so that tasks without text neither touch nor update them."""
+    """A vector for each id. Text's rows stand apart: robots alone neither need nor update them."""
 
-    def __init__(self, ids: int, width: int, ordered: bool) -> None:
+    def __init__(self, ids: int, width: int, text: bool, ordered: bool) -> None:
         super().__init__()
-        self.text = nn.Parameter(torch.randn(TEXT_IDS, width) * SCALE)
+        self.text = nn.Parameter(torch.randn(TEXT_IDS, width) * SCALE) if text else None
         values = torch.randn(ids - TEXT_IDS, width) * SCALE
         if ordered:  # every range of 1024 ids but the separator, which is no number
             values[:-1] = torch.cat([ordered_rows(BINS, width) for _ in range(len(values) // BINS)])
@@ -89,14 +90,24 @@ class Table(nn.Module):
         text: whether any id may be text; where none is, an id below 32,000 gets some vector that nobody reads.
         """
         if text:
-            return embedding(ids, torch.cat([self.text, self.values]))
+            return embedding(ids, self.whole())
         return embedding((ids - TEXT_IDS).clamp(min=0), self.values)
 
     def rows(self, ids: slice) -> Float[Tensor, "V D"]:
         """The vectors of a range of ids."""
         if ids.start >= TEXT_IDS:
             return self.values[ids.start - TEXT_IDS : ids.stop - TEXT_IDS]
-        return torch.cat([self.text, self.values])[ids]
+        return self.whole()[ids]
+
+    def whole(self) -> Float[Tensor, "V D"]:
+        """All rows.
+
+        Raises:
+            UserError: this Gato was built without text.
+        """
+        if self.text is None:
+            raise UserError("This Gato has no rows for text ids: build it with text=True.")
+        return torch.cat([self.text, self.values])
 
 
 def ordered_rows(count: int, width: int) -> Float[Tensor, "count width"]:
@@ -112,7 +123,7 @@ class Embedding(nn.Module):
     def __init__(self, config: Config, ids: int, images: bool, horizon: int) -> None:
         super().__init__()
         self.config = config
-        self.table = Table(ids, config.width, config.ordered_values)
+        self.table = Table(ids, config.width, config.text or config.logits == "full", config.ordered_values)
         self.local = nn.Embedding(ACTION_POSITION + 1, config.width) if config.observation_positions else None
         self.timestep = nn.Embedding(horizon, config.width) if config.timestep_positions else None
         self.patch = PatchEncoder(config) if images else None
@@ -132,7 +143,8 @@ class Embedding(nn.Module):
         return x if self.timestep is None else x + self.timestep(stream.timesteps)
 
     def patches(self, patches: Float[Tensor, "P C p p"], intervals: Float[Tensor, "P 2 2"]) -> Float[Tensor, "P D"]:
-        assert self.patch is not None, "this Gato was built without images"
+        if self.patch is None:
+            raise UserError("This Gato has no encoder for image patches: build it with images=True.")
         x = self.patch(patches)
         if self.rows is None or self.columns is None:
             return x

@@ -1,6 +1,6 @@
 """The mixed-modality form that GIA documents: a dictionary of modalities in, logits over all ids and a loss out.
 
-    gato = Gato(Config(layout="shared", images=True))
+    gato = Gato(Config(layout="shared", text=True, images=True))
     output = gato({"continuous_observations": ..., "continuous_actions": ...})
     output.logits  # (B, L, 33025)
     output.loss

@@ -58,7 +58,7 @@ def config_of(config: Config | None, **arguments: Any) -> Config:
     Raises:
         UserError: an argument is unknown, or changes what is a constant here.
     """
-    changes: dict[str, Any] = {"images": True}
+    changes: dict[str, Any] = {"images": True, "text": True}
     size = arguments.pop("input_dim", None)
     for name, value in arguments.items():
         if name in NAMES:

@@ -13,7 +13,7 @@ from trajectories.errors import UserError
 from trajectories.types import Trajectories
 
 SMALL = Config(context=6, batch_size=64, width=32, layers=2, heads=2, head_width=16, hidden=64, prompt_steps=2)
-SHARED = replace(SMALL, layout="shared", images=True)
+SHARED = replace(SMALL, layout="shared", text=True, images=True)
 LENGTHS = (12, 7, 12, 9, 1)
 
 

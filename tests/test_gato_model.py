@@ -119,7 +119,7 @@ def test_without_recency_attention_is_plain_causal_attention():
 
 def test_legal_logits_lose_nothing_but_the_impossible():
     batch = full_batch()
-    legal, full = gato(), gato(replace(SMALL, logits="full"))
+    legal, full = gato(replace(SMALL, text=True)), gato(replace(SMALL, logits="full"))
     full.load_state_dict(legal.state_dict())
     assert legal.loss(batch)["total"] < full.loss(batch)["total"]
     hidden, targets = full.predict(full.stream(batch))
@@ -219,7 +219,7 @@ def test_one_gato_learns_from_trajectories_pictures_and_text_at_once():
     torch.manual_seed(0)
     words = Corpus("words", np.array(Text().encode("to be or not to be, " * 20)))
     mixture = Mixture((walk(LENGTHS), pictures(), words), weights=(2.0, 1.0, 1.0))
-    model = Gato(SMALL, mixture.spec)
+    model = Gato(replace(SMALL, text=True), mixture.spec)
     model.calibrate(mixture)
     batch = model.sample(mixture, np.random.default_rng(0))
     assert isinstance(batch, MixedBatch)
@@ -251,7 +251,7 @@ def test_a_player_of_several_tasks_must_be_told_which():
 
 @pytest.mark.parametrize(
     ("size", "millions"),  # 12 width^2 a layer and one table of 34,049 rows; the paper rounds its own sum differently
-    [("tiny", 5.0), ("79M", 83.3), ("364M", 393.4), ("1.18B", 1279.4)],
+    [("tiny", 0.92), ("79M", 83.3), ("364M", 393.4), ("1.18B", 1279.4)],
 )
 def test_the_sizes_have_their_parameters_counted_without_memory(size, millions):
     with torch.device("meta"):
@@ -334,6 +334,15 @@ def test_an_observation_with_more_tokens_than_positions_is_refused():
     model = Gato(SMALL, wide)
     with pytest.raises(UserError, match="601 positions"):
         model.loss(model.sample(walk((5, 5), spec=wide), np.random.default_rng(0)))
+
+
+def test_a_gato_without_text_or_images_says_how_to_build_one_with_them():
+    with pytest.raises(UserError, match="text=True"):
+        Gato(SMALL, POINT).loss(Corpus("words", np.arange(50)).sample(np.random.default_rng(0), 2, 8))
+    seeing, blind = Gato(SMALL, PICTURES), Gato(SMALL, POINT)
+    stream = seeing.stream(seeing.sample(pictures(), np.random.default_rng(0)))
+    with pytest.raises(UserError, match="images=True"):
+        blind.embedding(stream)
 
 
 def test_a_batch_of_no_known_task_is_refused():
