@@ -94,7 +94,7 @@ class Discretizer(nn.Module):
 
     def audit(self, dimension: int, column: np.ndarray, name: str) -> Audit:
         """How well a dimension's bins serve its column."""
-        numbers = torch.from_numpy(np.asarray(column, np.float32))[:, None]
+        numbers = torch.from_numpy(np.array(column, np.float32))[:, None]  # a copy: memory maps may be read-only
         tokens = self.encode(numbers, dimension)
         error = (self.decode(tokens, dimension) - numbers).abs().double()
         used = int((torch.bincount(tokens[:, 0], minlength=self.bins) > 0).sum())
