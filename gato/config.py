@@ -13,8 +13,8 @@ class Config(ModelConfig):
     """Everything about Gato that can be chosen; what the paper leaves open is chosen here and told in README.md."""
 
     context: int = option(8, "steps in a sequence, its prompt included; the paper counts tokens: 1024")
-    batch_size: int = option(64, "sequences in an update")
-    learning_rate: float = option(1e-3, "peak learning rate of AdamW; the paper's sizes use 1e-4")
+    batch_size: int = option(32, "sequences in an update")
+    learning_rate: float = option(2e-3, "peak learning rate of AdamW; the paper's sizes use 1e-4")
     weight_decay: float = option(0.1, "AdamW's weight decay")
     beta2: float = option(0.95, "AdamW's second decay rate")
     clip: float = option(1.0, "largest gradient norm")
@@ -22,7 +22,7 @@ class Config(ModelConfig):
     final_learning_rate: float = option(0.1, "share of the peak learning rate at the end of a cosine")
 
     width: int = option(128, "of a token's embedding")
-    layers: int = option(3, "of the transformer")
+    layers: int = option(2, "of the transformer")
     heads: int = option(4, "of attention in a layer")
     head_width: int = option(32, "of a head's queries, keys and values")
     hidden: int = option(512, "width of the feed-forward layers")
@@ -73,7 +73,15 @@ class Config(ModelConfig):
 
 
 # The paper's table 1: layers, heads, width, feed-forward width, width of a head; trained as its appendix C says.
-_PAPER = {"learning_rate": 1e-4, "stochastic_depth": 0.1, "warmup": 0.015, "logits": "full", "batch_size": 512}
+_PAPER = {
+    "learning_rate": 1e-4,
+    "warmup": 0.015,  # 15,000 of a million updates
+    "batch_size": 512,
+    "stochastic_depth": 0.1,
+    "logits": "full",
+    "recency": False,  # not in the paper, as the next
+    "ordered_values": False,
+}
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {},
     "79M": {**_PAPER, "layers": 8, "heads": 24, "width": 768, "hidden": 3072, "head_width": 32},
