@@ -51,7 +51,8 @@ class Config(ModelConfig):
     prompt_end_share: float = option(0.5, "of prompts that are the end of their episode; the rest is a uniform piece")
     prompt_steps: int = option(2, "longest prompt, in steps")
     prompt: str = option("best", "when acting: none, end, uniform, best, or an .npz file of observations and actions")
-    temperature: float = option(0.0, "of sampled actions; 0: the most likely token")
+    decoding: str = option("median", "of actions that are not sampled: the median bin, or the most likely one")
+    temperature: float = option(0.0, "of sampled actions; 0: none is sampled")
     memory: str = option("rolling", "when acting: rolling keys and values, or recompute the window at every step")
 
     def __post_init__(self) -> None:
@@ -61,6 +62,7 @@ class Config(ModelConfig):
             "action_positions": ("shared", "none", "own"),
             "feedforward": ("gelu", "geglu"),
             "memory": ("rolling", "recompute"),
+            "decoding": ("median", "likely"),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:

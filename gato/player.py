@@ -41,8 +41,10 @@ class Decoder:
         return self.model.embedding.table.values.device
 
     def choose(self, hidden: Tensor, rows: Tensor) -> Tensor:
-        """One legal id for each row of (R, D) hidden states, the most likely or drawn.
+        """One legal id for each row of (R, D) hidden states: drawn, the most likely, or in the middle.
 
+        Bins have an order, and a policy that is squashed into [-1, 1] piles up at the ends: there a bin may be the most
+        likely one and yet far from nearly all that the policy does. The median is not. Discrete actions have no middle.
         Noise is drawn for all episodes, so that what one does never depends on which others are still going.
         """
         logits = self.model.logits(hidden, self.legal).float()  # (R, V)
@@ -50,6 +52,9 @@ class Decoder:
             uniform = torch.rand(self.episodes, logits.shape[1], generator=self.random)
             gumbel = -torch.log(-torch.log(uniform.clamp(1e-9, 1 - 1e-7)))
             logits = logits / self.model.config.temperature + gumbel[rows.cpu()].to(logits.device)
+        elif self.model.config.decoding == "median" and not self.spec.discrete:
+            below = logits.softmax(dim=1).cumsum(dim=1) < 0.5  # (R, V)
+            return self.legal.start + below.sum(dim=1)
         return self.legal.start + logits.argmax(dim=1)
 
     def actions(self, ids: Tensor, rows: np.ndarray) -> np.ndarray:

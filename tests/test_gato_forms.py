@@ -170,6 +170,13 @@ def test_the_raw_form_is_causal_and_reads_every_token():
         assert not torch.allclose(after[:, changed], before[:, changed])
 
 
+def test_action_tokens_of_the_raw_form_share_one_position():
+    model = gato_torch().eval()
+    ids, positions, (position, mask) = raw_inputs()
+    moved = position.masked_fill(mask == 0, 7)
+    assert torch.equal(model((ids, positions, (moved, mask))), model((ids, positions, (position, mask))))
+
+
 def test_the_raw_form_refuses_arrays_that_do_not_describe_every_token():
     ids, (encoding, rows, columns), observed = raw_inputs()
     with pytest.raises(UserError, match="encoding describes 12 tokens, but input_ids has 44"):
@@ -244,6 +251,14 @@ def test_padding_on_either_side_changes_neither_loss_nor_real_logits(side):
     real = output.logits[:, 3 * 36 :] if side == "left" else output.logits[:, : 4 * 36]
     torch.testing.assert_close(output.loss, alone.loss)
     torch.testing.assert_close(real, alone.logits)
+
+
+def test_the_first_real_token_is_not_learnt_from_padding():
+    batch = baby(steps=3)
+    for key in ("text_observations", "discrete_observations", "image_observations", "discrete_actions"):
+        batch[f"{key}_attention_mask"] = torch.tensor([[False, True, True]])
+    learnt = Gato(SHARED)(batch).loss_mask.reshape(3, 26)
+    assert learnt.sum(dim=1).tolist() == [0, 7, 8]
 
 
 def test_gia_s_form_needs_the_shared_layout():

@@ -11,6 +11,7 @@ from experiments.registry import find
 from gato import SIZES, Config, Corpus, Gato, MixedBatch, Mixture, preset
 from gato.embedding import PatchEncoder, patch_index
 from gato.model import tokens_per_step
+from gato.player import Decoder
 from gato.stream import Kind
 from gato.text import Text
 from gato.transformer import Transformer, attend
@@ -189,6 +190,16 @@ def test_an_episode_s_actions_do_not_depend_on_which_others_still_play():
         assert not actions[~live].any()
 
 
+@pytest.mark.parametrize(("decoding", "expected"), [("likely", 1023), ("median", 501)])
+def test_an_action_is_the_median_bin_or_the_most_likely_one(decoding, expected):
+    model = gato(replace(SMALL, decoding=decoding))
+    scores = torch.full((1, 1024), -20.0)
+    scores[0, 480:521] = 0.0
+    scores[0, 1023] = 1.0  # more likely than any other bin, and far from nearly all of them
+    model.logits = lambda hidden, ids: scores
+    assert Decoder(model, 0, 1, 0).choose(torch.zeros(1, 32), torch.tensor([0])).item() - 33_024 == expected
+
+
 def test_sampled_actions_depend_on_the_seed_and_on_nothing_else():
     model = gato(replace(SMALL, temperature=1.0))
     assert np.array_equal(played(model, 3, seed=1), played(model, 3, seed=1))
@@ -318,6 +329,7 @@ def test_every_switch_leaves_a_gato_that_learns_and_acts(change):
         ({"layout": "both"}, "split, shared"),
         ({"logits": "some"}, "legal, full"),
         ({"memory": "short"}, "rolling, recompute"),
+        ({"decoding": "mean"}, "median, likely"),
         ({"prompt_steps": 6}, "prompt_steps is 6"),
     ],
 )

@@ -62,6 +62,10 @@ def test_mu_law_is_the_paper_s_with_mu_100_and_m_256():
     torch.testing.assert_close(inverse_mu_law(mu_law(values)), values, rtol=1e-4, atol=1e-5)
 
 
+def test_mu_law_takes_what_is_beyond_256_to_the_edge():
+    assert mu_law(torch.tensor([-3.4e38, 257.0, 3.4e38])).tolist() == [-1, 1, 1]
+
+
 def test_actions_are_not_squeezed():
     piece = action_piece(torch.tensor([[[0.5]]]), layout("split"))
     assert piece.ids.item() == layout("split").actions + 768  # mu-law would say 906
