@@ -49,6 +49,7 @@ class Config(ModelConfig):
 
     prompt_share: float = option(0.25, "of training sequences that begin with a prompt")
     prompt_end_share: float = option(0.5, "of prompts that are the end of their episode; the rest is a uniform piece")
+    prompt_from: str = option("any", "prompts while training: any other episode, or one of alike return")
     prompt_steps: int = option(2, "longest prompt, in steps")
     prompt: str = option("best", "when acting: none, end, uniform, best, or an .npz file of observations and actions")
     decoding: str = option("median", "of actions that are not sampled: the median bin, or the most likely one")
@@ -62,6 +63,7 @@ class Config(ModelConfig):
             "action_positions": ("shared", "none", "own"),
             "feedforward": ("gelu", "geglu"),
             "memory": ("rolling", "recompute"),
+            "prompt_from": ("any", "alike"),
             "decoding": ("median", "likely"),
         }
         for name, allowed in choices.items():

@@ -39,13 +39,31 @@ def sample(data: Trajectories, rng: np.random.Generator, size: int, config: Conf
     prompted = rng.random(size) < config.prompt_share
     if config.prompt_steps == 0 or data.episodes == 1 or not prompted.any():
         return batch
-    others = (episodes + rng.integers(1, data.episodes, size=size)) % data.episodes  # any episode but its own
+    others = other_episodes(data, episodes, rng, alike=config.prompt_from == "alike")
     at_end = rng.random(size) < config.prompt_end_share
     prompt = cut(
         data, data.starts[others], last_rows(data, others, at_end, rng, config.prompt_steps), config.prompt_steps
     )
     room = torch.from_numpy(prompted)[:, None] & (torch.arange(config.context) < config.prompt_steps)
     return replace(_blank(batch, room), prompt=_blank(prompt, torch.from_numpy(~prompted)[:, None]))
+
+
+def other_episodes(data: Trajectories, episodes: np.ndarray, rng: np.random.Generator, alike: bool) -> np.ndarray:
+    """For each episode another one, (B,): any, or one whose return ranks near its own, within a twentieth of them all.
+
+    The paper's prompts come from the same agent as their sequence. A data set of one policy has no other agents; one of
+    many does not say who acted, and there episodes of alike return are the nearest thing: only then does a prompt tell
+    how well to play.
+    """
+    if not alike:
+        return (episodes + rng.integers(1, data.episodes, size=len(episodes))) % data.episodes
+    order = np.argsort(data.returns, kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    own, reach = rank[episodes], max(1, data.episodes // 20)
+    lowest, highest = np.maximum(own - reach, 0), np.minimum(own + reach, data.episodes - 1)
+    drawn = rng.integers(lowest, highest)  # of the ranks in reach, its own left out
+    return order[drawn + (drawn >= own)]
 
 
 def last_rows(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gato import Config, Gato
-from gato.prompts import join
+from gato.prompts import join, other_episodes
 from tests.toys import POINT, walk
 from trajectories.errors import UserError
 from trajectories.types import Trajectories
@@ -28,13 +28,24 @@ def numbered() -> Trajectories:
 # Prompts
 
 
-def test_a_prompt_is_never_of_its_sequence_s_own_episode():
-    model, data = Gato(replace(SMALL, prompt_share=1.0), POINT), numbered()
+@pytest.mark.parametrize("source", ["any", "alike"])
+def test_a_prompt_is_never_of_its_sequence_s_own_episode(source):
+    model, data = Gato(replace(SMALL, prompt_share=1.0, prompt_from=source), POINT), numbered()
     for seed in range(20):
         batch = model.sample(data, np.random.default_rng(seed))
         own = batch.observations[:, -1, 0]
         others = batch.prompt.observations[:, :, 0]
         assert not ((others == own[:, None]) & batch.prompt.mask).any()
+
+
+def test_prompts_of_alike_return_are_other_episodes_of_neighbouring_rank():
+    data = walk([3] * 100)
+    rank = np.argsort(np.argsort(data.returns, kind="stable"))
+    own = np.arange(100).repeat(50)
+    others = other_episodes(data, own, np.random.default_rng(0), alike=True)
+    distance = np.abs(rank[others] - rank[own])
+    assert distance.min() == 1
+    assert distance.max() == 5
 
 
 def test_a_quarter_of_the_sequences_begin_with_a_prompt_and_half_of_these_with_an_end():

@@ -152,6 +152,32 @@ def test_a_small_gato_learns_to_turn_what_it_sees_into_an_action(recurrent):
     assert error < 0.12  # a constant action errs by 0.27
 
 
+def test_prompts_of_alike_return_teach_gato_to_do_as_its_demonstration_did():
+    torch.manual_seed(0)
+    data = walk([12] * 60)
+    moves = np.repeat(np.where(np.arange(60) % 2, 0.5, -0.5), 12)  # half the episodes earn by going forward
+    data = Trajectories.of(
+        data.spec,
+        data.origin,
+        observations=data.observations,
+        actions=np.repeat(moves[:, None], 2, axis=1),
+        rewards=moves,
+        terminated=data.terminated,
+        starts=data.starts,
+    )
+    model = Gato(replace(SMALL, prompt_from="alike", prompt_share=0.75, learning_rate=3e-3), data.spec)
+    model.calibrate(data)
+    optimizer = torch.optim.AdamW(model.parameter_groups(), 3e-3)
+    for update in range(100):
+        loss = model.loss(model.sample(data, np.random.default_rng([0, update])))["total"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert data.returns.max() > 0
+    first = played(model, 1)[0]
+    assert (np.abs(first - 0.5) < 0.05).all()
+
+
 # Acting
 
 
