@@ -152,7 +152,7 @@ def test_a_small_gato_learns_to_turn_what_it_sees_into_an_action(recurrent):
     assert error < 0.12  # a constant action errs by 0.27
 
 
-def test_prompts_of_alike_return_teach_gato_to_do_as_its_demonstration_did():
+def test_prompts_of_alike_return_teach_gato_to_do_as_its_demonstration_did(tmp_path):
     torch.manual_seed(0)
     data = walk([12] * 60)
     moves = np.repeat(np.where(np.arange(60) % 2, 0.5, -0.5), 12)  # half the episodes earn by going forward
@@ -173,9 +173,10 @@ def test_prompts_of_alike_return_teach_gato_to_do_as_its_demonstration_did():
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert data.returns.max() > 0
-    first = played(model, 1)[0]
-    assert (np.abs(first - 0.5) < 0.05).all()
+    np.savez(tmp_path / "back.npz", observations=data.observations[:12], actions=data.actions[:12])
+    for prompt, move in (("best", 0.5), (str(tmp_path / "back.npz"), -0.5)):
+        model.config = replace(model.config, prompt=prompt)
+        assert (np.abs(played(model, 1)[0] - move) < 0.05).all()
 
 
 # Acting
