@@ -152,7 +152,7 @@ def test_a_small_gato_learns_to_turn_what_it_sees_into_an_action(recurrent):
     assert error < 0.12  # a constant action errs by 0.27
 
 
-def test_prompts_of_alike_return_teach_gato_to_do_as_its_demonstration_did(tmp_path):
+def test_a_prompted_gato_does_as_either_demonstration_did(tmp_path):
     torch.manual_seed(0)
     data = walk([12] * 60)
     moves = np.repeat(np.where(np.arange(60) % 2, 0.5, -0.5), 12)  # half the episodes earn by going forward
