@@ -9,6 +9,9 @@ Shapes   E copies, P positions (qpos), V velocities (qvel), A actuators
 Units    m, rad, m/s, rad/s; a step lasts `frame_skip` ticks of the simulator, 8 ms (Hopper, Walker2d) or 50 ms
 """
 
+import atexit
+import os
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -157,9 +160,16 @@ class MujocoEnvironments:
         return {"qpos": self.positions, "qvel": self.velocities}
 
     def render(self, index: int) -> np.ndarray:
-        """One copy as its own camera sees it, (480, 640, 3) uint8."""
+        """One copy as its own camera sees it, (480, 480, 3) uint8.
+
+        Raises:
+            UserError: nothing here can draw without a screen.
+        """
+        if sys.platform == "linux" and not os.environ.keys() & {"MUJOCO_GL", "DISPLAY"}:
+            raise UserError("There is neither a screen nor EGL or OSMesa to draw with: install libegl1 and libgl1.")
         if self._renderer is None:
             self._renderer = mujoco.Renderer(self._model, height=480, width=480)
+            atexit.register(self.close)  # a renderer that is still open when Python ends complains at length
         self._renderer.update_scene(self._copies[index], camera="track")
         return self._renderer.render()
 

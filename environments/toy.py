@@ -13,6 +13,7 @@ import numpy as np
 
 from environments.interface import Step
 from trajectories.catalog import EnvironmentRow
+from trajectories.errors import UserError
 from trajectories.types import Spec
 
 
@@ -33,7 +34,13 @@ class ToyEnvironments:
         return self._observations()
 
     def step(self, actions: np.ndarray, live: np.ndarray) -> Step:
-        """Move the live points by their (E, 1) actions, clipped to [-1, 1]; only the time limit ends an episode."""
+        """Move the live points by their (E, 1) actions, clipped to [-1, 1]; only the time limit ends an episode.
+
+        Raises:
+            UserError: a live point's action is not a number.
+        """
+        if np.isnan(actions[live]).any():
+            raise UserError(f"{self.spec.name} was given an action that is not a number: the policy has diverged.")
         moves = np.where(live, np.clip(actions[:, 0], -1, 1).astype(np.float64), 0.0)
         self._positions += moves
         self._steps += live

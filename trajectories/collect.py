@@ -21,7 +21,8 @@ import h5py
 import numpy as np
 
 from environments.make import make
-from trajectories.catalog import dataset
+from trajectories import catalog
+from trajectories.disk import writing
 from trajectories.errors import DatasetError, UserError
 from trajectories.policies.policy import Policy, from_d4rl
 from trajectories.policies.recipes import available, parts, policies_digest
@@ -31,6 +32,7 @@ from trajectories.rollout import Columns, Recordable, rolled
 __all__ = ["available", "collect", "play", "policies_digest", "reroll"]
 
 COPIES = 32  # enough to share NumPy's cost per call; more would only waste steps at the end
+BLOCK = 5000  # steps written at once
 
 
 def reroll(
@@ -43,12 +45,11 @@ def reroll(
         UserError: unknown environment or physics, no steps, or no room on the disk.
     """
     shares = [(cast(Policy, from_d4rl(source)), steps)]
-    details = {"source": "reroll", "environment": environment, "seed": seed, "physics": physics}
-    with _written(destination) as file:
+    with _written(destination, environment, steps) as file:
         _record(file, environment, shares, seed, physics, f"rerolling {environment}")
         with h5py.File(source) as original:
             original.copy("metadata", file)
-        _describe(file, details)
+        _describe(file, {"environment": environment, "seed": seed, "physics": physics})
 
 
 def collect(
@@ -60,15 +61,14 @@ def collect(
         UserError: unknown data set or physics, no policies for it here, no steps, or no room on the disk.
     """
     name = f"{environment}-{quality}"
-    total = dataset(name).collected_steps if steps is None else steps
+    total = catalog.dataset(name).collected_steps if steps is None else steps
     recipe = parts(environment, quality)
     cuts = np.linspace(0, total, len(recipe) + 1).astype(int)
     shares = [(part.policy(), int(count)) for part, count in zip(recipe, np.diff(cuts), strict=True)]
-    details = {"source": "collected", "environment": environment, "quality": quality, "seed": seed, "physics": physics}
-    details |= {"policies": ",".join(part.name for part in recipe), "digest": policies_digest(environment, quality)}
-    with _written(destination) as file:
+    with _written(destination, environment, total) as file:
         _record(file, environment, shares, seed, physics, f"collecting {name}")
-        _describe(file, details)
+        names = ", ".join(part.name for part in recipe)
+        _describe(file, {"environment": environment, "seed": seed, "physics": physics, "policies": names})
 
 
 def play(
@@ -95,9 +95,10 @@ def _record(
     filled = 0
     with progress(total, doing) as bar:
         for place, (policy, steps) in enumerate(shares):
-            for episode in _cut(rolled(copies, policy, (seed, place), steps=steps), steps, filled + steps < total):
-                filled = _append(file, episode, filled, total)
-                bar.update(len(episode["rewards"]))
+            episodes = _cut(rolled(copies, policy, (seed, place), steps=steps), steps, filled + steps < total)
+            for block in _blocks(episodes):
+                filled = _append(file, block, filled, total)
+                bar.update(len(block["rewards"]))
     copies.close()
 
 
@@ -115,10 +116,26 @@ def _cut(episodes: Iterator[Columns], steps: int, more_follows: bool) -> Iterato
         steps -= length
 
 
-def _append(file: h5py.File, episode: Columns, filled: int, total: int) -> int:
-    """Write an episode's columns behind what is there; the number of steps then there."""
-    end = filled + len(episode["rewards"])
-    for name, column in episode.items():
+def _blocks(episodes: Iterator[Columns]) -> Iterator[Columns]:
+    """Consecutive episodes joined to blocks that are worth a call of HDF5's."""
+    waiting: list[Columns] = []
+    for episode in episodes:
+        waiting.append(episode)
+        if sum(len(one["rewards"]) for one in waiting) >= BLOCK:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(episodes: list[Columns]) -> Columns:
+    return {name: np.concatenate([episode[name] for episode in episodes]) for name in episodes[0]}
+
+
+def _append(file: h5py.File, block: Columns, filled: int, total: int) -> int:
+    """Write a block's columns behind what is there; the number of steps then there."""
+    end = filled + len(block["rewards"])
+    for name, column in block.items():
         if name not in file:
             file.create_dataset(name, (total, *column.shape[1:]), column.dtype)
         file[name][filled:end] = column
@@ -126,9 +143,12 @@ def _append(file: h5py.File, episode: Columns, filled: int, total: int) -> int:
 
 
 def _describe(file: h5py.File, details: dict[str, Any]) -> None:
-    """Who recorded the file, under metadata/recorded."""
+    """How the file was recorded, beside whatever metadata it holds."""
+    metadata = file.require_group("metadata")
     for name, value in details.items():
-        file[f"metadata/recorded/{name}"] = value
+        if name in metadata:  # of a recording that was recorded again
+            del metadata[name]
+        metadata[name] = value
 
 
 def _check_fits(policy: Policy, copies: Recordable) -> None:
@@ -147,15 +167,15 @@ def _check_fits(policy: Policy, copies: Recordable) -> None:
 
 
 @contextmanager
-def _written(destination: Path) -> Iterator[h5py.File]:
+def _written(destination: Path, environment: str, steps: int) -> Iterator[h5py.File]:
     """A new HDF5 file that appears at `destination` when it is complete, or not at all."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
+    row = catalog.environment(environment)
+    numbers = 3 * row.spec().observation_size + row.spec().action_size + 4  # about; infos are as wide as observations
     beside = destination.with_name(f".{destination.name}.{os.getpid()}")
-    try:
-        with h5py.File(beside, "w") as file:
-            yield file
-        os.replace(beside, destination)
-    except OSError as error:
-        raise UserError(f"{destination} cannot be written ({error}): make room or choose another folder.") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    with writing(destination.parent, size=4 * numbers * steps):
+        try:
+            with h5py.File(beside, "w") as file:
+                yield file
+            beside.replace(destination)
+        finally:
+            beside.unlink(missing_ok=True)

@@ -6,8 +6,9 @@ rounded to float32 before they are used. So an episode does not depend on how ma
 Shapes   E copies, H horizon, T steps of an episode, S observation numbers, A action numbers
 """
 
+import sys
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from trajectories.policies.policy import Policy
 Columns = dict[str, np.ndarray]
 
 
+@runtime_checkable
 class Recordable(Environments, Protocol):
     """Environments that show what a recording keeps beside the observations."""
 
@@ -26,7 +28,7 @@ class Recordable(Environments, Protocol):
 
 
 def rolled(
-    copies: Recordable, policy: Policy, seed: tuple[int, ...], episodes: float = np.inf, steps: float = np.inf
+    copies: Recordable, policy: Policy, seed: tuple[int, ...], episodes: int = sys.maxsize, steps: int = sys.maxsize
 ) -> Iterator[Columns]:
     """Episodes 0, 1, 2, ... until there are `episodes` of them or they hold `steps` steps, whichever comes first.
 

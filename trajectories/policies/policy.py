@@ -14,7 +14,7 @@ Numbers  float64 inside, so that an action rounded to float32 does not depend on
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import h5py
 import numpy as np
@@ -28,6 +28,7 @@ LAYERS = ("fc0", "fc1", "last_fc", "last_fc_log_std")  # D4RL's names
 OBSERVATION_CLIP = 10.0  # VecNormalize's default
 
 
+@runtime_checkable
 class Policy(Protocol):
     """How data are recorded: sampled actions."""
 
