@@ -1,0 +1,192 @@
+"""Recording: behaviour policies, and what they write."""
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from environments.scores import normalized
+from trajectories import collect, rollout
+from trajectories.catalog import environment
+from trajectories.collect import available, play, policies_digest, reroll
+from trajectories.errors import DatasetError, UserError
+from trajectories.formats import d4rl
+from trajectories.policies import policy, recipes
+
+RECORDED = Path(__file__).parents[1].parent / "shared" / "data" / "d4rl"
+OURS = sorted((recipes.FOLDER / "hopper").glob("*.safetensors"))
+
+
+def recorded(name: str) -> Path:
+    path = RECORDED / f"{name}.hdf5"
+    if not path.exists():
+        pytest.skip(f"{path} is not here: it is a piece of D4RL's own file")
+    return path
+
+
+def columns(path: Path) -> dict[str, np.ndarray]:
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def test_d4rls_policy_is_as_likely_to_act_as_recorded_as_d4rl_says() -> None:
+    for robot in ("hopper", "walker2d", "halfcheetah"):
+        path = recorded(f"{robot}_medium-v2")
+        mean, std = policy.from_d4rl(path).distribution(columns(path)["observations"])
+        actions, expected = (columns(path)[name].astype(np.float64) for name in ("actions", "infos/action_log_probs"))
+        inside = np.abs(actions).max(1) < 0.99  # nearer the limits, float32 has lost what the tanh was taken of
+        before = np.arctanh(np.where(inside[:, None], actions, 0))
+        densities = -0.5 * np.square((before - mean) / std) - np.log(std * np.sqrt(2 * np.pi))
+        ours = (densities - np.log(1 - np.square(actions) + 1e-6)).sum(1)  # 1e-6: rlkit's
+        np.testing.assert_allclose(ours[inside], expected[inside], atol=1e-3)
+
+
+def test_a_rerolled_file_reads_like_d4rls_and_carries_its_policy(tmp_path: Path) -> None:
+    source, path = recorded("hopper_medium-v2"), tmp_path / "reroll.hdf5"
+    reroll(source, path, "hopper", steps=1500, seed=1)
+    original, ours = columns(source), columns(path)
+    assert set(original) - set(ours) == {"infos/action_log_probs"}
+    for name in ("observations", "next_observations", "actions", "rewards", "terminals", "timeouts"):
+        assert ours[name].dtype == original[name].dtype
+        assert ours[name].shape == (1500, *original[name].shape[1:])
+    assert d4rl.policy_digest(path) == d4rl.policy_digest(source)
+    data = d4rl.read(path, environment("hopper").spec(), "hopper-medium", "reroll")
+    assert data.episodes > 1
+    assert 100 < data.returns[:-1].mean() < 3600
+    assert data.origin.details["physics"] == "d4rl"
+
+
+def test_recorded_steps_follow_from_one_another(tmp_path: Path) -> None:
+    path = tmp_path / "random.hdf5"
+    collect.collect("hopper", "random", path, steps=300)
+    file = columns(path)
+    inside = ~(file["terminals"] | file["timeouts"])[:-1]
+    np.testing.assert_array_equal(file["next_observations"][:-1][inside], file["observations"][1:][inside])
+    np.testing.assert_array_equal(file["observations"][:, :5], file["infos/qpos"][:, 1:])
+    assert file["terminals"].any()
+    assert np.abs(file["actions"]).max() <= 1
+
+
+@pytest.mark.parametrize("quality", ["random", "medium", "expert"])
+def test_the_same_seed_gives_the_same_file_however_many_copies_play(
+    quality: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = []
+    for name, seed, copies in (("a", 0, 32), ("b", 0, 32), ("c", 0, 3), ("d", 1, 32)):
+        monkeypatch.setattr(collect, "COPIES", copies)
+        collect.collect("hopper", quality, tmp_path / name, steps=700, seed=seed)
+        files.append((tmp_path / name).read_bytes())
+    assert files[0] == files[1] == files[2] != files[3]
+
+
+def test_a_file_ends_unfinished_and_its_parts_end_by_time_out(tmp_path: Path) -> None:
+    path = tmp_path / "toy.hdf5"
+    collect.collect("toy", "medium", path, steps=110)
+    ends = np.flatnonzero(columns(path)["timeouts"])
+    assert ends.tolist() == [19, 39, 54, 74, 94]  # 55 steps of each behaviour, in episodes of 20
+    data = d4rl.read(path, environment("toy").spec(), "toy-medium", "collected")
+    assert data.lengths.tolist() == [20, 20, 15, 20, 20, 15]
+
+
+def test_the_toys_behaviours_differ_in_their_returns(tmp_path: Path) -> None:
+    path = tmp_path / "toy.hdf5"
+    collect.collect("toy", "medium", path)
+    data = d4rl.read(path, environment("toy").spec(), "toy-medium", "collected")
+    assert len(data) == 20_000
+    slow, fast = data.returns[: data.episodes // 2], data.returns[data.episodes // 2 :]
+    assert slow.mean() == pytest.approx(6, abs=0.2)
+    assert fast.mean() == pytest.approx(18, abs=0.3)
+    assert not np.array_equal(data.observations[0], data.observations[20])  # each episode has its own start
+
+
+def test_whole_episodes_are_played_once_each_in_the_order_of_their_numbers() -> None:
+    few = play("hopper", policy.Uniform(3), 3, seed=4)
+    many = play("hopper", policy.Uniform(3), 40, seed=4)
+    np.testing.assert_array_equal(few[0], many[0][:3])
+    assert len(many[0]) == len(many[1]) == 40
+
+
+def test_no_more_is_played_than_the_file_needs() -> None:
+    copies = collect.make("toy", 8)
+    episodes = list(rollout.rolled(copies, policy.Uniform(1), (0,), steps=200))  # type: ignore[arg-type]
+    assert 200 <= sum(len(episode["rewards"]) for episode in episodes) <= 200 + 8 * copies.spec.horizon
+
+
+def test_an_interrupted_recording_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(collect, "_append", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        collect.collect("toy", "expert", tmp_path / "toy.hdf5", steps=100)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("robot", "source", "sentence"),
+    [
+        ("walker2d", "hopper_medium-v2", "does not fit walker2d"),
+        ("hopper", "hopper_medium", "does not carry its behaviour policy"),
+        ("hopper", "missing", "cannot be read"),
+    ],
+)
+def test_a_file_without_the_right_policy_is_refused(robot: str, source: str, sentence: str, tmp_path: Path) -> None:
+    path = tmp_path / "missing.hdf5" if source == "missing" else recorded(source)
+    with pytest.raises(DatasetError, match=sentence):
+        reroll(path, tmp_path / "reroll.hdf5", robot, steps=10)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"steps": 10, "seed": -1}, {"steps": 10, "physics": "newton"}])
+def test_impossible_recordings_are_refused_in_a_sentence(wrong: dict, tmp_path: Path) -> None:
+    with pytest.raises(UserError):
+        collect.collect("hopper", "random", tmp_path / "file.hdf5", **wrong)
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_what_has_policies_is_available() -> None:
+    assert available("toy", "medium")
+    assert available("halfcheetah", "random")
+    assert not available("halfcheetah", "expert")
+    with pytest.raises(UserError, match="No behaviour policy of ours"):
+        policies_digest("halfcheetah", "expert")
+
+
+def test_hopper_can_be_collected_in_every_quality() -> None:
+    qualities = ("random", "medium", "medium-replay", "medium-expert", "expert")
+    assert all(available("hopper", quality) for quality in qualities)
+    assert len({policies_digest("hopper", quality) for quality in qualities}) == 5
+    assert len(recipes.parts("hopper", "medium-replay")) >= 8
+
+
+def test_the_cards_tell_of_levels_like_d4rls() -> None:
+    cards = {path.stem: json.loads(path.with_suffix(".json").read_text()) for path in OURS}
+    for card in cards.values():
+        assert card["score"] == pytest.approx(float(normalized("hopper", np.array(card["return_mean"]))), abs=0.05)
+        assert card["episodes"] >= 100
+    assert 35 <= cards["medium"]["score"] <= 50
+    assert cards["expert"]["score"] >= 95
+    ladder = [cards[name] for name in sorted(cards) if name.startswith("ladder-")]
+    assert [card["steps"] for card in ladder] == sorted(card["steps"] for card in ladder)
+    assert ladder[0]["steps"] == 0
+    assert max(card["score"] for card in ladder) <= 50
+    assert sum(path.stat().st_size for path in OURS) < 1_000_000
+
+
+@pytest.mark.parametrize("name", ["medium", "expert"])
+def test_a_stored_policy_earns_what_its_card_says(name: str) -> None:
+    path = recipes.FOLDER / "hopper" / f"{name}.safetensors"
+    card = json.loads(path.with_suffix(".json").read_text())
+    returns, _ = play("hopper", policy.load(path), 12, seed=7, physics=card["physics"])
+    assert abs(returns.mean() - card["return_mean"]) < 4 * card["return_std"] / np.sqrt(len(returns)) + 1
+
+
+def test_a_damaged_policy_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "medium.safetensors"
+    path.write_bytes(b"nothing")
+    with pytest.raises(UserError, match="restore it from the repository"):
+        policy.load(path)
