@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ class ModelConfig:
     final_learning_rate: float = option(1.0, "share of the peak learning rate at the end of a cosine; 1: constant")
 
 
+@runtime_checkable
 class Player(Protocol):
     """Acts in E environments at once; what is remembered between steps lives here."""
 
@@ -75,6 +76,3 @@ class SequenceModel(nn.Module, ABC):
     @abstractmethod
     def player(self, episodes: int, target_return: float, seed: int = 0) -> Player:
         """A fresh player for `episodes` episodes; `seed` decides whatever it draws."""
-
-
-Model = TypeVar("Model", bound=SequenceModel)

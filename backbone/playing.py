@@ -1,6 +1,6 @@
 """The default player: it cuts its window from the episodes so far with the function that cut the training windows."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from trajectories.types import Batch, Spec
 from trajectories.windows import History
 
 
+@runtime_checkable
 class WindowModel(Protocol):
     """A model that chooses an action from a window."""
 

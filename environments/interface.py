@@ -1,7 +1,7 @@
 """What the evaluator and the collector ask of a family of environments."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -17,6 +17,7 @@ class Step(NamedTuple):
     truncated: np.ndarray  # (E,) bool: the time limit cut the episode off
 
 
+@runtime_checkable
 class Environments(Protocol):
     """E independent copies of one environment, stepped together. Actions are checked and used as they are given."""
 

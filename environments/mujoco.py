@@ -12,7 +12,6 @@ Units    m, rad, m/s, rad/s; a step lasts `frame_skip` ticks of the simulator, 8
 import atexit
 import os
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,8 +28,6 @@ from environments.interface import Step
 from environments.physics import check, compile_with_old_capsules
 from trajectories.catalog import EnvironmentRow
 from trajectories.errors import UserError
-
-warnings.filterwarnings("ignore", message=".*out of date.*", category=DeprecationWarning)  # v4 is meant
 
 
 @dataclass(frozen=True)

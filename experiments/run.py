@@ -14,7 +14,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
-from trajectories.sources import Request, describe, load
 
 from backbone.interface import SequenceModel
 from environments.interface import Environments
@@ -42,6 +41,7 @@ from results.store import (
     write_record,
 )
 from trajectories.catalog import dataset
+from trajectories.sources import Request, describe, load
 from trajectories.types import Trajectories
 
 

@@ -127,7 +127,9 @@ class Trajectories:
         return len(self.rewards)
 
     def __repr__(self) -> str:
-        return f"Trajectories({self.origin.name} from {self.origin.source}: {len(self)} steps, {self.episodes} episodes)"
+        return (
+            f"Trajectories({self.origin.name} from {self.origin.source}: {len(self)} steps, {self.episodes} episodes)"
+        )
 
     @property
     def episodes(self) -> int:
@@ -177,7 +179,9 @@ class Trajectories:
 
 def returns_to_go(rewards: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """Sum of rewards from each step to its episode's end, (N,) float32, accumulated in float64."""
-    ahead = np.concatenate([np.cumsum(rewards[::-1], dtype=np.float64)[::-1], [0.0]])  # from each step to the file's end
+    ahead = np.concatenate(
+        [np.cumsum(rewards[::-1], dtype=np.float64)[::-1], [0.0]]
+    )  # from each step to the file's end
     return (ahead[:-1] - np.repeat(ahead[starts[1:]], np.diff(starts))).astype(np.float32)
 
 

@@ -1,0 +1,122 @@
+"""What the Decision Transformer sees, and that asking for a return gets it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from backbone.transformer import Dropout, Transformer, causal
+from decision_transformer.model import DecisionTransformer
+from environments.make import make
+from experiments.evaluate import evaluate
+from experiments.settings import Run
+from experiments.train import Progress, adamw, update
+from tests.toys import small, walk
+from trajectories.sources import Request, load
+from trajectories.types import Batch, Trajectories
+from trajectories.windows import cut
+
+
+@pytest.fixture(scope="module")
+def batch() -> Batch:
+    data = walk((12, 7))
+    return cut(data, first=np.array([0, 12, 12]), last=np.array([9, 18, 13]), length=4)
+
+
+@pytest.fixture(scope="module")
+def model() -> DecisionTransformer:
+    torch.manual_seed(0)
+    found = small("dt", walk((12, 7)))
+    assert isinstance(found, DecisionTransformer)
+    return found
+
+
+@pytest.mark.parametrize("column", ["actions", "rewards"])
+def test_it_does_not_read_its_own_last_action_or_reward(model: DecisionTransformer, batch: Batch, column: str) -> None:
+    changed = getattr(batch, column).clone()
+    changed[:, -1] = 0.9
+    assert torch.equal(model(replace(batch, **{column: changed})), model(batch))
+
+
+@pytest.mark.parametrize("column", ["observations", "actions", "returns_to_go"])
+def test_it_reads_nothing_of_the_future(model: DecisionTransformer, batch: Batch, column: str) -> None:
+    changed = getattr(batch, column).clone()
+    changed[:, -1] += 5
+    before = slice(None, -1)
+    assert torch.equal(model(replace(batch, **{column: changed}))[:, before], model(batch)[:, before])
+
+
+@pytest.mark.parametrize("column", ["observations", "actions", "returns_to_go", "timesteps"])
+def test_it_reads_all_that_came_before(model: DecisionTransformer, batch: Batch, column: str) -> None:
+    changed = getattr(batch, column).clone()
+    changed[:, -2] = changed[:, -2] + 2
+    assert not torch.equal(model(replace(batch, **{column: changed}))[:2, -1], model(batch)[:2, -1])
+
+
+def test_a_padded_window_is_judged_like_the_short_window_itself(model: DecisionTransformer) -> None:
+    data = walk((12, 7))
+    first, last = np.array([12]), np.array([13])
+    padded, exact = cut(data, first, last, 4), cut(data, first, last, 2)
+    torch.testing.assert_close(model(padded)[:, -2:], model(exact))
+
+
+def test_the_latest_action_alone_is_the_last_of_all_actions(model: DecisionTransformer, batch: Batch) -> None:
+    torch.testing.assert_close(model(batch, latest_only=True), model(batch)[:, -1:])
+
+
+def test_the_last_block_gives_the_wanted_outputs_of_the_whole() -> None:
+    torch.manual_seed(0)
+    transformer = Transformer(16, layers=2, heads=2, dropout=0.0).eval()
+    x, real = torch.randn(2, 6, 16), torch.tensor([[False] * 2 + [True] * 4, [True] * 6])
+    wanted = slice(1, None, 3)
+    torch.testing.assert_close(transformer(x, real, wanted), transformer(x, real)[:, wanted])
+
+
+def test_attention_with_dropout_switched_on_at_rate_zero_equals_the_fused_kernel() -> None:
+    torch.manual_seed(0)
+    block = Transformer(16, layers=1, heads=2, dropout=0.0).blocks[0]
+    query, key, value = torch.randn(3, 2, 2, 5, 8)
+    visible = causal(torch.ones(2, 5, dtype=torch.bool))
+    fused = block.attend(query, key, value, visible)
+    block.attention_dropout.rate = 1e-9
+    torch.testing.assert_close(block.train().attend(query, key, value, visible), fused)
+
+
+def test_dropout_keeps_the_mean_and_drops_the_share_it_is_told_to() -> None:
+    torch.manual_seed(0)
+    dropped = Dropout(0.1).train()(torch.ones(1_000_001))
+    assert abs((dropped == 0).float().mean().item() - 0.1) < 1e-3
+    assert abs(dropped.mean().item() - 1) < 2e-3
+    assert torch.equal(Dropout(0.1).eval()(torch.ones(5)), torch.ones(5))
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Trajectories:
+    return load(Request(name="toy-medium", source="collected", steps=4_000, data_dir=tmp_path_factory.mktemp("data")))
+
+
+def taught(name: str, toy: Trajectories, updates: int) -> DecisionTransformer:
+    run = Run(updates=updates)
+    torch.manual_seed(0)
+    model = small(name, toy, learning_rate=1e-3, batch_size=32)
+    model.train()
+    optimizer, done = adamw(model), Progress()
+    for _ in range(updates):
+        update(model, toy, optimizer, run, done)
+    return model  # type: ignore[return-value]
+
+
+def test_asking_for_a_return_gets_it(toy: Trajectories, tmp_path: Path) -> None:
+    model = taught("dt", toy, updates=400)
+    environments = make("toy", 20)
+    slow, fast = (evaluate(model, environments, target).returns for target in (6.0, 18.0))
+    assert abs(slow.mean() - 6) < 2
+    assert abs(fast.mean() - 18) < 2
+
+
+def test_cloning_does_what_the_data_did(toy: Trajectories) -> None:
+    expert = toy.best(0.4)  # the fast half
+    model = taught("bc", expert, updates=300)
+    assert abs(evaluate(model, make("toy", 20), None).returns.mean() - expert.returns.mean()) < 1

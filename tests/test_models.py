@@ -1,0 +1,135 @@
+"""The battery: what holds for every model, whatever it is."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from backbone.interface import SequenceModel
+from experiments.checkpoint import load_model, save_model
+from tests.toys import SMALL, small, walk
+from trajectories.types import Batch, Trajectories
+
+LENGTHS = (12, 1, 7, 12, 3)
+
+
+@pytest.fixture(scope="module")
+def data() -> Trajectories:
+    return walk(LENGTHS)
+
+
+@pytest.fixture(params=SMALL)
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def model(name: str, data: Trajectories) -> SequenceModel:
+    torch.manual_seed(0)
+    return small(name, data)
+
+
+def played(model: SequenceModel, observations: np.ndarray, lives: np.ndarray | None = None) -> np.ndarray:
+    """Actions (steps, E, A) on given observations (steps, E, S); `lives` (steps, E) says who still plays."""
+    steps, episodes = observations.shape[:2]
+    lives = np.ones((steps, episodes), bool) if lives is None else lives
+    player = model.player(episodes, 5.0)
+    rewards = np.linspace(0, 1, episodes)
+    return np.stack([player.act(now, rewards, live) for now, live in zip(observations, lives, strict=True)])
+
+
+@pytest.fixture
+def observations() -> np.ndarray:
+    return np.random.default_rng(1).normal(3, 2, (6, 4, 3)).astype(np.float32)
+
+
+def test_actions_are_legal_numbers_one_for_each_episode(model: SequenceModel, observations: np.ndarray) -> None:
+    actions = played(model, observations)
+    assert actions.shape == (6, 4, 2)
+    assert actions.dtype == np.float32
+    assert np.isfinite(actions).all()
+    assert np.abs(actions).max() <= 1
+
+
+def test_an_episode_is_played_the_same_whatever_happens_in_the_others(
+    model: SequenceModel, observations: np.ndarray
+) -> None:
+    together = played(model, observations)
+    lives = np.ones((6, 4), bool)
+    lives[2:, 0] = False
+    lives[4:, 3] = False
+    others = observations.copy()
+    others[2:, 0] = np.nan
+    others[4:, 3] = np.nan
+    np.testing.assert_allclose(played(model, others, lives)[:, 1:3], together[:, 1:3], atol=1e-5)
+
+
+def test_a_finished_episode_gets_zeros_and_nobody_looks_at_it(model: SequenceModel, observations: np.ndarray) -> None:
+    lives = np.ones((6, 4), bool)
+    lives[3:, 1] = False
+    observations[3:, 1] = np.nan
+    actions = played(model, observations, lives)
+    assert not actions[3:, 1].any()
+    assert np.isfinite(actions).all()
+
+
+def test_weights_alone_give_the_same_actions(
+    name: str, model: SequenceModel, observations: np.ndarray, tmp_path: Path
+) -> None:
+    save_model(tmp_path, name, model)
+    torch.manual_seed(99)
+    again = load_model(tmp_path)
+    np.testing.assert_array_equal(played(again, observations), played(model, observations))
+
+
+def test_the_loss_does_not_read_padding(model: SequenceModel, data: Trajectories) -> None:
+    batch = model.sample(data, np.random.default_rng(0))
+    assert not batch.mask.all()
+    torch.manual_seed(0)
+    clean = model.loss(batch)["total"]
+    torch.manual_seed(0)
+    assert torch.equal(model.loss(smudged(batch))["total"], clean)
+
+
+def smudged(batch: Batch) -> Batch:
+    """The same batch with other numbers where there is padding."""
+    padding = ~batch.mask
+    columns = {}
+    for name in ("observations", "actions", "rewards", "returns_to_go"):
+        column = getattr(batch, name).clone()
+        column[padding] = 0.5
+        columns[name] = column
+    timesteps = batch.timesteps.clone()
+    timesteps[padding] = 3
+    return replace(batch, **columns, timesteps=timesteps)
+
+
+def test_every_parameter_learns(model: SequenceModel, data: Trajectories) -> None:
+    model.train()
+    model.loss(model.sample(data, np.random.default_rng(0)))["total"].backward()  # type: ignore[no-untyped-call]
+    still = [key for key, value in model.named_parameters() if value.grad is None or not value.grad.any()]
+    assert still == []
+
+
+def test_only_the_given_generator_decides_the_batch(model: SequenceModel, data: Trajectories) -> None:
+    one, other = (model.sample(data, np.random.default_rng(7)) for _ in range(2))
+    assert torch.equal(one.observations, other.observations)
+    assert not torch.equal(one.observations, model.sample(data, np.random.default_rng(8)).observations)
+
+
+def test_a_few_hundred_updates_on_a_few_steps_are_learnt_by_heart(name: str) -> None:
+    data = walk((5, 5))
+    torch.manual_seed(0)
+    model = small(name, data, dropout=0.0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    rng = np.random.default_rng(0)
+    losses = []
+    for _ in range(150):
+        loss = model.loss(model.sample(data, rng))["total"]
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        losses.append(loss.item())
+    assert np.mean(losses[-10:]) < 0.2 * losses[0]
