@@ -122,9 +122,10 @@ def build(settings: Settings, data: Trajectories, device: torch.device) -> Seque
     torch.manual_seed(run.seed)
     model = find(run.model).model(settings.config, data.spec)
     model.calibrate(data)
+    rise = round(settings.config.warmup * run.updates)
     print(
         f"Model: {run.model}, {parameters(model):,} parameters, {run.updates:,} updates of "
-        f"{settings.config.batch_size} windows, the learning rate rising over the first {round(settings.config.warmup * run.updates):,}; "
+        f"{settings.config.batch_size} windows, the learning rate rising over the first {rise:,}; "
         f"{run.precision} on {provenance.device_name(device)}, {settings.machine.threads} threads."
     )
     return model.to(device)
