@@ -74,7 +74,7 @@ def test_the_last_block_gives_the_wanted_outputs_of_the_whole() -> None:
     torch.testing.assert_close(transformer(x, real, wanted), transformer(x, real)[:, wanted])
 
 
-def test_attention_with_dropout_switched_on_at_rate_zero_equals_the_fused_kernel() -> None:
+def test_attention_with_dropout_switched_on_at_rate_zero_equals_the_fused_kernel():
     torch.manual_seed(0)
     block = Transformer(16, layers=1, heads=2, dropout=0.0).blocks[0]
     query, key, value = torch.randn(3, 2, 2, 5, 8)
