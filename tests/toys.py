@@ -14,10 +14,8 @@ POINT = Spec("point", (3,), (2,), horizon=12)
 SMALL: dict[str, dict[str, object]] = {
     "bc": {"context": 4, "batch_size": 8, "width": 32},
     "dt": {"context": 4, "batch_size": 8, "width": 32, "return_scale": 10.0},
-    "tt": {"context": 4, "batch_size": 8, "width": 32, "layers": 2, "bins": 20, "horizon": 2, "beam_width": 4}
-    | {"planning_context": 3},
-    "gato": {"context": 4, "batch_size": 8, "width": 32, "heads": 2, "head_width": 16, "hidden": 64, "layers": 2}
-    | {"prompt_steps": 1},
+    "tt": {"context": 4, "batch_size": 8, "width": 32, "layers": 2, "bins": 20, "horizon": 2, "beam_width": 4},
+    "gato": {"context": 4, "batch_size": 8, "width": 32, "heads": 2, "head_width": 16, "hidden": 64, "layers": 2},
 }
 
 
@@ -37,6 +35,10 @@ def walk(lengths: Sequence[int], seed: int = 0, spec: Spec = POINT) -> Trajector
         terminated=terminated,
         starts=starts,
     )
+
+
+SMALL["tt"]["planning_context"] = 3
+SMALL["gato"]["prompt_steps"] = 1
 
 
 def small(name: str, data: Trajectories, **changes: object) -> SequenceModel:
