@@ -86,7 +86,7 @@ class Checkpoints(BaseCallback):
         return True
 
     def checkpoint(self) -> None:
-        config, policy = self.config, network(self.model, self.normalizer)  # type: ignore[arg-type]
+        config, policy = self.config, network(self.model, self.normalizer)
         returns, lengths = play(config.env, policy, config.episodes, seed=config.seed, physics=config.physics)
         row = {
             "steps": self.num_timesteps,
