@@ -3,6 +3,9 @@
 from pathlib import Path
 
 import pytest
+import torch
+
+torch.set_num_threads(1)  # the tests' tensors are tiny, and threads that wait for a busy core cost minutes
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data"
 
