@@ -52,6 +52,7 @@ class SequenceModel(nn.Module, ABC):
     spec: Spec
     tokens_per_step = 1
     asks_return = False  # whether the target return given to `player` matters
+    takes_several = False  # whether it learns from a Mixture; then `spec` is a tuple, and `player` takes a `task`
 
     def calibrate(self, data: Trajectories) -> None:
         """Fit what is not learnt by gradient (means, bin edges, prompts) into buffers; called once, before training."""

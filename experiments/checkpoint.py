@@ -28,7 +28,7 @@ WEIGHTS, CARD, STATE = "model.safetensors", "model.json", "state.safetensors"
 def save_model(folder: Path, name: str, model: SequenceModel) -> None:
     """Weights first, card last: a card promises that the weights are there."""
     write_tensors(folder / WEIGHTS, model.state_dict())
-    card = {"model": name, "config": asdict(model.config), "spec": model.spec.to_json()}
+    card = {"model": name, "config": asdict(model.config), "spec": _spec_to_json(model.spec)}
     replace_text(folder / CARD, json.dumps(card, indent=1) + "\n")
 
 
@@ -48,7 +48,7 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> SequenceMode
         if unknown := set(card["config"]) - known:
             raise ValueError(f"unknown settings {sorted(unknown)}")
         config = entry.config(**{key: _tuples(value) for key, value in card["config"].items()})
-        model = entry.model(config, Spec.from_json(card["spec"]))
+        model = entry.model(config, _spec_from_json(card["spec"]))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{card_path}: damaged or of another version ({error}): train the run again.") from error
     load_weights(model, folder / WEIGHTS)
@@ -113,6 +113,15 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise UserError(f"{path}: there is no such checkpoint: run the command again to train it.") from None
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: damaged checkpoint ({error}): remove it and run the command again.") from error
+
+
+def _spec_to_json(spec: Spec | tuple[Spec, ...]) -> Any:
+    """One spec, or a list of them for a model of several tasks."""
+    return [each.to_json() for each in spec] if isinstance(spec, tuple) else spec.to_json()
+
+
+def _spec_from_json(row: Any) -> Spec | tuple[Spec, ...]:
+    return tuple(map(Spec.from_json, row)) if isinstance(row, list) else Spec.from_json(row)
 
 
 def _tuples(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -26,12 +27,21 @@ class Played:
 
 
 def evaluate(
-    model: SequenceModel, environments: Environments, target_return: float | None, doing: str = "playing"
+    model: SequenceModel,
+    environments: Environments,
+    target_return: float | None,
+    doing: str = "playing",
+    task: str | None = None,
 ) -> Played:
-    """Play one episode in each environment, with the model as it stands and dropout off."""
+    """Play one episode in each environment, with the model as it stands and dropout off.
+
+    Args:
+        task: which one, by its data set's name, for a model that has learnt several.
+    """
     training = model.training
     model.eval()
-    player = model.player(environments.count, 0.0 if target_return is None else target_return)
+    which: dict[str, Any] = {} if task is None else {"task": task}
+    player = model.player(environments.count, 0.0 if target_return is None else target_return, **which)
     try:
         return play(player, environments, episode_seeds(environments.count), doing)
     finally:

@@ -24,7 +24,7 @@ from experiments.checkpoint import STATE, save_model
 from experiments.complain import complaining
 from experiments.evaluate import episode_seeds, evaluate
 from experiments.registry import find
-from experiments.settings import Machine, Run, Settings, parse
+from experiments.settings import Machine, Settings, parse
 from experiments.summary import summarise
 from experiments.tensorboard import writer
 from experiments.train import Progress, train
@@ -38,9 +38,11 @@ from results.store import (
     config_hash,
     read_record,
     run_name,
+    several,
     write_record,
 )
 from trajectories.catalog import dataset
+from trajectories.mixture import Mixture
 from trajectories.sources import Request, describe, load
 from trajectories.types import Trajectories
 
@@ -49,28 +51,32 @@ def main(arguments: list[str]) -> None:
     settings = parse(arguments)
     began = time.monotonic()
     device = prepare(settings.machine)
-    data = load_data(settings)
-    settings = resolve(settings, data, device)
-    identity = settings.resolved() | {"data": data.origin.digest}
+    tasks = load_tasks(settings)
+    settings = resolve(settings, tasks, device)
+    identity = settings.resolved() | {"data": digests(tasks)}
     run, machine = settings.run, settings.machine
-    name = run_name(run.model, run.env, run.source, run.seed, config_hash(identity))
+    name = run_name(run.model, several(run.env), run.source, run.seed, config_hash(identity))
     folder = (machine.results_dir or provenance.ROOT / "results" / "runs").absolute() / name
-    if (folder / RECORD).exists():
+    places = [folder] if len(tasks) == 1 else [folder / task for task in run.env]  # of the records
+    if all((place / RECORD).exists() for place in places):
         print("This run is finished already; here is its record.")
-        print(summarise(read_record(folder), folder))
+        show(places)
         return
     seconds = {"data": time.monotonic() - began}
+    data = tasks[0] if len(tasks) == 1 else Mixture(tasks, run.task_weights)
     model = build(settings, data, device)
     with complaining(f"Run the same command again to continue {name}."):
         progress = learn(model, data, settings, folder)
         seconds["train"] = progress.seconds
         began = time.monotonic()
-        evaluations = measure(model, run, run.episodes, run.target_returns, machine.threads)
+        played = [measure(model, settings, task, run.episodes, run.target_returns) for task in run.env]
         seconds["evaluate"] = time.monotonic() - began
         save_model(folder, run.model, model)
-        write_record(folder, record(settings, identity, data, model, progress, evaluations, seconds))
+        for place, task, evaluations in zip(places, tasks, played, strict=True):
+            if not (place / RECORD).exists():
+                write_record(place, record(settings, identity, task, model, progress, evaluations, seconds))
         (folder / STATE).unlink(missing_ok=True)
-    print(summarise(read_record(folder), folder))
+    show(places)
 
 
 def prepare(machine: Machine) -> torch.device:
@@ -82,14 +88,20 @@ def prepare(machine: Machine) -> torch.device:
     return torch.device(machine.device)
 
 
-def load_data(settings: Settings) -> Trajectories:
-    """The recorded trajectories, as the run wants to learn from them."""
+def load_tasks(settings: Settings) -> tuple[Trajectories, ...]:
+    """The recorded trajectories of each --env, as the run wants to learn from them."""
+    run = settings.run
+    paths = run.path or (None,) * len(run.env)
+    return tuple(load_data(settings, name, path) for name, path in zip(run.env, paths, strict=True))
+
+
+def load_data(settings: Settings, name: str, path: Path | None) -> Trajectories:
     run = settings.run
     data = load(
         Request(
-            name=run.env,
+            name=name,
             source=run.source,
-            path=run.path,
+            path=path,
             steps=run.steps,
             seed=run.data_seed,
             physics=run.physics,
@@ -103,25 +115,34 @@ def load_data(settings: Settings) -> Trajectories:
     return data.delayed() if run.delayed_reward else data
 
 
-def resolve(settings: Settings, data: Trajectories, device: torch.device) -> Settings:
+def digests(tasks: tuple[Trajectories, ...]) -> str | list[str]:
+    """What is in the data, as part of the run's identity."""
+    each = [task.origin.digest for task in tasks]
+    return each[0] if len(each) == 1 else each
+
+
+def resolve(settings: Settings, tasks: tuple[Trajectories, ...], device: torch.device) -> Settings:
     """Settings with every `auto` decided, as the record will have them."""
     run, machine = settings.run, settings.machine
-    row = dataset(run.env)
+    rows = [dataset(name) for name in run.env]
     precision = run.precision
     if precision == "auto":
         precision = "bf16" if provenance.has_bf16(device) else "fp32"
     asks = find(run.model).model.asks_return
-    targets = (run.target_returns or row.environment.target_returns) if asks else ()
-    run = replace(run, env=row.name, source=data.origin.source, precision=precision, target_returns=targets)
+    targets = (run.target_returns or rows[0].environment.target_returns) if asks else ()
+    sources = {task.origin.source for task in tasks}
+    source = sources.pop() if len(sources) == 1 else run.source  # each record says its own
+    env = tuple(row.name for row in rows)
+    run = replace(run, env=env, source=source, precision=precision, target_returns=targets)
     return Settings(run, settings.config, replace(machine, device=str(device), threads=torch.get_num_threads()))
 
 
-def build(settings: Settings, data: Trajectories, device: torch.device) -> SequenceModel:
+def build(settings: Settings, data: Trajectories | Mixture, device: torch.device) -> SequenceModel:
     """A fresh model, its weights decided by the seed, calibrated to the data."""
     run = settings.run
     torch.manual_seed(run.seed)
     model = find(run.model).model(settings.config, data.spec)
-    model.calibrate(data)
+    model.calibrate(data)  # type: ignore[arg-type]  # a Mixture only where the model takes several
     rise = round(settings.config.warmup * run.updates)
     print(
         f"Model: {run.model}, {parameters(model):,} parameters, {run.updates:,} updates of "
@@ -131,27 +152,33 @@ def build(settings: Settings, data: Trajectories, device: torch.device) -> Seque
     return model.to(device)
 
 
-def learn(model: SequenceModel, data: Trajectories, settings: Settings, folder: Path) -> Progress:
+def learn(model: SequenceModel, data: Trajectories | Mixture, settings: Settings, folder: Path) -> Progress:
     run, machine = settings.run, settings.machine
 
     def play_a_little(model: SequenceModel) -> dict[str, float]:
-        played = measure(model, run, run.evaluate_episodes, run.target_returns[:1], machine.threads)[0]
-        return {return_column(played.target_return): sum(played.returns) / len(played.returns)}
+        row = {}
+        for task in run.env:
+            played = measure(model, settings, task, run.evaluate_episodes, run.target_returns[:1])[0]
+            column = return_column(played.target_return) + (f" {task}" if len(run.env) > 1 else "")
+            row[column] = sum(played.returns) / len(played.returns)
+        return row
 
     with writer(folder if machine.tensorboard else None) as log:
         return train(model, data, run, folder, machine.checkpoint_seconds, play_a_little, log)
 
 
 def measure(
-    model: SequenceModel, run: Run, episodes: int, targets: tuple[float, ...], threads: int
+    model: SequenceModel, settings: Settings, task: str, episodes: int, targets: tuple[float, ...]
 ) -> tuple[Evaluation, ...]:
-    """Play the episodes once for each target return; once in all if the model cannot be asked."""
-    environment = dataset(run.env).env
-    environments: Environments = make(environment, episodes, run.physics, threads)
+    """Play a task's episodes once for each target return; once in all if the model cannot be asked."""
+    run = settings.run
+    environment = dataset(task).env
+    which = task if len(run.env) > 1 else None
+    environments: Environments = make(environment, episodes, run.physics, settings.machine.threads)
     evaluations = []
     for target in targets or (None,):
-        doing = "playing" if target is None else f"playing, asked for {target:g}"
-        played = evaluate(model, environments, target, doing)
+        doing = f"playing {which}" if which else "playing" if target is None else f"playing, asked for {target:g}"
+        played = evaluate(model, environments, target, doing, which)
         score = float(normalized(environment, played.returns).mean())
         evaluations.append(Evaluation.of(target, played.returns, played.lengths, score))
     environments.close()
@@ -168,14 +195,14 @@ def record(
     seconds: dict[str, float],
 ) -> Record:
     run = settings.run
-    row = dataset(run.env).environment
+    row = dataset(data.origin.name).environment
     head, dirty = provenance.commit()
     device = torch.device(settings.machine.device)
     return Record(
         model=run.model,
-        dataset=run.env,
+        dataset=data.origin.name,
         env=row.name,
-        source=run.source,
+        source=data.origin.source,
         seed=run.seed,
         data={"digest": data.origin.digest, "steps": len(data), **data.origin.details},
         config=identity,
@@ -203,6 +230,11 @@ def record(
         dirty=dirty,
         command=settings.command(),
     )
+
+
+def show(places: list[Path]) -> None:
+    for place in places:
+        print(summarise(read_record(place), place))
 
 
 def parameters(model: SequenceModel) -> int:

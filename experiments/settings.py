@@ -28,10 +28,15 @@ class Run:
     """What is learnt from what, for how long, and how it is measured."""
 
     model: str = option("dt", f"what learns: {', '.join(MODELS)}")
-    env: str = option("hopper-medium", "data set to learn from; its environment is where the agent is measured")
+    env: tuple[str, ...] = option(
+        ("hopper-medium",), "data set to learn from; its environment is where the agent is measured; gato takes several"
+    )
+    task_weights: tuple[float, ...] = option((), "how often each of several --env is drawn; else equally often")
     preset: str = option("default", "budget and settings to start from: a table of experiments/presets.toml")
     source: str = option("auto", "where the data come from: auto, d4rl, reroll, collected")
-    path: Path | None = option(None, "a data file of your own, or the D4RL file whose policy is to be rerolled")
+    path: tuple[Path, ...] = option(
+        (), "a data file of your own, or the D4RL file whose policy is to be rerolled; one for each --env"
+    )
     steps: int | None = option(None, "steps to reroll or collect, if not the data set's own number")
     data_seed: int = option(0, "seed of rerolled and collected data; the same data serve every --seed")
     physics: str = option("d4rl", "d4rl: the bodies in which D4RL was recorded; gymnasium: as it ships them")
@@ -70,12 +75,15 @@ class Settings:
         """What decides the result, for the record; where a file lies does not, what is in it does (the digest)."""
         run = asdict(self.run)
         del run["path"], run["preset"]
+        if len(self.run.env) == 1:
+            del run["task_weights"]
+            run["env"] = self.run.env[0]
         return {"model": asdict(self.config), "run": run}
 
     def command(self) -> str:
         """The command that runs this again, but for a data file's place and what only the machine decides."""
-        usual = parse(["--model", self.run.model, "--env", self.run.env])
-        words = ["python experiments/run.py", "--model", self.run.model, "--env", self.run.env]
+        first = ["--model", self.run.model, "--env", *self.run.env]
+        usual, words = parse(first), ["python experiments/run.py", *first]
         for owner, other in ((self.run, usual.run), (self.config, usual.config)):
             for field in fields(owner):
                 value = getattr(owner, field.name)
@@ -93,12 +101,12 @@ def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:
     """
     first = ArgumentParser(add_help=False, allow_abbrev=False)
     for name in ("model", "env", "preset"):
-        first.add_argument(f"--{name}", default=getattr(Run(), name))
+        first.add_argument(f"--{name}", default=getattr(Run(), name), nargs="+" if name == "env" else None)
     chosen, _ = first.parse_known_args(list(arguments))
     entry = find(chosen.model)
     values = preset_values(presets, chosen.preset, entry.name, chosen.env)
     defaults = {
-        "run": fill(Run(model=entry.name, env=chosen.env, preset=chosen.preset), values),
+        "run": fill(Run(model=entry.name, env=tuple(chosen.env), preset=chosen.preset), values),
         "config": fill(entry.config(), values),
         "machine": fill(Machine(), values),
     }
@@ -136,8 +144,12 @@ def closest(unknown: str, line: Any) -> str:
     return f"did you mean --{near[0]}?" if near else "--help lists what there is."
 
 
-def preset_values(path: Path, preset: str, model: str, env: str) -> dict[str, Any]:
-    """What `preset` says of a model on a data set: for all models, for this one, for data sets like this one."""
+def preset_values(path: Path, preset: str, model: str, env: Sequence[str]) -> dict[str, Any]:
+    """What `preset` says of a model on a data set: for all models, for this one, for data sets like this one.
+
+    Several data sets are called "one+another": "*+*" is for all mixtures.
+    """
+    called = "+".join(env)
     tables = tomllib.loads(path.read_text(encoding="utf-8"))
     if preset not in tables:
         raise UserError(f"There is no preset called {preset!r}: choose one of {', '.join(tables)}.")
@@ -147,7 +159,7 @@ def preset_values(path: Path, preset: str, model: str, env: str) -> dict[str, An
             rows = table.get(part, {})
             values |= {key: value for key, value in rows.items() if not isinstance(value, dict)}
             for pattern, row in rows.items():
-                if isinstance(row, dict) and fnmatch.fnmatch(env, pattern):
+                if isinstance(row, dict) and ("+" in pattern) == ("+" in called) and fnmatch.fnmatch(called, pattern):
                     values |= row
     return values
 
@@ -169,6 +181,7 @@ def check(settings: Settings) -> None:
         raise UserError(f"--steps is {settings.run.steps}, and no data have that many: give 1 or more.")
     if settings.run.evaluate_every < 0:
         raise UserError(f"--evaluate-every is {settings.run.evaluate_every}: give 0 (never) or more.")
+    check_tasks(settings.run)
     if not 0 < settings.run.fraction_best <= 1:
         raise UserError(f"--fraction-best is {settings.run.fraction_best}: give a share above 0 and up to 1.")
     for name, allowed in (
@@ -178,3 +191,15 @@ def check(settings: Settings) -> None:
     ):
         if getattr(settings.run, name) not in allowed:
             raise UserError(f"--{name} is {getattr(settings.run, name)!r}: choose one of {', '.join(allowed)}.")
+
+
+def check_tasks(run: Run) -> None:
+    """Refuse several data sets where one is meant, and lists that do not belong to them one to one."""
+    if len(run.env) > 1 and not find(run.model).model.takes_several:
+        able = ", ".join(name for name in MODELS if find(name).model.takes_several)
+        many = f"--env names {len(run.env)} data sets, and {run.model} learns from one"
+        raise UserError(f"{many}: choose one, or --model {able}.")
+    for name, given in (("path", run.path), ("task-weights", run.task_weights)):
+        if given and len(given) != len(run.env):
+            count = f"--{name} has {len(given)} entries for {len(run.env)} data sets"
+            raise UserError(f"{count}: give one for each, in the order of --env.")

@@ -13,7 +13,7 @@ from results.store import Record
 def summarise(record: Record, folder: Path) -> str:
     """What was learnt from, what was asked, what came of it, how long it took and where the record lies."""
     behaviour = record.behaviour
-    table = Table(title=f"{record.model} on {record.dataset}, seed {record.seed}", title_justify="left")
+    table = Table(title=f"{record.column} on {record.dataset}, seed {record.seed}", title_justify="left")
     for heading in ("target return", "return (mean ± std over episodes)", "normalised score", "episodes"):
         table.add_column(heading, justify="right")
     for played in record.evaluations:

@@ -16,6 +16,7 @@ from experiments.checkpoint import STATE, load_state, save_state
 from experiments.settings import Run
 from results.curve import LOSS, Curve
 from trajectories.errors import UserError
+from trajectories.mixture import Mixture
 from trajectories.progress import progress
 from trajectories.types import Trajectories
 
@@ -33,7 +34,7 @@ class Progress:
 
 def train(
     model: SequenceModel,
-    data: Trajectories,
+    data: Trajectories | Mixture,
     run: Run,
     folder: Path,
     checkpoint_seconds: float,
@@ -87,13 +88,13 @@ def to_be_measured(update: int, run: Run) -> bool:
 
 
 def update(
-    model: SequenceModel, data: Trajectories, optimizer: torch.optim.Optimizer, run: Run, done: Progress
+    model: SequenceModel, data: Trajectories | Mixture, optimizer: torch.optim.Optimizer, run: Run, done: Progress
 ) -> dict[str, torch.Tensor]:
     """One gradient step; advances `done` and returns the parts of the loss."""
     device = next(model.parameters()).device
     seeds = np.random.SeedSequence([run.seed, done.update])
     torch.manual_seed(int(seeds.generate_state(1)[0]))
-    batch = model.sample(data, np.random.default_rng(seeds)).to(device)
+    batch = model.sample(data, np.random.default_rng(seeds)).to(device)  # type: ignore[arg-type]  # takes_several
     rate = learning_rate(model.config, done.update, run.updates)
     for group in optimizer.param_groups:
         group["lr"] = rate

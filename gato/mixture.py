@@ -1,7 +1,7 @@
-"""Several data sets, one set of weights: what Gato draws an update from when it learns more than one task.
+"""What Gato draws an update from when it learns more than one task.
 
-A task is a set of trajectories or a text. Each sequence of an update belongs to one task, drawn by the tasks' weights;
-sequences of one task stay together in a batch of their own, since tasks differ in shape.
+A task is a set of trajectories or a text. Each sequence of an update belongs to one task, drawn by the tasks' weights
+(trajectories/mixture.py); sequences of one task stay together in a batch of their own, since tasks differ in shape.
 
 Shapes   B sequences, L tokens
 """
@@ -14,8 +14,7 @@ import torch
 from torch import device
 
 from gato.stream import Kind, Piece, Stream, build
-from trajectories.errors import UserError
-from trajectories.types import Batch, Spec, Trajectories
+from trajectories.types import Batch, Spec
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,39 +32,6 @@ class Corpus:
         piece = Piece(Kind.TEXT, ids[:, None])
         ones = torch.ones(size, 1, dtype=torch.bool)
         return build([piece], ones, torch.zeros(size, 1, dtype=torch.long))
-
-
-@dataclass(frozen=True, eq=False)
-class Mixture:
-    """Tasks and how often each is drawn; equally often unless `weights` says otherwise."""
-
-    parts: tuple[Trajectories | Corpus, ...]
-    weights: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.parts:
-            raise UserError("A mixture of 0 tasks has nothing to learn from: name at least one data set.")
-        if self.weights and (len(self.weights) != len(self.parts) or min(self.weights) < 0 or sum(self.weights) <= 0):
-            raise UserError(
-                f"Weights {self.weights} do not fit {len(self.parts)} tasks: give one positive number each."
-            )
-
-    @property
-    def spec(self) -> tuple[Spec, ...]:
-        """What the environments among the tasks look like: `Gato(config, mixture.spec)`."""
-        return tuple(part.spec for part in self.trajectories)
-
-    @property
-    def trajectories(self) -> tuple[Trajectories, ...]:
-        return tuple(part for part in self.parts if isinstance(part, Trajectories))
-
-    def __len__(self) -> int:
-        return sum(len(part) for part in self.trajectories)
-
-    def counts(self, rng: np.random.Generator, size: int) -> np.ndarray:
-        """How many of `size` sequences each task gives."""
-        weights = np.asarray(self.weights or [1.0] * len(self.parts))
-        return rng.multinomial(size, weights / weights.sum())
 
 
 @dataclass(frozen=True)

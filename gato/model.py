@@ -23,11 +23,12 @@ from backbone.interface import Player, SequenceModel
 from gato import prompts, raw
 from gato.config import Config
 from gato.embedding import Embedding
-from gato.mixture import Corpus, MixedBatch, Mixture, tasks
+from gato.mixture import Corpus, MixedBatch, tasks
 from gato.stream import Piece, Stream, action_piece, build, observation_pieces, separator_piece
 from gato.tokens import BINS, layout
 from gato.transformer import Caches, Reads, Transformer
 from trajectories.errors import UserError
+from trajectories.mixture import Mixture
 from trajectories.types import Batch, Spec, Trajectories
 
 Sequences = Batch | Stream | MixedBatch
@@ -45,6 +46,7 @@ class Gato(SequenceModel):
     """
 
     config: Config
+    takes_several = True
 
     def __init__(
         self,
@@ -187,7 +189,7 @@ class Gato(SequenceModel):
         """Acts in one task's environments; `target_return` is ignored, since Gato is asked by example.
 
         Args:
-            task: the spec's name, needed where there are several.
+            task: the spec's name (in a mixture its data set's), needed where there are several.
         """
         names = [spec.name for spec in self.tasks]
         if not names or (task is None and len(names) > 1) or (task is not None and task not in names):

@@ -2,6 +2,9 @@
 
     results/runs/<model>-<dataset>-<source>-s<seed>-<the first 8 digits of the configuration's hash>/
 
+One set of weights for several data sets is one folder, too, gato-3-tasks-..., with a folder in it for each data set's
+record: what was measured there stands in that data set's row.
+
 Nothing here knows a model or a simulator: a record is JSON in and JSON out, so that results can be read, tabulated and
 drawn on any machine that has NumPy.
 """
@@ -119,9 +122,29 @@ class Record:
         return str(self.data.get("digest", ""))
 
     @property
+    def tasks(self) -> tuple[str, ...]:
+        """The data sets that its weights learnt from: its own, or all of a mixture."""
+        names = self.config.get("run", {}).get("env", self.dataset)
+        return (names,) if isinstance(names, str) else tuple(names)
+
+    @property
+    def column(self) -> str:
+        """What a table calls it: the model, and how many tasks its weights serve if these are several."""
+        return self.model if len(self.tasks) == 1 else f"{self.model} ({len(self.tasks)} tasks)"
+
+    @property
     def name(self) -> str:
-        """Its folder's name."""
-        return run_name(self.model, self.dataset, self.source, self.seed, config_hash(self.config))
+        """Its folder, below results/runs."""
+        hashed = config_hash(self.config)
+        if len(self.tasks) == 1:
+            return run_name(self.model, self.dataset, self.source, self.seed, hashed)
+        source = str(self.config["run"]["source"])
+        return f"{run_name(self.model, several(self.tasks), source, self.seed, hashed)}/{self.dataset}"
+
+
+def several(tasks: Sequence[str]) -> str:
+    """What the folder of a run calls its data sets."""
+    return tasks[0] if len(tasks) == 1 else f"{len(tasks)}-tasks"
 
 
 def run_name(model: str, dataset: str, source: str, seed: int, config_hash: str) -> str:
@@ -181,7 +204,7 @@ def read_all(root: Path) -> list[Record]:
     """
     seen: dict[str, Path] = {}
     records = []
-    for path in sorted(root.glob(f"*/{RECORD}")):
+    for path in sorted([*root.glob(f"*/{RECORD}"), *root.glob(f"*/*/{RECORD}")]):
         record = read_record(path.parent)
         if record.name in seen:
             raise UserError(f"{path.parent} and {seen[record.name]} hold the same run: remove the copy.")

@@ -28,7 +28,7 @@ def walk(lengths: Sequence[int], seed: int = 0, spec: Spec = POINT) -> Trajector
     terminated[starts[1:] - 1] = np.asarray(lengths) < spec.horizon
     return Trajectories.of(
         spec,
-        Origin("walk", "made-up", "0"),
+        Origin(spec.name, "made-up", "0"),
         observations=rng.normal(3, 2, (steps, *spec.observation_shape)).astype(np.float32),
         actions=rng.uniform(-1, 1, (steps, *spec.action_shape)).astype(np.float32),
         rewards=rng.normal(size=steps).astype(np.float32),

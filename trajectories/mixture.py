@@ -1,0 +1,53 @@
+"""Several data sets for one set of weights, and how often each is drawn from."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from trajectories.errors import UserError
+from trajectories.types import Spec, Trajectories
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """Tasks and how often each is drawn; equally often unless `weights` says otherwise.
+
+    A part is a set of trajectories, or anything else that the model knows how to draw from (Gato: a text). A task is
+    called what its data set is called, since two data sets may be recorded in one environment.
+
+    Raises:
+        UserError: there are no parts, two of them have one name, or the weights are not one number for each.
+    """
+
+    parts: tuple[Any, ...]
+    weights: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.parts:
+            raise UserError("A mixture of 0 tasks has nothing to learn from: name at least one data set.")
+        names = [part.origin.name for part in self.trajectories]
+        for name in names:
+            if names.count(name) > 1:
+                raise UserError(f"A mixture has {name} {names.count(name)} times: weigh a data set by its weight.")
+        if self.weights and (len(self.weights) != len(self.parts) or min(self.weights) < 0 or sum(self.weights) <= 0):
+            raise UserError(
+                f"Weights {self.weights} do not fit {len(self.parts)} tasks: give one positive number each."
+            )
+
+    @property
+    def trajectories(self) -> tuple[Trajectories, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Trajectories))
+
+    @property
+    def spec(self) -> tuple[Spec, ...]:
+        """What the tasks' environments look like, each by its data set's name: `Gato(config, mixture.spec)`."""
+        return tuple(replace(part.spec, name=part.origin.name) for part in self.trajectories)
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self.trajectories)
+
+    def counts(self, rng: np.random.Generator, size: int) -> np.ndarray:
+        """How many of `size` sequences each part gives, drawn by the weights."""
+        weights = np.asarray(self.weights or [1.0] * len(self.parts))
+        return rng.multinomial(size, weights / weights.sum())
