@@ -40,12 +40,17 @@ def evaluate(
     """
     training = model.training
     model.eval()
-    which: dict[str, Any] = {} if task is None else {"task": task}
-    player = model.player(environments.count, 0.0 if target_return is None else target_return, **which)
+    player = begin(model, environments.count, 0.0 if target_return is None else target_return, 0, task)
     try:
         return play(player, environments, episode_seeds(environments.count), doing)
     finally:
         model.train(training)
+
+
+def begin(model: SequenceModel, episodes: int, target_return: float, seed: int, task: str | None) -> Player:
+    """A fresh player; only a model that has learnt several tasks is told which one it is to play."""
+    which: dict[str, Any] = {} if task is None else {"task": task}
+    return model.player(episodes, target_return, seed, **which)
 
 
 def play(player: Player, environments: Environments, seeds: Sequence[int], doing: str = "playing") -> Played:

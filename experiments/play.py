@@ -22,7 +22,7 @@ from environments.interface import Environments, Step
 from environments.make import make
 from experiments.checkpoint import CARD, WEIGHTS, load_model
 from experiments.complain import complaining
-from experiments.evaluate import Played, episode_seeds, play
+from experiments.evaluate import Played, begin, episode_seeds, play
 from results.grid import command
 from results.store import RECORD, Record, read_record
 from trajectories.catalog import nearest
@@ -39,6 +39,8 @@ class Options:
 
     run: Annotated[Path, tyro.conf.Positional]
     """folder of the run, results/runs/<run>"""
+    env: str | None = None
+    """which of its data sets' environments to play, where it has learnt several"""
     video: Path | None = None
     """write what happens into this file (.mp4)"""
     episodes: int = 1
@@ -52,17 +54,18 @@ class Options:
 
 
 def main(options: Options) -> None:
-    record = finished(options.run)
+    record = finished(options.run, options.env)
     check(options)
     model = load_model(options.run, options.device)
     asked = record.protocol.target_returns[:1] if options.target_return is None else (options.target_return,)
-    print(f"{record.model} on {record.dataset}: {record.protocol.environment or record.env}, "
+    print(f"{record.column} on {record.dataset}: {record.protocol.environment or record.env}, "
           f"{record.protocol.physics} physics, asked for {f'{asked[0]:g}' if asked else 'nothing'}")  # fmt: skip
     environments = make(record.env, 1, record.protocol.physics)
     try:
         with camera(options.video, environments) as film:
             for number, seed in list(enumerate(episode_seeds(options.seed + options.episodes)))[options.seed :]:
-                played = episode(model, environments, film, seed, asked[0] if asked else 0.0)
+                task = record.dataset if len(record.tasks) > 1 else None
+                played = episode(model, environments, film, seed, asked[0] if asked else 0.0, task)
                 print(told(record, number, played))
     finally:
         environments.close()
@@ -70,24 +73,36 @@ def main(options: Options) -> None:
         print(f"video   {options.video}")
 
 
-def finished(run: Path) -> Record:
-    """The run's record, if there is a model beside it.
+def finished(run: Path, env: str | None = None) -> Record:
+    """The run's record, if there is a model beside it; of one of its data sets, where it has learnt several.
 
     Raises:
-        UserError: no such run, an unfinished one, or one without weights; the message says what to type.
+        UserError: no such run, an unfinished one, one without weights, or one that has not learnt `env`; the message
+            says what to type.
     """
     if not run.is_dir():
-        here = [path.parent.name for path in run.parent.glob(f"*/{RECORD}")] if run.parent.is_dir() else []
+        here = {path.relative_to(run.parent).parts[0] for path in run.parent.rglob(RECORD)}
         known = nearest(run.name, here) if here else "python experiments/run.py makes one."
         raise UserError(f"There is no run {run}: {known}")
-    if not (run / RECORD).exists():
+    place = recorded(run, env)
+    if not (place / RECORD).exists():
         raise UserError(f"{run}: this run is not finished: run its command again, and it goes on where it stopped.")
-    record = read_record(run)
+    record = read_record(place)
+    if env not in (None, record.dataset):
+        raise UserError(f"{run}: --env is {env}, but this run has learnt {record.dataset} only: leave --env out.")
     for name in (WEIGHTS, CARD):
         if not (run / name).exists():
             again = f"train it with `{command(record)} --results-dir NEW_FOLDER` and play what lies there."
             raise UserError(f"{run}: {name} is not beside the record (weights are not kept in git): {again}")
     return record
+
+
+def recorded(run: Path, env: str | None) -> Path:
+    """Where the record lies: in the run's folder, or in that of one of its data sets."""
+    inside = {path.parent.name: path.parent for path in run.glob(f"*/{RECORD}")}
+    if inside and env not in inside:
+        raise UserError(f"{run}: one set of weights has learnt {', '.join(sorted(inside))}: say which with --env.")
+    return inside.get(env or "", run)
 
 
 def check(options: Options) -> None:
@@ -103,10 +118,15 @@ def check(options: Options) -> None:
 
 
 def episode(
-    model: SequenceModel, environments: Environments, film: "Film | None", seed: int, target_return: float
+    model: SequenceModel,
+    environments: Environments,
+    film: "Film | None",
+    seed: int,
+    target_return: float,
+    task: str | None = None,
 ) -> Played:
     """One episode, filmed if there is a camera; the evaluator's own loop plays it."""
-    player = model.player(1, target_return, seed)
+    player = begin(model, 1, target_return, seed, task)
     return play(player, film or environments, (seed,), "playing")
 
 

@@ -1,7 +1,8 @@
 """Which records share a cell. Records become rows of cells here, before any number is looked at.
 
 A row    one data set from one source with one content, under one protocol. Anything that differs is another row.
-A cell   runs of one model in that row whose settings differ in nothing but the seed; each seed once.
+A cell   runs of one model in that row whose settings differ in nothing but the seed; each seed once. A model whose
+         weights serve several data sets is a column of its own: Gato (3 tasks).
 Several settings of one model in one row (more updates, another width) are several cells. The row shows the one with
 the most seeds, then the most updates; the others are listed apart. Scores decide nothing.
 """
@@ -37,6 +38,11 @@ class Cell:
         return self.records[0]
 
     @property
+    def column(self) -> str:
+        """Where it stands: its model, and of how many tasks."""
+        return self.first.column
+
+    @property
     def seeds(self) -> tuple[int, ...]:
         return tuple(record.seed for record in self.records)
 
@@ -56,7 +62,7 @@ class Row:
 
     key: str
     label: str  # of the data set, with whatever tells it from its neighbours
-    cells: dict[str, Cell]  # by model
+    cells: dict[str, Cell]  # by column: model, or model (3 tasks)
     others: tuple[Cell, ...]  # the same models with other settings
 
     @property
@@ -77,12 +83,20 @@ class Row:
 
 def models(records: Iterable[Record], expected: Sequence[str] = ()) -> list[str]:
     """The table's columns: the models that were run, and those `expected`, in a fixed order."""
-    found = {record.model for record in records} | set(expected)
-    return [name for name in LABELS if name in found] + sorted(found - set(LABELS))
+    found = {record.column for record in records} | set(expected)
+    known = list(LABELS)
+
+    def place(column: str) -> tuple[int, str]:
+        model = column.partition(" ")[0]
+        return (known.index(model) if model in known else len(known), column)
+
+    return sorted(found, key=place)
 
 
-def label(model: str) -> str:
-    return LABELS.get(model, model)
+def label(column: str) -> str:
+    """What a column is called: DT, or Gato (3 tasks)."""
+    model, space, tasks = column.partition(" ")
+    return LABELS.get(model, model) + space + tasks
 
 
 def rows(records: Sequence[Record]) -> list[Row]:
@@ -109,10 +123,15 @@ def names(table: Sequence[Row]) -> list[str]:
 
 
 def missing(table: Sequence[Row], columns: Sequence[str]) -> list[tuple[Row, str, int, str]]:
-    """(row, model, seed, command) for each run that a full table would have: every model at every seed of its row."""
+    """(row, model, seed, command) for each run that a full table would have: every model at every seed of its row.
+
+    A mixture is missed only in rows that have another seed of it: no row is bound to be part of one.
+    """
     absent = []
     for row in table:
         for model in columns:
+            if " " in model and model not in row.cells:
+                continue
             have = row.cells[model].seeds if model in row.cells else ()
             absent += [(row, model, seed, _command(row, model, seed)) for seed in row.seeds if seed not in have]
     return absent
@@ -130,7 +149,7 @@ def command(record: Record) -> str:
 def differences(cell: Cell, other: Cell) -> str:
     """What the settings of `other` have that `cell`'s have not, as "updates 100000, context 50"."""
     before, after = (_flat(settings(each.first)) for each in (cell, other))
-    changed = [name for name in sorted(after) if after[name] != before.get(name)]
+    changed = [name for name in sorted(after) if after[name] != before.get(name) and name != "data"]
     return ", ".join(f"{name.split('.')[-1]} {after[name]}" for name in changed) or "the same again"
 
 
@@ -171,15 +190,15 @@ def _cells(group: Sequence[Record]) -> tuple[dict[str, Cell], tuple[Cell, ...]]:
     for record in sorted(group, key=lambda record: (record.seed, record.name)):
         name = config_hash(settings(record))
         again = 0  # the same run can be there twice, measured more often while training
-        while any(record.seed == other.seed for other in alike[record.model, name, again]):
+        while any(record.seed == other.seed for other in alike[record.column, name, again]):
             again += 1
-        alike[record.model, name, again].append(record)
+        alike[record.column, name, again].append(record)
     order = sorted((-len(same), -same[0].updates, key) for key, same in alike.items())
     cells = [Cell(tuple(alike[key])) for _, _, key in order]
     shown: dict[str, Cell] = {}
     for cell in cells:
-        shown.setdefault(cell.first.model, cell)
-    return shown, tuple(cell for cell in cells if cell is not shown[cell.first.model])
+        shown.setdefault(cell.column, cell)
+    return shown, tuple(cell for cell in cells if cell is not shown[cell.column])
 
 
 def settings(record: Record) -> dict[str, Any]:
@@ -193,10 +212,11 @@ def _command(row: Row, model: str, seed: int) -> str:
     record = (row.cells.get(model) or next(iter(row.cells.values()))).first
     words = shlex.split(command(record))
     program, options = words[:2], _options(words[2:])
-    if record.model != model:
-        shared = set(record.config.get("run", {})) | {"model", "env", "source", "seed"}
+    if record.column != model:
+        shared = (set(record.config.get("run", {})) | {"model", "env", "source", "seed"}) - {"task_weights"}
         options = {name: value for name, value in options.items() if name.replace("-", "_") in shared}
-    options |= {"model": [model], "seed": [str(seed)]}
+        options |= {"model": [model], "env": [record.dataset]}
+    options |= {"seed": [str(seed)]}
     return shlex.join([*program, *(word for name, value in options.items() for word in (f"--{name}", *value))])
 
 

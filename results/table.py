@@ -135,8 +135,8 @@ def other_targets(arranged: Sequence[Row]) -> Table:
 def other_settings(arranged: Sequence[Row]) -> Table:
     """Runs that are not in the main table because another setting of the same model is."""
     lines = [
-        (Text(row.label), Text(row.first.source), Text(label(cell.first.model)),
-         Text(differences(row.cells[cell.first.model], cell)), measured(cell))
+        (Text(row.label), Text(row.first.source), Text(label(cell.column)),
+         Text(differences(row.cells[cell.column], cell)), measured(cell))
         for row in arranged
         for cell in row.others
     ]  # fmt: skip
@@ -195,10 +195,10 @@ def long_csv(records: Sequence[Record]) -> str:
 def csv_line(row: Row, cell: Cell, place: int) -> list[str | int | float]:
     first, summary = cell.first, cell.at(place)
     evaluations = [record.evaluations[place] for record in cell.records]
-    headline = place == 0 and row.cells[first.model] is cell
+    headline = place == 0 and row.cells[cell.column] is cell
     return [
         row.label, first.source, first.digest, first.protocol.physics, first.protocol.environment,
-        first.protocol.checkpoint, first.model, config_hash(settings(first))[:8], first.updates, first.parameters,
+        first.protocol.checkpoint, cell.column, config_hash(settings(first))[:8], first.updates, first.parameters,
         target(evaluations[0].target_return), "yes" if headline else "no",
         summary.seeds, " ".join(map(str, cell.seeds)), len(evaluations[0].returns),
         *map(number, (summary.mean, summary.std, summary.iqm, summary.low, summary.high, spread(cell, place))),
