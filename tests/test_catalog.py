@@ -8,7 +8,7 @@ import pytest
 from trajectories.catalog import dataset, dataset_names, environment, environment_names
 from trajectories.errors import UserError
 
-QUALITIES = ("random", "medium", "medium-replay", "medium-expert", "expert")
+QUALITIES = ("random", "medium", "medium-replay", "full-replay", "medium-expert", "expert")
 
 
 def test_every_row_is_whole() -> None:
@@ -20,24 +20,81 @@ def test_every_row_is_whole() -> None:
         assert row.spec().horizon == row.horizon
     for name in dataset_names():
         data = dataset(name)
-        assert name == f"{data.env}-{data.quality}"
+        if data.collected_steps:
+            assert name == f"{data.env}-{data.quality}"
+        assert data.format == "d4rl"
         assert data.environment.name == data.env
         assert (data.file is None) == (not data.urls)
         if data.state_mean is not None:
             assert len(data.state_mean) == len(data.state_std or ()) == data.environment.observation_shape[0]
 
 
-@pytest.mark.parametrize("env", ["hopper", "walker2d", "halfcheetah"])
+@pytest.mark.parametrize("env", ["hopper", "walker2d", "halfcheetah", "ant"])
 def test_the_locomotion_suite_is_complete(env: str) -> None:
     for quality in QUALITIES:
-        row = dataset(f"{env}-{quality}")
-        assert row.file == f"{env}_{quality.replace('-', '_')}-v2.hdf5"
-        assert row.urls[0].endswith(f"/gym_mujoco_v2/{row.file}")
-        assert row.collected_steps > 0
+        for version, suffix in (("v2", ""), ("v1", "-v1")):
+            row = dataset(f"{env}-{quality}{suffix}")
+            assert row.file == f"{env}_{quality.replace('-', '_')}-{version}.hdf5"
+            assert row.urls[0].endswith(f"/gym_mujoco_{version}/{row.file}")
+        if env != "ant" and quality != "full-replay":
+            assert dataset(f"{env}-{quality}").collected_steps > 0
+        if quality != "full-replay":
+            assert dataset(f"{env}-{quality}-v0").urls[0].rsplit("/", 2)[1] == "gym_mujoco"
 
 
-def test_d4rls_versioned_names_are_understood() -> None:
-    assert dataset("hopper-medium-v2") == dataset("hopper-medium")
+def test_the_other_families_of_d4rl_are_complete() -> None:
+    names = set(dataset_names())
+    assert names >= {f"{env}-{kind}" for env in ("pen", "door", "hammer", "relocate") for kind in ("human", "cloned")}
+    assert names >= {
+        f"maze2d-{maze}{dense}" for maze in ("open", "umaze", "medium", "large") for dense in ("", "-dense")
+    }
+    assert names >= {f"antmaze-{maze}-{kind}" for maze in ("medium", "large") for kind in ("play", "diverse")}
+    assert names >= {"antmaze-umaze", "antmaze-umaze-diverse", "kitchen-complete", "kitchen-partial", "kitchen-mixed"}
+    assert names >= {"minigrid-fourrooms", "minigrid-fourrooms-random"}
+    assert len({dataset(name).urls[0] for name in names if dataset(name).urls}) == len(names) - 3  # all but the toy's
+
+
+@pytest.mark.parametrize(
+    ("versioned", "plain"),
+    [("hopper-medium-v2", "hopper-medium"), ("pen-human-v1", "pen-human"), ("maze2d-open-v0", "maze2d-open")],
+)
+def test_d4rls_versioned_names_are_understood(versioned: str, plain: str) -> None:
+    assert dataset(versioned) == dataset(plain)
+
+
+def test_another_version_is_another_data_set_and_nothing_is_published_about_it() -> None:
+    assert dataset("hopper-medium-v0").file == "hopper_medium.hdf5"
+    assert dataset("hopper-medium-v0").state_mean is None
+    with pytest.raises(UserError, match=r"'hopper-medium-v3'.*did you mean"):
+        dataset("hopper-medium-v3")
+
+
+def test_an_environment_of_gymnasiums_is_known_by_its_own_name() -> None:
+    row = environment("Hopper-v4")
+    assert (row.family, row.horizon, row.observation_shape) == ("gymnasium", 1000, (11,))
+    assert row.expert_score == environment("hopper").expert_score
+    short = environment('CartPole-v1?{"max_episode_steps": 30}')
+    assert (short.horizon, short.actions, short.action_shape) == (30, 2, ())
+    assert "No reference scores" in short.differs
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("Hoper-v4", "did you mean.*Hopper-v"),
+        ("Hopper-v4?{", "no JSON object"),
+        ('Hopper-v4?{"legs": 3}', "cannot be made with.*legs"),
+    ],
+)
+def test_a_wrong_name_of_an_environment_of_gymnasiums_is_answered_in_a_sentence(name: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        environment(name)
+
+
+def test_data_of_ones_own_are_named_by_their_environment_and_minaris_by_their_id() -> None:
+    assert dataset("mine@Hopper-v4").env == "Hopper-v4"
+    assert dataset("mine@hopper").environment.gym_id == "Hopper-v4"
+    assert dataset("D4RL/door/human-v2").format == "minari"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +111,7 @@ def test_an_unknown_data_set_is_answered_with_the_nearest_ones(wrong: str, right
 
 
 def test_a_name_like_no_other_is_answered_with_all_of_them() -> None:
-    with pytest.raises(UserError, match="choose one of ant, halfcheetah, hopper"):
+    with pytest.raises(UserError, match="choose one of ant, antmaze-large"):
         environment("xyzzy")
 
 

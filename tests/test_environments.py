@@ -15,7 +15,8 @@ from trajectories.catalog import environment
 from trajectories.errors import UserError
 
 RECORDED = Path(__file__).parents[1].parent / "shared" / "data" / "d4rl"
-LOCOMOTION = ("hopper", "walker2d", "halfcheetah")
+LOCOMOTION = ("hopper", "walker2d", "halfcheetah", "ant")
+RECORDED_ROBOTS = LOCOMOTION[:3]  # those whose recorded states are whole
 
 
 def recorded(name: str) -> Path:
@@ -41,14 +42,14 @@ def replay_errors(name: str, bodies: str, steps: int) -> np.ndarray:
     return np.array(errors)
 
 
-@pytest.mark.parametrize("name", LOCOMOTION)
+@pytest.mark.parametrize("name", RECORDED_ROBOTS)
 def test_every_recorded_transition_of_d4rl_is_repeated_in_its_physics(name: str) -> None:
     errors = replay_errors(name, "d4rl", steps=2000)
     assert len(errors) > 700
     assert np.mean(errors < 1e-4) >= (0.998 if name == "halfcheetah" else 1)
 
 
-@pytest.mark.parametrize("name", LOCOMOTION)
+@pytest.mark.parametrize("name", RECORDED_ROBOTS)
 def test_gymnasiums_own_bodies_do_not_repeat_d4rls_transitions(name: str) -> None:
     assert np.mean(replay_errors(name, "gymnasium", steps=300) < 1e-4) < 0.01
 
@@ -114,7 +115,7 @@ def test_copies_step_as_gymnasiums_own_environment_steps(name: str, bodies: str)
         if terminated:
             assert name != "halfcheetah"
             return
-    assert name == "halfcheetah"
+    assert name in ("halfcheetah", "ant")  # the others fall
 
 
 @pytest.mark.parametrize("name", ["hopper", "toy"])

@@ -1,12 +1,21 @@
 """Every environment and data set is a row of catalog.toml; an unknown name is answered with the nearest ones.
 
 A new data set is a row there, not a branch here. A number that no source gives is absent from its row, and None here.
+
+What has no row is named by what it is made of, so that a record alone says how to play it again:
+
+    Hopper-v4                        an environment of gymnasium's, as it ships it (trajectories/foreign.py)
+    Hopper-v4?{"frame_skip": 2}      likewise, with options
+    mine@Hopper-v4                   a data set of somebody's own, and the environment it belongs to
+    D4RL/door/human-v2               a Minari data set; its environment is in its own metadata (formats/minari.py)
 """
 
 import difflib
+import itertools
+import re
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +24,8 @@ from trajectories.errors import UserError
 from trajectories.types import Spec
 
 FILE = Path(__file__).with_suffix(".toml")
+OWN = "@"  # between the name of somebody's own data and its environment's
+FOREIGN = re.compile(r"^\S+-v\d+(\?.*)?$", re.DOTALL)  # what environments of gymnasium's are called
 
 
 @dataclass(frozen=True)
@@ -23,16 +34,20 @@ class EnvironmentRow:
 
     name: str
     family: str  # the file environments/<family>.py that plays it
-    gym_id: str  # gymnasium's name; empty where the family needs none
+    gym_id: str  # gymnasium's name, or D4RL's; empty where the family needs none
     horizon: int  # steps
     observation_shape: tuple[int, ...]
     action_shape: tuple[int, ...]  # () for discrete actions
-    target_returns: tuple[float, ...]  # in the environment's units, the highest first
+    target_returns: tuple[float, ...]  # in the environment's units, the highest first; empty: what the data reach
     random_score: float  # mean return of random actions, in the environment's units
     expert_score: float
     actions: int | None = None  # how many discrete actions
     observation_dtype: str = "float32"
     zero_columns: int = 0  # trailing columns of recorded observations that are zero throughout and are left out
+    options: dict[str, Any] = field(
+        default_factory=dict
+    )  # what the family is to make: a maze, tasks, keyword arguments
+    differs: str = ""  # how it differs from the environment that recorded the data; runs print and record it
 
     def spec(self) -> Spec:
         """What a model is told of this environment."""
@@ -51,12 +66,14 @@ class DatasetRow:
     """A data set: whose recording it is, where its file lies, and what is published about that file."""
 
     name: str
-    env: str  # the name of its EnvironmentRow
-    quality: str  # random, medium, medium-replay, medium-expert, expert
-    collected_steps: int  # steps that `--source collected` records unless told otherwise
+    env: str  # the name of its EnvironmentRow; empty for a Minari data set, whose metadata name it
+    quality: str = ""  # random, medium, medium-replay, full-replay, medium-expert, expert; human, cloned; or nothing
+    version: str = "v2"  # D4RL's, which may follow the name
+    collected_steps: int = 0  # steps that `--source collected` records unless told otherwise; 0: it cannot
     file: str | None = None  # D4RL's file name; None: only collected
     path: str | None = None  # where the file lies below D4RL's address
     format: str = "d4rl"  # the file trajectories/formats/<format>.py
+    minari: str | None = None  # the Minari data set that `--source minari` takes
     sha256: str | None = None
     steps: int | None = None  # the rest: of D4RL's own file
     episodes: int | None = None
@@ -77,21 +94,32 @@ class DatasetRow:
 
 
 def environment(name: str) -> EnvironmentRow:
-    """The environment called `name`.
+    """The environment called `name`: a row of the catalog, or one of gymnasium's by its own name.
 
     Raises:
         UserError: there is none; the message names the nearest ones.
     """
+    if name not in _tables()["env"] and FOREIGN.match(name):
+        from trajectories import foreign  # with gymnasium: only where it is asked for
+
+        return foreign.environment_row(name)
     return EnvironmentRow(name=name, **_row("env", name, "environment"))
 
 
 def dataset(name: str) -> DatasetRow:
-    """The data set called `name`; D4RL's version suffix is accepted ("hopper-medium-v2").
+    """The data set called `name`: a row, with or without D4RL's version ("hopper-medium-v2"), or one that has no row.
 
     Raises:
         UserError: there is none; the message names the nearest ones.
     """
-    name = name.removesuffix("-v2") if name not in dataset_names() else name
+    rows = _datasets()
+    if name not in rows and OWN in name:
+        return DatasetRow(name=name, env=environment(name.partition(OWN)[2]).name)
+    if name not in rows and "/" in name:
+        return DatasetRow(name=name, env="", format="minari", minari=name)
+    plain, _, version = name.rpartition("-")
+    if name not in rows and plain in rows and rows[plain].get("version", DatasetRow.version) == version:
+        name = plain
     return DatasetRow(name=name, **_row("dataset", name, "data set"))
 
 
@@ -100,7 +128,7 @@ def environment_names() -> tuple[str, ...]:
 
 
 def dataset_names() -> tuple[str, ...]:
-    return tuple(_tables()["dataset"])
+    return tuple(_datasets())
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -115,8 +143,37 @@ def _tables() -> dict[str, Any]:
     return tomllib.loads(FILE.read_text(encoding="utf-8"))
 
 
+@cache
+def _datasets() -> dict[str, dict[str, Any]]:
+    """Every row of a data set, those that stand for several spelt out; by environment, the latest versions first."""
+    rows = dict(_tables()["dataset"])
+    for template in _tables()["rows"]:
+        rows |= _spelt_out(template)
+    order = list(environment_names())
+
+    def place(item: tuple[str, dict[str, Any]]) -> tuple[int, bool]:
+        return order.index(item[1]["env"]), item[0].endswith(("-v0", "-v1"))
+
+    return dict(sorted(rows.items(), key=place))
+
+
+def _spelt_out(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """A row for each combination of the lists under `over`."""
+    over = template["over"]
+    rows = {}
+    for values in itertools.product(*over.values()):
+        chosen = dict(zip(over, values, strict=True))
+        words = chosen | {f"_{key}": value.replace("-", "_") for key, value in chosen.items()}
+        row = dict(chosen)
+        for key, value in template.items():
+            if key != "over":
+                row[key] = value.format(**words, file=row.get("file", "")) if isinstance(value, str) else value
+        rows[row.pop("name")] = row
+    return rows
+
+
 def _row(table: str, name: str, kind: str) -> dict[str, Any]:
-    rows = _tables()[table]
+    rows = _tables()["env"] if table == "env" else _datasets()
     if name not in rows:
         raise UserError(f"There is no {kind} called {name!r}: {nearest(name, rows)}")
     return {key: _frozen(key, value) for key, value in rows[name].items()}

@@ -1,0 +1,128 @@
+"""Any environment of gymnasium's, as it ships it: for data of somebody's own and for Minari's.
+
+Source   https://gymnasium.farama.org; gymnasium-robotics and minigrid register theirs there
+Differs  observations of several parts are laid out in one row (trajectories/spaces.py); actions of a Box are [-1, 1]
+         here and stretched to the Box's own bounds where these are finite and others
+
+Each copy is an environment of its own, stepped one after the other: what takes time is inside.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from environments.interface import Step
+from trajectories.catalog import EnvironmentRow
+from trajectories.errors import UserError
+from trajectories.foreign import STEPS, make
+from trajectories.spaces import layout
+
+
+class GymnasiumEnvironments:
+    """E environments of gymnasium's; see `environments.interface.Environments`. Families may refine what is seen."""
+
+    def __init__(self, row: EnvironmentRow, count: int, options: dict[str, Any] | None = None) -> None:
+        self.spec = row.spec()
+        self.count = count
+        self._row = row
+        chosen = row.options if options is None else options
+        self._options = {key: value for key, value in chosen.items() if key != STEPS}
+        self._copies = [self._make() for _ in range(count)]
+        self._layout = layout(self._copies[0].observation_space)
+        self._seen = np.zeros((count, *self.spec.observation_shape), self.spec.observation_dtype)
+        self._steps = np.zeros(count, np.int64)
+
+    @property
+    def step_seconds(self) -> float | None:
+        """How long one step lasts, where the environment says so."""
+        seconds = getattr(self._copies[0].unwrapped, "dt", None)
+        return None if seconds is None else float(seconds)
+
+    def reset(self, seeds: Sequence[int], only: np.ndarray | None = None) -> np.ndarray:
+        """Begin an episode in each copy (or where `only`), as gymnasium does from the same seed; (E, *obs)."""
+        for copy in range(self.count) if only is None else np.flatnonzero(only).tolist():
+            observation, _ = self._copies[copy].reset(seed=int(seeds[copy]))
+            self._seen[copy] = self._observation(copy, observation)
+            self._steps[copy] = 0
+        return self._seen.copy()
+
+    def step(self, actions: np.ndarray, live: np.ndarray) -> Step:
+        """Step the live copies with (E, A) actions, clipped to their bounds, or (E,) discrete ones.
+
+        Raises:
+            UserError: a live copy's action is not a number, or not one of the discrete ones.
+        """
+        self._check(actions, live)
+        rewards, terminated = np.zeros(self.count), np.zeros(self.count, bool)
+        truncated = np.zeros(self.count, bool)
+        for copy in np.flatnonzero(live).tolist():
+            observation, reward, ended, cut, _ = self._copies[copy].step(self._action(actions[copy]))
+            self._seen[copy] = self._observation(copy, observation)
+            self._steps[copy] += 1
+            rewards[copy], terminated[copy] = float(reward), bool(ended)
+            truncated[copy] = not ended and (bool(cut) or self._steps[copy] >= self.spec.horizon)
+        return Step(self._seen.copy(), rewards, terminated, truncated)
+
+    def infos(self) -> dict[str, np.ndarray]:
+        """Nothing is known of what stands behind it."""
+        return {}
+
+    def render(self, index: int) -> np.ndarray:
+        """What one copy draws, (H, W, 3) uint8.
+
+        Raises:
+            UserError: it cannot draw.
+        """
+        try:
+            picture = self._copies[index].render()
+        except Exception as error:  # whatever a missing screen or library makes it raise
+            raise UserError(
+                f"{self.spec.name} cannot draw itself here ({error}): install libegl1 and libgl1."
+            ) from error
+        return np.asarray(picture, np.uint8)
+
+    def close(self) -> None:
+        for copy in self._copies:
+            copy.close()
+
+    def _make(self) -> Any:
+        return make(self._row.gym_id, self._options, render_mode="rgb_array", max_episode_steps=self._row.horizon)
+
+    def _observation(self, copy: int, observation: Any) -> np.ndarray:
+        """One observation, (*obs), from what the environment gave."""
+        return self._layout.rows(_one(observation))[0]
+
+    def _action(self, action: np.ndarray) -> Any:
+        space = self._copies[0].action_space
+        if self.spec.discrete:
+            return int(action)
+        low, high = space.low, space.high
+        if np.isfinite(low).all() and np.isfinite(high).all():
+            action = low + (np.clip(action, -1, 1).astype(np.float64) + 1) / 2 * (high.astype(np.float64) - low)
+        return np.asarray(action, space.dtype).reshape(space.shape)
+
+    def _check(self, actions: np.ndarray, live: np.ndarray) -> None:
+        if actions.shape != (self.count, *self.spec.action_shape):
+            raise ValueError(f"actions are {actions.shape}, not {(self.count, *self.spec.action_shape)}")
+        if self.spec.actions is None:
+            if np.isnan(actions[live]).any():
+                raise UserError(f"{self.spec.name} was given an action that is not a number: the policy has diverged.")
+        elif live.any() and not set(actions[live].tolist()) <= set(range(self.spec.actions)):
+            raise UserError(
+                f"{self.spec.name} has actions 0 to {self.spec.actions - 1}, and was given {actions[live].max()}: "
+                f"choose a data set of this environment."
+            )
+
+
+def _one(observation: Any) -> Any:
+    """An observation as one of a batch of one."""
+    if isinstance(observation, dict):
+        return {key: _one(value) for key, value in observation.items()}
+    if isinstance(observation, tuple):
+        return tuple(_one(value) for value in observation)
+    return [observation] if isinstance(observation, str) else np.asarray(observation)[None]
+
+
+def create(row: EnvironmentRow, count: int, physics: str, threads: int) -> GymnasiumEnvironments:
+    return GymnasiumEnvironments(row, count)

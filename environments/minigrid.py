@@ -1,0 +1,28 @@
+"""MiniGrid: four rooms, seen through a window of 7 x 7 cells.
+
+Source   https://minigrid.farama.org (minigrid 3.2.0); D4RL's goal and time limit by its row in catalog.toml
+Reward   1 - 0.9 x steps / 100 for reaching the goal, which ends the episode
+
+Observation  7 x 7 cells, each (object, colour, state), row by row: (147,) whole numbers. D4RL recorded neither the
+             direction, which the view shows, nor the mission, which never changes; Minari's data sets hold both, and
+             are played by environments/gymnasium.py
+Action       turn left, turn right, forward, pick up, drop, toggle, done
+"""
+
+from typing import Any
+
+import numpy as np
+
+from environments.gymnasium import GymnasiumEnvironments
+from trajectories.catalog import EnvironmentRow
+
+
+class RoomEnvironments(GymnasiumEnvironments):
+    """E worlds; see `environments.interface.Environments`."""
+
+    def _observation(self, copy: int, observation: Any) -> np.ndarray:
+        return np.asarray(observation["image"], np.int64).reshape(-1)
+
+
+def create(row: EnvironmentRow, count: int, physics: str, threads: int) -> RoomEnvironments:
+    return RoomEnvironments(row, count)
