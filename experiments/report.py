@@ -1,7 +1,8 @@
 """Every table and figure, from the records alone: python experiments/report.py
 
-results/table.md .csv .html, results/figures/, and the short table in README.md and README_zh.md where these have
-markers for it. The same records give the same files, to the byte, figures aside.
+results/table.md .csv .html, results/prompts.md where runs were measured so, results/figures/, and the short table in
+README.md and README_zh.md where these have markers for it. The same records give the same files, to the byte, figures
+aside.
 """
 
 import sys
@@ -13,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import tyro
 
 from experiments.complain import complaining
-from results import figures, markdown, page, store, table
+from results import figures, markdown, page, prompts, store, table
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = {"README.md": markdown.ENGLISH, "README_zh.md": markdown.CHINESE}
@@ -61,6 +62,8 @@ def texts(root: Path, records: list[store.Record], expected: tuple[str, ...]) ->
         root / "results" / "table.csv": table.long_csv(records),
         root / "results" / "table.html": page.page(report),
     }
+    if measured := prompts.read_all(root / "results" / "runs"):
+        files[root / "results" / prompts.PAGE] = prompts.page(measured)
     for name, words in READMES.items():
         path = root / name
         if path.exists():

@@ -154,7 +154,7 @@ def run_name(model: str, dataset: str, source: str, seed: int, config_hash: str)
 
 def config_hash(resolved: Mapping[str, Any]) -> str:
     """sha256 of the resolved configuration, whatever the order of its keys."""
-    canonical = json.dumps(_plain(resolved), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    canonical = json.dumps(plain(resolved), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -167,9 +167,9 @@ def write_record(folder: Path, record: Record) -> Path:
     path = folder / RECORD
     if path.exists():
         raise UserError(f"{path}: this run is finished and its record is never overwritten: remove the folder first.")
-    row = _plain(asdict(record))
+    row = plain(asdict(record))
     try:
-        _build(Record, row, "record")
+        build(Record, row, "record")
         text = _layout(row)
     except ValueError as error:
         raise UserError(f"{path}: the run is not recorded, because {error}: look at its curve.") from error
@@ -188,7 +188,7 @@ def read_record(folder: Path) -> Record:
         row = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(row, dict) and row.get("format") != FORMAT:
             raise ValueError(f"its format is {row.get('format')!r} and this reader knows {FORMAT}")
-        return _build(Record, row, "record")
+        return build(Record, row, "record")
     except FileNotFoundError:
         raise UserError(f"{path}: no such record: the run is unfinished or elsewhere.") from None
     except (ValueError, OSError) as error:
@@ -224,16 +224,16 @@ def replace_text(path: Path, text: str) -> Path:
     return path
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """JSON's own types: what configurations hold beyond them (tuples, paths, NumPy's numbers) has one spelling."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
+        return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, PurePath):
         return value.as_posix()
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, Sequence | set | frozenset) and not isinstance(value, str):
-        return [_plain(inner) for inner in (sorted(value) if isinstance(value, set | frozenset) else value)]
+        return [plain(inner) for inner in (sorted(value) if isinstance(value, set | frozenset) else value)]
     return value
 
 
@@ -249,7 +249,7 @@ def _layout(row: dict[str, Any]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def _build(kind: type, row: Any, where: str) -> Any:
+def build(kind: type, row: Any, where: str) -> Any:
     """A dataclass from JSON, every field checked against its type; ValueError says which one does not fit."""
     if not isinstance(row, dict):
         raise ValueError(f"{where} is not an object")
@@ -271,7 +271,7 @@ def _fit(kind: Any, value: Any, where: str) -> Any:
     if get_origin(kind) in (Union, types.UnionType):
         return None if value is None else _fit(get_args(kind)[0], value, where)
     if is_dataclass(kind):
-        return _build(kind, value, where)  # type: ignore[arg-type]
+        return build(kind, value, where)  # type: ignore[arg-type]
     if get_origin(kind) is tuple and isinstance(value, list):
         return tuple(_fit(get_args(kind)[0], item, where) for item in value)
     if get_origin(kind) is dict and isinstance(value, dict):

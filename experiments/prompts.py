@@ -1,0 +1,116 @@
+"""What a demonstration is worth: play a finished Gato under several prompts.
+
+    python experiments/run.py --model gato --env hopper-medium-replay --prompt-from alike
+    python experiments/prompts.py results/runs/<run>
+    python experiments/report.py          # results/prompts.md
+
+Each prompt comes before the same episodes as in the run's own evaluation; nothing is trained.
+"""
+
+import shlex
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import torch
+import tyro
+
+from backbone.interface import SequenceModel
+from environments.make import make
+from experiments import provenance
+from experiments.checkpoint import load_model
+from experiments.complain import complaining
+from experiments.evaluate import episode_seeds, evaluate
+from experiments.play import finished, recorded
+from results import markdown, prompts
+from results.store import Evaluation, Record
+from trajectories.errors import UserError
+
+
+@dataclass(frozen=True)
+class Options:
+    """Measure a finished run of Gato under several prompts."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """folder of the run, results/runs/<run>"""
+    env: str | None = None
+    """which of its data sets' environments to play, where it has learnt several"""
+    prompts: tuple[str, ...] = tuple(prompts.MEANING)
+    """none, end, uniform, best, or .npz files of observations and actions"""
+    episodes: int | None = None
+    """how many for each prompt, if not as many as in the run's record"""
+    threads: int = 0
+    """threads for tensors; 0: one for each core"""
+    device: str = "cpu"
+    """where the model computes"""
+
+
+def main(options: Options) -> None:
+    record = finished(options.run, options.env)
+    place = recorded(options.run, options.env)
+    if (place / prompts.PROMPTS).exists():
+        print(f"This was measured already: {place / prompts.PROMPTS}.")
+    else:
+        model = load_model(options.run, options.device)
+        check(options, model, record)
+        if options.threads:
+            torch.set_num_threads(options.threads)
+        prompts.write(place, measure(options, model, record))
+    print(markdown.grid(prompts.table([(record, prompts.read(place))])))
+
+
+def check(options: Options, model: SequenceModel, record: Record) -> None:
+    """Refuse what cannot be meant before anything is played."""
+    if not hasattr(model.config, "prompt"):
+        raise UserError(f"{options.run}: {record.model} takes no prompts: give a run of gato.")
+    if options.episodes is not None and options.episodes < 1:
+        raise UserError(f"--episodes is {options.episodes}, and there is nothing to play: give 1 or more.")
+    for prompt in options.prompts:
+        if prompt not in prompts.MEANING and not Path(prompt).is_file():
+            raise UserError(f"--prompts has {prompt!r}: give {', '.join(prompts.MEANING)}, or an .npz file.")
+
+
+def measure(options: Options, model: SequenceModel, record: Record) -> prompts.Ablation:
+    """Play the run's own episodes once under each prompt."""
+    began = time.monotonic()
+    episodes = options.episodes or record.protocol.episodes
+    task = record.dataset if len(record.tasks) > 1 else None
+    environments = make(record.env, episodes, record.protocol.physics, options.threads)
+    prompted = []
+    for prompt in options.prompts:
+        model.config = replace(model.config, prompt=prompt)  # type: ignore[call-arg]  # Gato's
+        played = evaluate(model, environments, None, f"playing, prompt {prompt}", task)
+        score = float(record.protocol.score(played.returns).mean())
+        name = prompt if prompt in prompts.MEANING else Path(prompt).name
+        prompted.append(prompts.Prompted(name, Evaluation.of(None, played.returns, played.lengths, score)))
+    environments.close()
+    head, dirty = provenance.commit()
+    return prompts.Ablation(
+        prompted=tuple(prompted),
+        seeds=episode_seeds(episodes),
+        seconds=round(time.monotonic() - began, 1),
+        device=provenance.device_name(torch.device(options.device)),
+        versions=provenance.versions(),
+        commit=head,
+        dirty=dirty,
+        command=command(options, record),
+    )
+
+
+def command(options: Options, record: Record) -> str:
+    """What measures this again, without paths of one machine."""
+    words = ["python", "experiments/prompts.py", f"results/runs/{options.run.resolve().name}"]
+    words += ["--env", record.dataset] if len(record.tasks) > 1 else []
+    words += ["--episodes", str(options.episodes)] if options.episodes else []
+    if options.prompts != tuple(prompts.MEANING):
+        words += ["--prompts", *(each if each in prompts.MEANING else Path(each).name for each in options.prompts)]
+    return shlex.join(words)
+
+
+if __name__ == "__main__":
+    with complaining():
+        main(tyro.cli(Options, description=__doc__, prog="prompts.py"))
