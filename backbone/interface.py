@@ -1,8 +1,9 @@
 """The contract of a model: what the training loop, the evaluator and the checkpoints ask of it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor, nn
@@ -15,6 +16,8 @@ from trajectories.windows import sample_windows
 @dataclass(frozen=True)
 class ModelConfig:
     """What every model's configuration holds: the size of its windows and how it is trained."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # of its own, beside experiments/presets.toml: its sizes
 
     context: int = option(20, "steps in a window, K in the DT paper")
     batch_size: int = option(64, "windows in an update")

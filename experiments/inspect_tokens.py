@@ -1,4 +1,4 @@
-"""What a data set looks like to Gato: tokens of a step, steps of a sequence, and one step as tokens and back.
+"""What a data set looks like to Gato: tokens of a step, steps of a sequence, one step as tokens and back, and sizes.
 
 python experiments/inspect_tokens.py --env hopper-medium
 python experiments/inspect_tokens.py --env walker2d-medium --layout shared --step 100
@@ -16,7 +16,8 @@ import tyro
 
 from backbone.options import option
 from experiments.complain import complaining
-from gato.config import Config
+from gato.config import SIZES, Config, preset
+from gato.model import parameters
 from gato.stream import Kind, Piece, action_piece, observation_pieces, separator_piece
 from gato.tokens import Layout, from_bins, layout
 from trajectories.errors import UserError
@@ -59,6 +60,8 @@ def main(options: Options) -> None:
     print(arithmetic(pieces, table, options.tokens, Config().context))
     print(f"\nstep {options.step} as tokens, and back:")
     print("\n".join(rows(data, options.step, pieces, table)))
+    print("\nsizes, by their parameters:")
+    print("\n".join(f"{name:<13} {parameters(preset(name), data.spec):>13,}" for name in SIZES))
 
 
 def step_pieces(data: Trajectories, step: int, table: Layout) -> list[Piece]:

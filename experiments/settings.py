@@ -17,10 +17,11 @@ import tyro
 
 from backbone.interface import ModelConfig
 from backbone.options import option
-from experiments.registry import MODELS, find
+from experiments.registry import MODELS, Entry, find
 from trajectories.errors import UserError
 
 PRESETS = Path(__file__).with_name("presets.toml")
+DESCRIPTION = "Train a model on recorded trajectories, play it in the real environment, record the result."
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,12 @@ class Run:
         ("hopper-medium",), "data set to learn from; its environment is where the agent is measured; gato takes several"
     )
     task_weights: tuple[float, ...] = option((), "how often each of several --env is drawn; else equally often")
-    preset: str = option("default", "budget and settings to start from: a table of experiments/presets.toml")
-    source: str = option("auto", "where the data come from: auto, d4rl, reroll, collected")
+    preset: str = option("default", "budget and settings to start from: see above, and experiments/presets.toml")
+    source: str = option("auto", "where the data come from: auto, d4rl, reroll, collected, minari")
     path: tuple[Path, ...] = option(
         (), "a data file of your own, or the D4RL file whose policy is to be rerolled; one for each --env"
     )
+    task: str | None = option(None, "with a --path of your own: the environment it belongs to, Hopper-v4 or hopper")
     steps: int | None = option(None, "steps to reroll or collect, if not the data set's own number")
     data_seed: int = option(0, "seed of rerolled and collected data; the same data serve every --seed")
     physics: str = option("d4rl", "d4rl: the bodies in which D4RL was recorded; gymnasium: as it ships them")
@@ -74,7 +76,7 @@ class Settings:
     def resolved(self) -> dict[str, Any]:
         """What decides the result, for the record; where a file lies does not, what is in it does (the digest)."""
         run = asdict(self.run)
-        del run["path"], run["preset"]
+        del run["path"], run["preset"], run["task"]  # the task is in the data set's name
         if len(self.run.env) == 1:
             del run["task_weights"]
             run["env"] = self.run.env[0]
@@ -87,7 +89,7 @@ class Settings:
         for owner, other in ((self.run, usual.run), (self.config, usual.config)):
             for field in fields(owner):
                 value = getattr(owner, field.name)
-                if field.name not in ("path", "preset") and value != getattr(other, field.name):
+                if field.name not in ("path", "preset", "task") and value != getattr(other, field.name):
                     words += flag(field.name, value)
         return " ".join(words)
 
@@ -104,7 +106,7 @@ def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:
         first.add_argument(f"--{name}", default=getattr(Run(), name), nargs="+" if name == "env" else None)
     chosen, _ = first.parse_known_args(list(arguments))
     entry = find(chosen.model)
-    values = preset_values(presets, chosen.preset, entry.name, chosen.env)
+    values = preset_values(presets, chosen.preset, entry, chosen.env)
     defaults = {
         "run": fill(Run(model=entry.name, env=tuple(chosen.env), preset=chosen.preset), values),
         "config": fill(entry.config(), values),
@@ -119,7 +121,7 @@ def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:
         default=Line(**defaults),
         args=list(arguments),
         prog="run.py",
-        description="Train a model on recorded trajectories, play it in the real environment, record the result.",
+        description=f"{DESCRIPTION} Presets of {entry.name}: {', '.join(preset_names(presets, entry))}.",
         return_unknown_args=True,
     )
     if unknown:
@@ -144,24 +146,31 @@ def closest(unknown: str, line: Any) -> str:
     return f"did you mean --{near[0]}?" if near else "--help lists what there is."
 
 
-def preset_values(path: Path, preset: str, model: str, env: Sequence[str]) -> dict[str, Any]:
+def preset_names(path: Path, entry: Entry) -> list[str]:
+    """Presets that say something of a model: tables of the file, then the model's own, as Gato's sizes."""
+    tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    return [*(name for name, table in tables.items() if {"all", entry.name} & set(table)), *entry.config.presets]
+
+
+def preset_values(path: Path, preset: str, entry: Entry, env: Sequence[str]) -> dict[str, Any]:
     """What `preset` says of a model on a data set: for all models, for this one, for data sets like this one.
 
     Several data sets are called "one+another": "*+*" is for all mixtures.
     """
     called = "+".join(env)
     tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    if preset not in tables:
-        raise UserError(f"There is no preset called {preset!r}: choose one of {', '.join(tables)}.")
+    if preset not in tables and preset not in entry.config.presets:
+        known = ", ".join(preset_names(path, entry))
+        raise UserError(f"There is no preset called {preset!r} for {entry.name}: choose one of {known}.")
     values: dict[str, Any] = {}
-    for table in (tables["default"], tables[preset]):
-        for part in ("all", model):
+    for table in (tables["default"], tables.get(preset, {})):
+        for part in ("all", entry.name):
             rows = table.get(part, {})
             values |= {key: value for key, value in rows.items() if not isinstance(value, dict)}
             for pattern, row in rows.items():
                 if isinstance(row, dict) and ("+" in pattern) == ("+" in called) and fnmatch.fnmatch(called, pattern):
                     values |= row
-    return values
+    return values | dict(entry.config.presets.get(preset, {}))
 
 
 def fill(config: Any, values: dict[str, Any]) -> Any:
@@ -185,7 +194,7 @@ def check(settings: Settings) -> None:
     if not 0 < settings.run.fraction_best <= 1:
         raise UserError(f"--fraction-best is {settings.run.fraction_best}: give a share above 0 and up to 1.")
     for name, allowed in (
-        ("source", ("auto", "d4rl", "reroll", "collected")),
+        ("source", ("auto", "d4rl", "reroll", "collected", "minari")),
         ("physics", ("d4rl", "gymnasium")),
         ("precision", ("auto", "fp32", "bf16")),
     ):

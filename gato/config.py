@@ -1,16 +1,36 @@
 """Gato's configuration: `Config()` is `tiny`, our comparisons' size; the paper's three sizes are changes to it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from backbone.interface import ModelConfig
 from backbone.options import option
 from trajectories.errors import UserError
 
+# The paper's table 1: layers, heads, width, feed-forward width, width of a head; trained as its appendix C says.
+_PAPER = {
+    "learning_rate": 1e-4,
+    "warmup": 0.015,  # 15,000 of a million updates
+    "batch_size": 512,
+    "stochastic_depth": 0.1,
+    "logits": "full",
+    "recency": False,  # not in the paper, as the next
+    "ordered_values": False,
+}
+SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {},
+    "79M": {**_PAPER, "layers": 8, "heads": 24, "width": 768, "hidden": 3072, "head_width": 32},
+    "364M": {**_PAPER, "layers": 12, "heads": 12, "width": 1536, "hidden": 6144, "head_width": 128},
+    "1.18B": {**_PAPER, "layers": 24, "heads": 16, "width": 2048, "hidden": 8192, "head_width": 128},
+}
+
 
 @dataclass(frozen=True)
 class Config(ModelConfig):
     """Everything about Gato that can be chosen; what the paper leaves open is chosen here and told in README.md."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = SIZES  # run.py --preset 79M
 
     context: int = option(8, "steps in a sequence, its prompt included; the paper counts tokens: 1024")
     batch_size: int = option(32, "sequences in an update")
@@ -74,24 +94,6 @@ class Config(ModelConfig):
                 f"prompt_steps is {self.prompt_steps}, but a sequence has {self.context} steps (context): leave at "
                 f"least one of them to the episode itself."
             )
-
-
-# The paper's table 1: layers, heads, width, feed-forward width, width of a head; trained as its appendix C says.
-_PAPER = {
-    "learning_rate": 1e-4,
-    "warmup": 0.015,  # 15,000 of a million updates
-    "batch_size": 512,
-    "stochastic_depth": 0.1,
-    "logits": "full",
-    "recency": False,  # not in the paper, as the next
-    "ordered_values": False,
-}
-SIZES: dict[str, dict[str, Any]] = {
-    "tiny": {},
-    "79M": {**_PAPER, "layers": 8, "heads": 24, "width": 768, "hidden": 3072, "head_width": 32},
-    "364M": {**_PAPER, "layers": 12, "heads": 12, "width": 1536, "hidden": 6144, "head_width": 128},
-    "1.18B": {**_PAPER, "layers": 24, "heads": 16, "width": 2048, "hidden": 8192, "head_width": 128},
-}
 
 
 def preset(size: str, **changes: Any) -> Config:

@@ -214,6 +214,12 @@ class Gato(SequenceModel):
         return self.loss(inputs)
 
 
+def parameters(config: Config, spec: Spec | tuple[Spec, ...]) -> int:
+    """How many parameters such a Gato has; nothing is allocated."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in Gato(config, spec).parameters())
+
+
 def _shows_images(task: Spec) -> bool:
     return task.observation_dtype == "uint8" and len(task.observation_shape) >= 2
 

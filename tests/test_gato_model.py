@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from experiments.registry import find
+from experiments.settings import parse
 from gato import SIZES, Config, Corpus, Gato, MixedBatch, Mixture, preset
 from gato.embedding import PatchEncoder, patch_index
-from gato.model import tokens_per_step
+from gato.model import parameters, tokens_per_step
 from gato.player import Decoder
 from gato.stream import Kind
 from gato.text import Text
@@ -294,16 +295,29 @@ def test_a_player_of_several_tasks_must_be_told_which():
     [("tiny", 0.725), ("79M", 83.3), ("364M", 393.4), ("1.18B", 1279.4)],
 )
 def test_the_sizes_have_their_parameters_counted_without_memory(size, millions):
-    with torch.device("meta"):
-        model = Gato(preset(size), POINT)
-    assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(millions, rel=0.01)
+    assert parameters(preset(size), POINT) / 1e6 == pytest.approx(millions, rel=0.01)
 
 
 def test_tiny_has_the_decision_transformer_s_number_of_parameters():
-    with torch.device("meta"):
-        models = [entry.model(entry.config(), HOPPER) for entry in (find("gato"), find("dt"))]
-    mine, other = (sum(p.numel() for p in model.parameters()) for model in models)
-    assert mine == pytest.approx(other, rel=0.05)
+    other = find("dt").model(find("dt").config(), HOPPER)
+    assert parameters(Config(), HOPPER) == pytest.approx(sum(p.numel() for p in other.parameters()), rel=0.05)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_size_is_a_preset_of_the_command_line(size):
+    settings = parse(["--model", "gato", "--preset", size, "--layers", "3"])
+    assert settings.config == replace(preset(size), layers=3)
+
+
+def test_help_names_the_sizes(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        parse(["--model", "gato", "--help"])
+    assert "Presets of gato: default, smoke, tiny, 79M, 364M, 1.18B" in " ".join(capsys.readouterr().out.split())
+
+
+def test_another_model_has_not_gato_s_sizes():
+    with pytest.raises(UserError, match="'79M' for dt: choose one of default, paper, smoke"):
+        parse(["--model", "dt", "--preset", "79M"])
 
 
 def test_a_patch_s_position_is_drawn_within_its_interval_and_its_middle_when_acting():
