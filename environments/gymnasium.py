@@ -1,8 +1,8 @@
 """Any environment of gymnasium's, as it ships it: for data of somebody's own and for Minari's.
 
 Source   https://gymnasium.farama.org; gymnasium-robotics and minigrid register theirs there
-Differs  observations of several parts are laid out in one row (trajectories/spaces.py); actions of a Box are [-1, 1]
-         here and stretched to the Box's own bounds where these are finite and others
+Differs  observations of several parts are laid out in one row (trajectories/spaces.py); actions are [-1, 1] here, and
+         stretched to the environment's own bounds where these are finite and others
 
 Each copy is an environment of its own, stepped one after the other: what takes time is inside.
 """
@@ -97,9 +97,10 @@ class GymnasiumEnvironments:
         space = self._copies[0].action_space
         if self.spec.discrete:
             return int(action)
-        low, high = space.low, space.high
-        if np.isfinite(low).all() and np.isfinite(high).all():
-            action = low + (np.clip(action, -1, 1).astype(np.float64) + 1) / 2 * (high.astype(np.float64) - low)
+        action = np.clip(action, -1, 1)
+        if self._row.action_low:
+            low, high = np.array(self._row.action_low), np.array(self._row.action_high)
+            action = low + (action.astype(np.float64).reshape(-1) + 1) / 2 * (high - low)
         return np.asarray(action, space.dtype).reshape(space.shape)
 
     def _check(self, actions: np.ndarray, live: np.ndarray) -> None:

@@ -6,6 +6,7 @@
 The same command run again finds the finished run and prints it; an interrupted run goes on from its last checkpoint.
 """
 
+import re
 import sys
 import time
 from dataclasses import replace
@@ -56,6 +57,7 @@ def main(arguments: list[str]) -> None:
     identity = settings.resolved() | {"data": digests(tasks)}
     run, machine = settings.run, settings.machine
     name = run_name(run.model, several(run.env), run.source, run.seed, config_hash(identity))
+    name = re.sub(r"[^\w@+.-]+", "-", name)  # a Minari id has slashes, an environment's options have more
     folder = (machine.results_dir or provenance.ROOT / "results" / "runs").absolute() / name
     places = [folder] if len(tasks) == 1 else [folder / task for task in run.env]  # of the records
     if all((place / RECORD).exists() for place in places):
@@ -124,17 +126,25 @@ def digests(tasks: tuple[Trajectories, ...]) -> str | list[str]:
 def resolve(settings: Settings, tasks: tuple[Trajectories, ...], device: torch.device) -> Settings:
     """Settings with every `auto` decided, as the record will have them."""
     run, machine = settings.run, settings.machine
-    rows = [dataset(name) for name in run.env]
+    rows = [dataset(task.origin.name) for task in tasks]
     precision = run.precision
     if precision == "auto":
         precision = "bf16" if provenance.has_bf16(device) else "fp32"
     asks = find(run.model).model.asks_return
-    targets = (run.target_returns or rows[0].environment.target_returns) if asks else ()
+    targets = run.target_returns or rows[0].environment.target_returns or (best_return(tasks[0]),)
+    targets = targets if asks else ()
     sources = {task.origin.source for task in tasks}
     source = sources.pop() if len(sources) == 1 else run.source  # each record says its own
     env = tuple(row.name for row in rows)
+    shipped = all(row.environment.as_shipped for row in rows)
+    run = replace(run, physics="gymnasium" if shipped else run.physics)
     run = replace(run, env=env, source=source, precision=precision, target_returns=targets)
     return Settings(run, settings.config, replace(machine, device=str(device), threads=torch.get_num_threads()))
+
+
+def best_return(data: Trajectories) -> float:
+    """What to ask for where nobody says: the best that the data show, in digits that read well."""
+    return float(f"{data.returns.max():.5g}")
 
 
 def build(settings: Settings, data: Trajectories | Mixture, device: torch.device) -> SequenceModel:

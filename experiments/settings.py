@@ -18,6 +18,7 @@ import tyro
 from backbone.interface import ModelConfig
 from backbone.options import option
 from experiments.registry import MODELS, Entry, find
+from trajectories.catalog import OWN
 from trajectories.errors import UserError
 
 PRESETS = Path(__file__).with_name("presets.toml")
@@ -104,7 +105,11 @@ def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:
     first = ArgumentParser(add_help=False, allow_abbrev=False)
     for name in ("model", "env", "preset"):
         first.add_argument(f"--{name}", default=getattr(Run(), name), nargs="+" if name == "env" else None)
+    first.add_argument("--task")
+    first.add_argument("--path", nargs="+", default=())
     chosen, _ = first.parse_known_args(list(arguments))
+    if chosen.task:
+        chosen.env = [own_name(chosen.task, chosen.path, chosen.env)]
     entry = find(chosen.model)
     values = preset_values(presets, chosen.preset, entry, chosen.env)
     defaults = {
@@ -126,9 +131,21 @@ def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:
     )
     if unknown:
         raise UserError(f"Unknown option {unknown[0]!r}: {closest(unknown[0], line)}")
-    settings = Settings(replace(line.run, model=entry.name), line.config, line.machine)
+    settings = Settings(replace(line.run, model=entry.name, env=tuple(chosen.env)), line.config, line.machine)
     check(settings)
     return settings
+
+
+def own_name(task: str, paths: Sequence[str], env: Sequence[str]) -> str:
+    """What data of somebody's own are called: as --env says or else their file, and the environment behind an @.
+
+    Raises:
+        UserError: there is not one file.
+    """
+    if len(paths) != 1:
+        raise UserError(f"--task {task} says what one file of yours belongs to: name it with --path.")
+    name = env[0] if tuple(env) != Run().env else Path(paths[0]).stem
+    return f"{name}{OWN}{task}"
 
 
 def flag(name: str, value: Any) -> list[str]:

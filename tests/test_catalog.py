@@ -91,10 +91,9 @@ def test_a_wrong_name_of_an_environment_of_gymnasiums_is_answered_in_a_sentence(
         environment(name)
 
 
-def test_data_of_ones_own_are_named_by_their_environment_and_minaris_by_their_id() -> None:
+def test_data_of_ones_own_are_named_by_their_environment() -> None:
     assert dataset("mine@Hopper-v4").env == "Hopper-v4"
     assert dataset("mine@hopper").environment.gym_id == "Hopper-v4"
-    assert dataset("D4RL/door/human-v2").format == "minari"
 
 
 @pytest.mark.parametrize(

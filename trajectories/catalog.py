@@ -42,12 +42,21 @@ class EnvironmentRow:
     random_score: float  # mean return of random actions, in the environment's units
     expert_score: float
     actions: int | None = None  # how many discrete actions
+    action_low: tuple[
+        float, ...
+    ] = ()  # where these are not -1 and 1: models act in [-1, 1], files and environments here
+    action_high: tuple[float, ...] = ()
     observation_dtype: str = "float32"
     zero_columns: int = 0  # trailing columns of recorded observations that are zero throughout and are left out
     options: dict[str, Any] = field(
         default_factory=dict
     )  # what the family is to make: a maze, tasks, keyword arguments
     differs: str = ""  # how it differs from the environment that recorded the data; runs print and record it
+
+    @property
+    def as_shipped(self) -> bool:
+        """Whether it is played in today's physics only, as its package has it, whatever --physics says."""
+        return self.family in ("adroit", "gymnasium", "kitchen", "minigrid")
 
     def spec(self) -> Spec:
         """What a model is told of this environment."""
@@ -66,7 +75,7 @@ class DatasetRow:
     """A data set: whose recording it is, where its file lies, and what is published about that file."""
 
     name: str
-    env: str  # the name of its EnvironmentRow; empty for a Minari data set, whose metadata name it
+    env: str  # the name of its EnvironmentRow
     quality: str = ""  # random, medium, medium-replay, full-replay, medium-expert, expert; human, cloned; or nothing
     version: str = "v2"  # D4RL's, which may follow the name
     collected_steps: int = 0  # steps that `--source collected` records unless told otherwise; 0: it cannot
@@ -116,7 +125,9 @@ def dataset(name: str) -> DatasetRow:
     if name not in rows and OWN in name:
         return DatasetRow(name=name, env=environment(name.partition(OWN)[2]).name)
     if name not in rows and "/" in name:
-        return DatasetRow(name=name, env="", format="minari", minari=name)
+        from trajectories.formats import minari  # whose metadata name the environment
+
+        return DatasetRow(name=name, env=minari.environment_of(minari.find(name)).name, format="minari", minari=name)
     plain, _, version = name.rpartition("-")
     if name not in rows and plain in rows and rows[plain].get("version", DatasetRow.version) == version:
         name = plain

@@ -13,7 +13,7 @@ TOLERANCE = 0.02  # of a published deviation: what the unfinished last episode, 
 
 
 def describe(data: Trajectories) -> str:
-    """A line about the data, and a second one about D4RL's own file where its figures are published."""
+    """A line about the data, others about D4RL's own file where its figures are published, and about what differs."""
     origin, returns = data.origin, data.returns
     details = origin.details
     made = ", ".join(f"{key} {details[key]}" for key in ("physics", "seed") if key in details)
@@ -26,6 +26,8 @@ def describe(data: Trajectories) -> str:
     ]
     if origin.source != "collected" and (beside := published(data)):
         lines.append(f"      {beside}")
+    if differs := details.get("differs"):
+        lines.append(f"      Beware: {differs}")
     return "\n".join(lines)
 
 

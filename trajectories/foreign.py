@@ -16,12 +16,16 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+
 from trajectories.catalog import EnvironmentRow, environment, environment_names
 from trajectories.errors import UserError
 from trajectories.spaces import actions_of, layout
 
 STEPS = "max_episode_steps"  # an option of every environment: gymnasium's time limit
-NO_SCORES = "No reference scores are known for it: the normalised score is the return itself."
+SCORES = ("ref_min_score", "ref_max_score")  # likewise: what Minari knows for normalising
+NO_SCORES = "No reference scores are known for {}: the normalised score is the return itself."
+NEWER = "D4RL's reference scores belong to v2 to v4, whose rewards and observations {} changes, in today's physics. "
 PACKAGES = ("gymnasium_robotics", "minigrid", "ale_py")  # what registers more environments on being imported
 INSTALL = "pip install -r requirements-extra.txt"
 
@@ -39,15 +43,16 @@ def environment_row(name: str) -> EnvironmentRow:
         UserError: gymnasium knows none of that name, it cannot be made, or it never ends.
     """
     gym_id, options = parse(name)
-    copy = make(gym_id, options)
+    arguments = {key: value for key, value in options.items() if key not in SCORES}
+    copy = make(gym_id, arguments)
     seen = layout(copy.observation_space)
     action_shape, actions = actions_of(copy.action_space)
     horizon = options.get(STEPS) or copy.spec.max_episode_steps or getattr(copy.unwrapped, "max_steps", None)
+    low, high = bounds(copy.action_space)
     copy.close()
     if not horizon:
         again = named(gym_id, {**options, STEPS: 1000})
         raise UserError(f"{gym_id} has no time limit, so that an episode may never end: name it '{again}'.")
-    scores = next((row for row in map(environment, environment_names()) if row.gym_id == gym_id), None)
     return EnvironmentRow(
         name=name,
         family="gymnasium",
@@ -57,12 +62,49 @@ def environment_row(name: str) -> EnvironmentRow:
         observation_dtype=seen.dtype,
         action_shape=action_shape,
         actions=actions,
+        action_low=low,
+        action_high=high,
         target_returns=(),
-        random_score=scores.random_score if scores else 0.0,
-        expert_score=scores.expert_score if scores else 100.0,
-        options=options,
-        differs="" if scores else NO_SCORES,
+        options=arguments,
+        **_scores(gym_id, options),
     )
+
+
+def _scores(gym_id: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Reference scores: those in the name, those of the catalog's row for the same environment, or none."""
+    if all(score in options for score in SCORES):
+        return {"random_score": float(options[SCORES[0]]), "expert_score": float(options[SCORES[1]])}
+    known = next((row for row in map(environment, environment_names()) if row.gym_id == gym_id), None)
+    if known:
+        return {"random_score": known.random_score, "expert_score": known.expert_score}
+    family = gym_id.rpartition("-")[0]
+    older = any(row.gym_id.rpartition("-")[0] == family for row in map(environment, environment_names()))
+    differs = (NEWER if older else "") + NO_SCORES
+    return {"random_score": 0.0, "expert_score": 100.0, "differs": differs.format(*[gym_id] * 2)}
+
+
+def bounds(space: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Lowest and highest actions of a Box, flat; nothing where they are -1 and 1, or infinite, or discrete."""
+    low, high = getattr(space, "low", None), getattr(space, "high", None)
+    if low is None or high is None or not (np.isfinite(low).all() and np.isfinite(high).all()):
+        return (), ()
+    if (low == -1).all() and (high == 1).all():
+        return (), ()
+    return tuple(map(float, low.reshape(-1))), tuple(map(float, high.reshape(-1)))
+
+
+def differences(gym_id: str, arguments: dict[str, Any], horizon: int | None) -> dict[str, Any]:
+    """Those of an environment's arguments that gymnasium would not give it by itself: the options in its name."""
+    import gymnasium
+
+    if gym_id not in gymnasium.registry:
+        [registered(package) for package in PACKAGES]
+    usual = gymnasium.registry.get(gym_id)
+    defaults = json.loads(json.dumps(usual.kwargs, default=str)) if usual else {}
+    options = {key: value for key, value in arguments.items() if key not in defaults or defaults[key] != value}
+    if horizon and (usual is None or usual.max_episode_steps != horizon):
+        options[STEPS] = horizon
+    return options
 
 
 def parse(name: str) -> tuple[str, dict[str, Any]]:

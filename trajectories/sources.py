@@ -3,8 +3,10 @@
     d4rl       D4RL's own file: in the cache, fetched into it, or given with --path
     reroll     a million steps rolled out here from the behaviour policy that a D4RL file carries
     collected  rolled out here from behaviour policies of our own
+    minari     a data set of Minari's on this machine, by its id, by the catalog's, or by its folder with --path
     file       whatever --path names, if no source is named: a D4RL-style HDF5 file or a trajectory pickle
-    auto       `file` if a path is given, else `d4rl` if it is there or can be fetched, else `collected`
+    auto       `file` if a path is given, `minari` if the name is an id of Minari's, else `d4rl` if it is there or can
+               be fetched, else `collected`
 
 Every source ends in the same column cache (store.py). The name of what is made here holds everything that decides it
 (policy, steps, seed, physics), so that a new policy is never answered with an old one's data.
@@ -15,12 +17,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from trajectories.catalog import DatasetRow, dataset, nearest
+import numpy as np
+
+from trajectories.catalog import OWN, DatasetRow, EnvironmentRow, dataset, environment, nearest
 from trajectories.description import against_published, describe, is_published
 from trajectories.disk import alone, data_folder
 from trajectories.errors import DatasetError, UserError
 from trajectories.fetch import FetchError, fetch
-from trajectories.formats import d4rl, reader
+from trajectories.formats import d4rl, minari, reader
 from trajectories.store import cached
 from trajectories.types import Trajectories
 
@@ -33,7 +37,7 @@ REROLL_STEPS = 1_000_000  # as many as D4RL's medium and expert files hold
 class Request:
     """Which data set, and from where."""
 
-    name: str  # a data set of the catalog
+    name: str  # a data set of the catalog, an id of Minari's, or name@environment (catalog.py)
     source: str = "auto"
     path: Path | None = None  # a file of the user's: D4RL's (d4rl), one with a policy (reroll), or any (auto)
     steps: int | None = None  # reroll and collected: how many to record
@@ -63,12 +67,18 @@ def load(request: Request) -> Trajectories:
         raise UserError(f"--steps {request.steps} leaves nothing to learn from: ask for at least 1.")
     if request.path is not None and request.source == "collected":
         raise UserError(f"--source collected records its own data and cannot use --path {request.path}: leave one out.")
-    return SOURCES[request.source](request, row)
+    data = SOURCES[request.source](request, row)
+    differs = environment(data.spec.name).differs
+    return _with(data, differs=differs) if differs else data
 
 
 def _auto(request: Request, row: DatasetRow) -> Trajectories:
     if request.path is not None:
-        return _file(request, row)
+        return _minari(request, row) if request.path.is_dir() else _file(request, row)
+    if row.minari == row.name:
+        return _minari(request, row)
+    if OWN in row.name:
+        raise UserError(f"{row.name} is data of your own: say with --path where they are.")
     if not row.urls:
         return _collected(request, row)
     try:
@@ -76,7 +86,7 @@ def _auto(request: Request, row: DatasetRow) -> Trajectories:
     except FetchError as error:
         from trajectories import collect
 
-        if not collect.available(row.env, row.quality):
+        if not row.collected_steps or not collect.available(row.env, row.quality):
             raise
         print(f"D4RL's {row.name} is not in the cache and cannot be fetched ({error.reasons}): using collected data.")
         return _collected(request, row)
@@ -123,7 +133,7 @@ def _reroll(request: Request, row: DatasetRow) -> Trajectories:
 def _collected(request: Request, row: DatasetRow) -> Trajectories:
     from trajectories import collect
 
-    if not collect.available(row.env, row.quality):
+    if not row.collected_steps or not collect.available(row.env, row.quality):
         raise UserError(
             f"{row.name} has no behaviour policies here: use --source d4rl, or --path with a file of yours."
         )
@@ -136,11 +146,29 @@ def _collected(request: Request, row: DatasetRow) -> Trajectories:
     return _columns(request, row, "collected", file, _made(request, steps, policies), d4rl.read)
 
 
+def _minari(request: Request, row: DatasetRow) -> Trajectories:
+    """A Minari data set, in the environment that its own metadata name, unless the name or --task say another."""
+    if request.path is None and row.minari is None:
+        raise UserError(f"Minari has no {row.name} that is known here: name it by its id, or its folder with --path.")
+    folder = request.path or minari.find(row.minari or "")
+    played = row.environment if OWN in row.name else minari.environment_of(folder)
+    if request.path is None:
+        row = replace(row, name=str(folder.relative_to(minari.root())), env=played.name)
+    elif played.name != row.env:
+        raise UserError(f"{folder} was recorded in {played.name}, not in {row.env}: add --task {played.name!r}.")
+
+    def read(file: Path, *arguments: Any) -> Trajectories:
+        return minari.read(folder, *arguments)
+
+    return _columns(request, row, "minari", minari.metadata_file(folder), {}, read)
+
+
 SOURCES: dict[str, Callable[[Request, DatasetRow], Trajectories]] = {
     "auto": _auto,
     "d4rl": _d4rl,
     "reroll": _reroll,
     "collected": _collected,
+    "minari": _minari,
 }
 
 
@@ -176,12 +204,23 @@ def _columns(
     """The file's columns, from the cache or through it."""
     if not file.exists():
         raise DatasetError(f"There is no file {file}: check --path.")
-    environment = row.environment
+    played = row.environment
 
     def read_and_compare() -> Trajectories:
-        data = read(file, environment.spec(), row.name, source, environment.zero_columns)
-        compared = against_published(data, row) if source != "collected" else {}
-        return replace(data, origin=replace(data.origin, details={**data.origin.details, **compared}))
+        data = read(file, played.spec(), row.name, source, played.zero_columns)
+        if played.action_low:
+            data = replace(data, actions=_shrunk(data.actions, played))
+        return _with(data, **(against_published(data, row) if source != "collected" else {}))
 
     folder = data_folder(request.data_dir)
-    return cached(folder, row.name, source, file, environment.spec(), read_and_compare, details)
+    return cached(folder, row.name, source, file, played.spec(), read_and_compare, details)
+
+
+def _shrunk(actions: np.ndarray, played: EnvironmentRow) -> np.ndarray:
+    """Actions between the environment's own bounds as models give them, within [-1, 1]."""
+    low, high = (np.array(bound).reshape(played.action_shape) for bound in (played.action_low, played.action_high))
+    return (2 * (actions.astype(np.float64) - low) / (high - low) - 1).astype(np.float32)
+
+
+def _with(data: Trajectories, **details: Any) -> Trajectories:
+    return replace(data, origin=replace(data.origin, details={**data.origin.details, **details}))

@@ -137,7 +137,7 @@ def _get(space: Any, key: str) -> Any:
 
 
 def _follow(observations: Any, path: tuple[str, ...]) -> Any:
-    for key in path:
+    for key in path:  # of a dictionary; a tuple counts from 0
         observations = observations[int(key) if isinstance(observations, tuple) else key]
     return observations
 

@@ -1,4 +1,7 @@
-"""One file a format: each reads a foreign file into Trajectories by `read(path, spec, name, source, zero_columns)`."""
+"""One file a format: each reads a foreign file into Trajectories by `read(path, spec, name, source, zero_columns)`.
+
+Minari's data sets are folders, and name their own environments: sources.py asks formats/minari.py itself.
+"""
 
 from collections.abc import Callable
 from importlib import import_module

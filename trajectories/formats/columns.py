@@ -25,6 +25,8 @@ def trajectories(
     observations = fitting(table.pop("observations"), spec.observation_shape, "observations", file, zero_columns)
     actions = fitting(table.pop("actions"), spec.action_shape, "actions", file)
     rewards = fitting(flat(table.pop("rewards")), (), "rewards", file)
+    if spec.actions is not None:
+        actions = choices(actions, spec.actions, file)
     return Trajectories.of(
         spec,
         origin,
@@ -58,6 +60,24 @@ def numbers(values: np.ndarray, dtype: str, column: str, file: str) -> np.ndarra
     return converted
 
 
+def choices(values: np.ndarray, count: int, file: str) -> np.ndarray:
+    """A column of discrete actions, which may have been written as 0.0, 1.0, ...
+
+    Raises:
+        DatasetError: one of them is no whole number, or not below `count`.
+    """
+    values = numbers(values, str(values.dtype), "actions", file)
+    whole = values.astype(np.int64)
+    wrong = (whole != values) | (whole < 0) | (whole >= count)
+    if wrong.any():
+        step = int(np.argmax(wrong))
+        raise DatasetError(
+            f"{file}: its actions hold {values[step]} at step {step}, but the environment's are 0 to {count - 1}: "
+            f"name the data set that belongs to this file."
+        )
+    return whole
+
+
 def flags(values: np.ndarray, column: str, file: str) -> np.ndarray:
     """A column of booleans, (N,), which may have been written as 0.0 and 1.0 and as (N, 1)."""
     values = flat(values)
@@ -88,12 +108,17 @@ def same_length(lengths: dict[str, int], file: str) -> None:
 def fitting(values: np.ndarray, shape: tuple[int, ...], column: str, file: str, zero_columns: int = 0) -> np.ndarray:
     """The column cut to `shape`, which it may exceed by exactly `zero_columns` trailing columns of zeros.
 
+    Where `shape` is a row as long as what was found (an image seen as numbers), it is laid out row by row. Discrete
+    actions may have been written as (N, 1).
+
     Raises:
         DatasetError: it is of another width, or those columns are not zero after all.
     """
     found = values.shape[1:]
     if found == shape:
         return values
+    if (len(shape) == 1 < len(found) and np.prod(found) == shape[0]) or (shape == () and found == (1,)):
+        return values.reshape(len(values), *shape)
     if zero_columns and len(shape) == 1 and found == (shape[0] + zero_columns,):
         for first, block in _blocks(values):
             if block[:, shape[0] :].any():

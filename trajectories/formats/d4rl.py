@@ -94,6 +94,8 @@ def policy_digest(path: Path) -> str | None:
             if isinstance(policy[part], h5py.Dataset):
                 value = np.asarray(policy[part][()])
                 content.update(f"{part} {value.dtype} {value.shape} ".encode() + value.tobytes())
+        if isinstance(deviations := file.get("infos/action_log_std"), h5py.Dataset):  # Adroit's: see policies/policy.py
+            content.update(np.asarray(deviations[0]).tobytes())
         return content.hexdigest()
 
 

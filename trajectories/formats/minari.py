@@ -1,0 +1,201 @@
+"""Minari: data sets of episodes, in both of their layouts -> Trajectories, without the minari package.
+
+Source   https://minari.farama.org; layouts as minari 0.5.4 writes them
+Layout   <root>/<id>/data/metadata.json, and either data/main_data.hdf5, with a group episode_N each, or
+         data/N/part-0.arrow (or .parquet) for each episode: observations (T + 1), actions, rewards, terminations and
+         truncations (T). Observations may be dictionaries of arrays and strings
+Keeps    every step; terminations as `terminated`; how an episode ended otherwise is told by its end. An episode that
+         neither terminates nor is truncated at its last step is the unfinished one
+Drops    each episode's last observation, which no action follows, and infos
+Order    of the parts of an observation: trajectories/spaces.py, and in Origin.details["observation_parts"]
+
+The environment is rebuilt from what the metadata say of it, and is part of the spec under a name that says it all
+(trajectories/foreign.py). Wrappers are not rebuilt: their code is named by the file, and no file decides what runs.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from trajectories import foreign
+from trajectories.catalog import EnvironmentRow, environment, environment_names, nearest
+from trajectories.errors import DatasetError, UserError
+from trajectories.formats import columns
+from trajectories.spaces import Layout, layout
+from trajectories.types import Origin, Spec, Trajectories
+
+VARIABLE = "MINARI_DATASETS_PATH"  # Minari's own
+METADATA = "metadata.json"
+VERSION = re.compile(r"-v(\d+)$")
+ARROW = ("arrow", "parquet")
+SCORES = ("ref_min_score", "ref_max_score")
+
+
+def root() -> Path:
+    """Where Minari keeps its data sets on this machine."""
+    return Path(os.environ.get(VARIABLE) or "~/.minari/datasets").expanduser()
+
+
+def local(folder: Path | None = None) -> list[str]:
+    """The ids of all data sets below `folder`, or else Minari's own folder, in alphabetical order."""
+    folder = folder or root()
+    found = {path.parent for path in folder.glob(f"**/data/{METADATA}")}
+    return sorted(str(path.parent.relative_to(folder)) for path in found if path.parent != folder)
+
+
+def find(name: str, folder: Path | None = None) -> Path:
+    """The folder of a data set by its id, of its latest version if the id has none.
+
+    Raises:
+        UserError: it is not on this machine.
+    """
+    folder = folder or root()
+    known = local(folder)
+    versions = [one for one in known if one == name or VERSION.sub("", one) == name]
+    if not versions:
+        here = nearest(name, known) if known else "there are none yet."
+        raise UserError(f"{name} is not among Minari's data sets in {folder}: minari download {name}; here: {here}")
+    return folder / max(versions, key=lambda one: int((VERSION.search(one) or ["", "-1"])[1]))
+
+
+def metadata(folder: Path) -> dict[str, Any]:
+    """What Minari wrote about the data set in `folder`.
+
+    Raises:
+        DatasetError: there is no data set, or what is written there cannot be read.
+    """
+    file = metadata_file(folder)
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        return {**told, **{key: json.loads(told[key]) for key in ("observation_space", "env_spec") if told.get(key)}}
+    except FileNotFoundError:
+        raise DatasetError(f"{folder} holds no Minari data set: it has no data/{METADATA}.") from None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DatasetError(f"{file} is damaged ({error}): download the data set again.") from error
+
+
+def metadata_file(folder: Path) -> Path:
+    """The file that tells one state of the data set from another."""
+    return folder / "data" / METADATA
+
+
+def environment_of(folder: Path) -> EnvironmentRow:
+    """The environment that recorded the data set: a row of the catalog if it says so, else rebuilt from its own spec.
+
+    Raises:
+        DatasetError: the metadata name no environment, or one that shows something else.
+        UserError: it cannot be made here.
+    """
+    told = metadata(folder)
+    if told.get("environment") in environment_names():  # written here (export.py)
+        return environment(told["environment"])
+    spec = told.get("env_spec")
+    if not spec or ":" in str(spec.get("id", ":")):  # a module before a colon would be imported
+        raise DatasetError(f"{folder} does not say which of gymnasium's environments it belongs to: give --task.")
+    options = foreign.differences(spec["id"], spec.get("kwargs") or {}, spec.get("max_episode_steps"))
+    if all(isinstance(told.get(score), int | float) for score in SCORES):
+        options |= {score: told[score] for score in SCORES}
+    row = environment(foreign.named(spec["id"], options))
+    seen = _layout(folder, told)
+    if seen.shape != row.observation_shape:
+        wrappers = ", ".join(wrapper["name"] for wrapper in spec.get("additional_wrappers") or [])
+        raise DatasetError(
+            f"{folder} holds observations of the shape {seen.shape}, but {spec['id']} shows {row.observation_shape}"
+            f"{f' without the wrappers {wrappers}' if wrappers else ''}: name another environment with --task."
+        )
+    return row
+
+
+def read(path: Path, spec: Spec, name: str, source: str = "minari", zero_columns: int = 0) -> Trajectories:
+    """Read one Minari data set into memory; `path` is its folder, the rest as in `d4rl.read`.
+
+    Raises:
+        DatasetError: it is no Minari data set, or is truncated or damaged; an episode's columns have different lengths;
+            a column does not fit the environment, or holds NaN or infinity.
+    """
+    folder = Path(path)
+    told = metadata(folder)
+    seen = _layout(folder, told)
+    steps, episodes = int(told["total_steps"]), int(told["total_episodes"])
+    table: dict[str, np.ndarray] = {}
+    lengths: list[int] = []
+    filled, cut = 0, False
+    try:
+        for episode in _episodes(folder, told, seen, episodes):
+            length = len(episode["rewards"])
+            _check_lengths(episode, f"{folder}, episode {len(lengths)}")
+            cut = bool(episode.pop("truncations")[-1:].any() or episode["terminals"][-1:].any())
+            for column, values in episode.items():
+                values = values[:length]
+                if column not in table:
+                    table[column] = np.empty((steps, *values.shape[1:]), values.dtype)
+                table[column][filled : filled + length] = values
+            lengths.append(length)
+            filled += length
+    except (OSError, KeyError, RuntimeError) as error:
+        raise DatasetError(f"{folder} is truncated or damaged ({error}): download it again.") from error
+    except ValueError as error:
+        if isinstance(error, UserError):
+            raise
+        raise DatasetError(f"{folder}: its episodes do not fit each other ({error}): download it again.") from error
+    if filled != steps or not lengths:
+        raise DatasetError(f"{folder} holds {filled:,} steps, but says {steps:,}: download it again.")
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    details = {
+        "file": str(told.get("dataset_id", folder.name)),
+        "unfinished_steps": 0 if cut else lengths[-1],
+        **({"observation_parts": seen.describe()} if not seen.single else {}),
+    }
+    return columns.trajectories(table, starts, spec, Origin(name, source, "", details), str(folder), zero_columns)
+
+
+def _check_lengths(episode: dict[str, np.ndarray], place: str) -> None:
+    """Observations are one more than the rest."""
+    lengths = {column: len(values) for column, values in episode.items()}
+    seen = lengths.pop("observations")
+    columns.same_length(lengths, place)
+    if seen != lengths["rewards"] + 1:
+        raise DatasetError(f"{place}: it has {seen} observations, but {lengths['rewards']} rewards: get a whole copy.")
+
+
+def _layout(folder: Path, told: dict[str, Any]) -> Layout:
+    if "observation_space" not in told:
+        raise DatasetError(f"{folder} does not say what its observations are: write it again with a newer minari.")
+    return layout(told["observation_space"])
+
+
+def _episodes(folder: Path, told: dict[str, Any], seen: Layout, count: int) -> Iterator[dict[str, np.ndarray]]:
+    kind = told.get("data_format", "hdf5")
+    if kind in ARROW:
+        from trajectories.formats import minari_arrow
+
+        yield from minari_arrow.episodes(folder / "data", kind, seen, count)
+        return
+    if kind != "hdf5":
+        raise DatasetError(f"{folder} is stored as {kind}: only hdf5, arrow and parquet are read.")
+    file = folder / "data" / "main_data.hdf5"
+    if not h5py.is_hdf5(file):
+        raise DatasetError(f"{file} is missing or no HDF5 file: download the data set again.")
+    with h5py.File(file) as opened:
+        for number in range(count):
+            group = opened[f"episode_{number}"]
+            yield {
+                "observations": seen.rows(_nested(group["observations"])),
+                "actions": np.asarray(group["actions"]),
+                "rewards": np.asarray(group["rewards"]),
+                "terminals": np.asarray(group["terminations"]),
+                "truncations": np.asarray(group["truncations"]),
+            }
+
+
+def _nested(item: Any) -> Any:
+    """A group as a dictionary (a tuple's keys are _index_0, _index_1, ...), a data set as an array."""
+    if not isinstance(item, h5py.Group):
+        return item[()]
+    return {key.removeprefix("_index_"): _nested(one) for key, one in item.items()}

@@ -1,0 +1,61 @@
+"""The arrow layout of Minari's data sets: one table an episode, a row more than there are steps.
+
+Numbers lie in lists of a fixed size, dictionaries in structs. The last row holds the last observation, and padding in
+the other columns.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trajectories.errors import DatasetError, UserError
+from trajectories.spaces import Layout
+
+
+def episodes(folder: Path, kind: str, seen: Layout, count: int) -> Iterator[dict[str, np.ndarray]]:
+    """The columns of each episode in turn, D4RL's names.
+
+    Raises:
+        UserError: pyarrow is not installed.
+        DatasetError: an episode is missing.
+    """
+    try:
+        from pyarrow import ArrowInvalid
+        from pyarrow.dataset import dataset
+    except ImportError as error:
+        raise UserError(
+            f"{folder} is stored as {kind}, which pyarrow reads: pip install -r requirements-extra.txt."
+        ) from error
+    for number in range(count):
+        parts = sorted((folder / str(number)).glob(f"*.{kind}"))
+        if not parts:
+            raise DatasetError(f"{folder / str(number)} holds no {kind} file: download the data set again.")
+        try:
+            table = dataset(parts, format=kind).to_table().combine_chunks()
+        except ArrowInvalid as error:
+            raise DatasetError(f"{parts[0]} is truncated or damaged ({error}): download it again.") from error
+        steps = table.num_rows - 1
+        yield {
+            "observations": seen.rows(_values(table.column("observations"))),
+            "actions": _values(table.column("actions"))[:steps],
+            "rewards": _values(table.column("rewards"))[:steps],
+            "terminals": _values(table.column("terminations"))[:steps],
+            "truncations": _values(table.column("truncations"))[:steps],
+        }
+
+
+def _values(column: Any) -> Any:
+    """A column as an array, a dictionary of arrays, or a list of strings."""
+    import pyarrow
+
+    array = column.combine_chunks() if isinstance(column, pyarrow.ChunkedArray) else column
+    if pyarrow.types.is_struct(array.type):
+        return {field.name: _values(array.field(field.name)) for field in array.type}
+    if pyarrow.types.is_fixed_size_list(array.type):
+        flat = array.flatten().to_numpy(zero_copy_only=False)
+        return flat.reshape(len(array), array.type.list_size)
+    if pyarrow.types.is_string(array.type):
+        return array.to_pylist()
+    return array.to_numpy(zero_copy_only=False)
