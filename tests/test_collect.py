@@ -36,7 +36,9 @@ def columns(path: Path) -> dict[str, np.ndarray]:
 def test_d4rls_policy_is_as_likely_to_act_as_recorded_as_d4rl_says() -> None:
     for robot in ("hopper", "walker2d", "halfcheetah"):
         path = recorded(f"{robot}_medium-v2")
-        mean, std = policy.from_d4rl(path).distribution(columns(path)["observations"])
+        behaviour = policy.from_d4rl(path)
+        assert isinstance(behaviour, policy.TanhGaussian)
+        mean, std = behaviour.distribution(columns(path)["observations"])
         actions, expected = (columns(path)[name].astype(np.float64) for name in ("actions", "infos/action_log_probs"))
         inside = np.abs(actions).max(1) < 0.99  # nearer the limits, float32 has lost what the tanh was taken of
         before = np.arctanh(np.where(inside[:, None], actions, 0))

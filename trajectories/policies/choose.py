@@ -2,7 +2,7 @@
 
     python -m trajectories.policies.choose --env hopper --checkpoints checkpoints/hopper
 
-    medium      the checkpoint whose normalised score is nearest to D4RL's (TARGET)
+    medium      the checkpoint whose return is nearest to D4RL's own medium file's
     ladder-NN   checkpoints from the untrained policy to medium, evenly spaced in the order of training
     expert      the checkpoint of highest score, of any of the folders
 
@@ -21,11 +21,12 @@ import numpy as np
 import tyro
 
 from environments.scores import normalized
+from trajectories.catalog import dataset
 from trajectories.collect import play
+from trajectories.errors import UserError
 from trajectories.policies.policy import load, save
 from trajectories.policies.recipes import FOLDER
 
-TARGET = 44.3  # D4RL's hopper-medium: 1422 by its own policy
 RUNGS = 10
 EPISODES = 100
 CHOOSING, CARD = 1, 2  # seeds; training's own plays use the training's
@@ -63,13 +64,22 @@ def keep(env: str, checkpoint: Path, name: str) -> None:
     print(name, card, flush=True)
 
 
+def wanted(env: str) -> float:
+    """The score of D4RL's own medium file, by its row of the catalog."""
+    mean = dataset(f"{env}-medium").mean_return
+    if mean is None:
+        raise UserError(f"Nothing is published about {env}-medium: add its mean_return to catalog.toml.")
+    return float(normalized(env, np.array(mean)))
+
+
 def main(config: Config) -> None:
+    target = wanted(config.env)
     curves = [_curve(folder) for folder in config.checkpoints]
     first_scores = {checkpoint: float(normalized(config.env, np.array(mean))) for checkpoint, mean in curves[0].items()}
-    near = sorted(first_scores, key=lambda checkpoint: abs(first_scores[checkpoint] - TARGET))[: config.candidates]
+    near = sorted(first_scores, key=lambda checkpoint: abs(first_scores[checkpoint] - target))[: config.candidates]
     every = {checkpoint: mean for curve in curves for checkpoint, mean in curve.items()}
     best = sorted(every, key=lambda checkpoint: -every[checkpoint])[: config.candidates]
-    medium = min(near, key=lambda checkpoint: abs(score(config.env, checkpoint, CHOOSING) - TARGET))
+    medium = min(near, key=lambda checkpoint: abs(score(config.env, checkpoint, CHOOSING) - target))
     expert = max(best, key=lambda checkpoint: score(config.env, checkpoint, CHOOSING))
 
     folder = FOLDER / config.env

@@ -4,7 +4,8 @@ Three kinds share one shape: chance is drawn beforehand, and an action is a func
 
     TanhGaussian   soft actor-critic's policy as D4RL's v2 files store it under metadata/policy (Haarnoja et al. 2018,
                    arXiv:1801.01290; trained with rlkit, whose log standard deviation is held within [-20, 2])
-    Gaussian       proximal policy optimisation's as Stable-Baselines3 trains it, with the observations' normalisation
+    Gaussian       proximal policy optimisation's as Stable-Baselines3 trains it, with the observations' normalisation;
+                   also DAPG's (Rajeswaran et al. 2018, arXiv:1709.10087), which recorded D4RL's Adroit experts
     Uniform        actions drawn evenly from [-1, 1]
 
 Shapes   E environments, S observation numbers, A action numbers
@@ -26,6 +27,7 @@ from trajectories.errors import DatasetError, UserError
 LOG_STD_RANGE = (-20.0, 2.0)  # rlkit/torch/sac/policies/gaussian_policy.py
 LAYERS = ("fc0", "fc1", "last_fc", "last_fc_log_std")  # D4RL's names
 OBSERVATION_CLIP = 10.0  # VecNormalize's default
+NORMALISATION = ("observation_mean", "observation_std", "log_std")  # what a stored Gaussian has besides its layers
 
 
 @runtime_checkable
@@ -89,13 +91,14 @@ class Gaussian:
     hidden: tuple[Layer, ...]
     mean: Layer
     log_std: np.ndarray  # (A,)
+    observation_clip: float = OBSERVATION_CLIP  # of normalised observations
 
     def draw(self, generator: np.random.Generator, steps: int) -> np.ndarray:
         return generator.standard_normal((steps, len(self.log_std)))
 
     def act(self, observations: np.ndarray, chance: np.ndarray) -> np.ndarray:
         rows = (np.asarray(observations, np.float64) - self.observation_mean) / self.observation_std
-        rows = np.clip(rows, -OBSERVATION_CLIP, OBSERVATION_CLIP)
+        rows = np.clip(rows, -self.observation_clip, self.observation_clip)
         for layer in self.hidden:
             rows = np.tanh(layer(rows))
         return np.clip(self.mean(rows) + np.exp(self.log_std) * chance, -1, 1).astype(np.float32)
@@ -114,8 +117,8 @@ class Uniform:
         return chance.astype(np.float32)
 
 
-def from_d4rl(path: Path) -> TanhGaussian:
-    """The policy that recorded a D4RL v2 file, from the file's own metadata.
+def from_d4rl(path: Path) -> TanhGaussian | Gaussian:
+    """The policy that recorded a D4RL file, from the file itself: SAC's of locomotion v2, DAPG's of Adroit's experts.
 
     Raises:
         DatasetError: the file cannot be read, or carries no such policy (v0, random and replay files do not).
@@ -124,36 +127,61 @@ def from_d4rl(path: Path) -> TanhGaussian:
         with h5py.File(path) as file:
             if "metadata/policy" not in file:
                 raise DatasetError(
-                    f"{path} does not carry its behaviour policy: give a D4RL v2 file, medium or expert."
+                    f"{path} does not carry its behaviour policy: give a D4RL file of medium (v2) or expert."
                 )
             stored: Any = file["metadata/policy"]
             kind = tuple(stored[key][()].decode() for key in ("nonlinearity", "output_distribution"))
-            if kind != ("relu", "tanh_gaussian"):
-                raise DatasetError(f"{path} carries a policy of another kind ({', '.join(kind)}): only SAC's is known.")
             layers = [Layer.of(stored[name]["weight"][()], stored[name]["bias"][()]) for name in LAYERS]
+            if kind == ("relu", "tanh_gaussian"):
+                return TanhGaussian(hidden=tuple(layers[:2]), mean=layers[2], log_std=layers[3])
+            if kind == ("tanh", "gaussian"):
+                return _dapg(path, layers, file["infos/action_log_std"])
     except (OSError, KeyError) as error:
         raise DatasetError(
             f"{path} cannot be read as a D4RL file with its policy ({error}): fetch it again."
         ) from error
-    return TanhGaussian(hidden=tuple(layers[:2]), mean=layers[2], log_std=layers[3])
+    raise DatasetError(f"{path} carries a policy of another kind ({', '.join(kind)}): only SAC's and DAPG's are known.")
 
 
-def save(path: Path, policy: Gaussian, card: dict[str, Any]) -> None:
-    """Store a policy as safetensors (float32, torch's layout) and its card beside it as JSON."""
-    tensors = {
-        "observation_mean": policy.observation_mean,
-        "observation_std": policy.observation_std,
-        "log_std": policy.log_std,
-        "mean.weight": policy.mean.weight.T,
-        "mean.bias": policy.mean.bias,
-    }
+def _dapg(path: Path, layers: list[Layer], log_std: Any) -> Gaussian:
+    """Adroit's expert. Its deviations never change and are beside each action.
+
+    The file's last_fc_log_std is none of that: D4RL's script wrote last_fc, the mean, there once more
+    (scripts/generation/hand_dapg_policies.py:48 at 61b0d25), and whoever sampled with it would sample nonsense.
+    """
+    if not np.array_equal(log_std[0], log_std[-1]):
+        raise DatasetError(
+            f"{path}: its policy's deviations change, and only Adroit's experts' constant ones are known."
+        )
+    size = layers[0].weight.shape[0]
+    return Gaussian(
+        observation_mean=np.zeros(size),
+        observation_std=np.ones(size),
+        hidden=tuple(layers[:2]),
+        mean=layers[2],
+        log_std=np.asarray(log_std[0], np.float64),
+        observation_clip=np.inf,
+    )
+
+
+def save(path: Path, policy: Gaussian | TanhGaussian, card: dict[str, Any]) -> None:
+    """Store a policy as safetensors (torch's layout) and its card beside it as JSON.
+
+    A Gaussian is stored in float32; a TanhGaussian, whose network is larger, in float16. It is played as it is stored.
+    """
+    tensors = {"mean.weight": policy.mean.weight.T, "mean.bias": policy.mean.bias}
+    if isinstance(policy, Gaussian):
+        tensors |= {name: getattr(policy, name) for name in NORMALISATION}
+    else:
+        tensors |= {"log_std.weight": policy.log_std.weight.T, "log_std.bias": policy.log_std.bias}
     for depth, layer in enumerate(policy.hidden):
         tensors |= {f"hidden.{depth}.weight": layer.weight.T, f"hidden.{depth}.bias": layer.bias}
-    save_file({name: np.ascontiguousarray(value, dtype=np.float32) for name, value in tensors.items()}, path)
+    dtype = np.float32 if isinstance(policy, Gaussian) else np.float16
+    save_file({name: np.ascontiguousarray(value, dtype=dtype) for name, value in tensors.items()}, path)
     path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
 
 
-def load(path: Path) -> Gaussian:
+def load(path: Path) -> Gaussian | TanhGaussian:
     """A policy stored by `save`.
 
     Raises:
@@ -162,9 +190,12 @@ def load(path: Path) -> Gaussian:
     try:
         tensors = load_file(path)
         depth = sum(name.startswith("hidden.") for name in tensors) // 2
-        names = [f"hidden.{number}" for number in range(depth)] + ["mean"]
+        squashed = "log_std.weight" in tensors
+        names = [*(f"hidden.{number}" for number in range(depth)), "mean", *(["log_std"] if squashed else [])]
         layers = [Layer.of(tensors[f"{name}.weight"], tensors[f"{name}.bias"]) for name in names]
-        flat = {name: tensors[name].astype(np.float64) for name in ("observation_mean", "observation_std", "log_std")}
+        if squashed:
+            return TanhGaussian(hidden=tuple(layers[:-2]), mean=layers[-2], log_std=layers[-1])
+        flat: dict[str, Any] = {name: tensors[name].astype(np.float64) for name in NORMALISATION}
     except (OSError, KeyError, SafetensorError) as error:
         raise UserError(f"The policy {path} cannot be read ({error}): restore it from the repository.") from error
     return Gaussian(**flat, hidden=tuple(layers[:-1]), mean=layers[-1])

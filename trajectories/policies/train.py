@@ -1,12 +1,14 @@
-"""Train the behaviour policies that record `collected` data, by PPO, and keep many checkpoints on the way.
+"""Train the behaviour policies that record `collected` data, by PPO or SAC, and keep many checkpoints on the way.
 
     pip install -r requirements-policies.txt
     python -m trajectories.policies.train --env hopper --out checkpoints/hopper           # half an hour on one core
     python -m trajectories.policies.choose --env hopper --checkpoints checkpoints/hopper  # fills policies/hopper
+    python -m trajectories.policies.train --env halfcheetah --algorithm sac --steps 1000000 --every 10000 --out ...
 
-Source   Schulman et al. 2017, arXiv:1707.06347, as Stable-Baselines3 2.9.2 implements it
-Differs  observations and rewards are normalised (VecNormalize) and the learning rate falls to zero, without which PPO
-         climbs past its best and falls again
+Source   PPO: Schulman et al. 2017, arXiv:1707.06347; SAC: Haarnoja et al. 2018, arXiv:1801.01290, which recorded D4RL's
+         own; both as Stable-Baselines3 2.9.2 implements them. PPO does not get HalfCheetah to run fast
+Differs  PPO: observations and rewards are normalised (VecNormalize) and the learning rate falls to zero, without which
+         it climbs past its best and falls again. SAC: 2 gradient steps for every 4 steps, for the sake of time
 
 Each checkpoint is played with sampled actions, as data are recorded; its mean return is a row of curve.csv.
 """
@@ -21,63 +23,74 @@ import gymnasium
 import numpy as np
 import torch
 import tyro
-from stable_baselines3 import PPO
+from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from environments.mujoco import simulator
+from trajectories.catalog import environment
 from trajectories.collect import play
-from trajectories.policies.policy import Gaussian, Layer, save
+from trajectories.policies.policy import Gaussian, Layer, TanhGaussian, save
+
+ALGORITHMS = {
+    "ppo": "PPO (Stable-Baselines3 2.9.2, VecNormalize)",
+    "sac": "SAC (Stable-Baselines3 2.9.2)",
+}
 
 
 @dataclass(frozen=True)
 class Config:
     env: str = "hopper"  # environment, a row of the catalog
     out: Path = Path("checkpoints")  # folder for checkpoints and curve.csv
+    algorithm: str = "ppo"  # ppo or sac
     steps: int = 3_000_000  # environment steps
     seed: int = 0  # decides the weights, the environments and the actions
     physics: str = "d4rl"  # bodies to train in: d4rl or gymnasium
-    copies: int = 8  # environments stepped together
-    rollout: int = 512  # steps in each copy between updates
-    batch_size: int = 128  # steps in a gradient step
-    epochs: int = 10  # passes over each rollout
-    learning_rate: float = 3e-4  # at the beginning; falls linearly to 0
-    log_std: float = -0.5  # logarithm of the actions' standard deviation at the beginning
-    every: int = 10  # rollouts between checkpoints
+    learning_rate: float = 3e-4  # ppo: at the beginning; falls linearly to 0
+    copies: int = 8  # ppo: environments stepped together
+    rollout: int = 512  # ppo: steps in each copy between updates
+    batch_size: int = 128  # ppo: steps in a gradient step
+    epochs: int = 10  # ppo: passes over each rollout
+    log_std: float = -0.5  # ppo: logarithm of the actions' standard deviation at the beginning
+    every: int = 40_960  # steps between checkpoints
     episodes: int = 20  # episodes played at each checkpoint, actions sampled
 
 
-def network(model: PPO, normalizer: VecNormalize) -> Gaussian:
+def network(model: Any, normalizer: VecNormalize | None) -> Gaussian | TanhGaussian:
     """The policy being trained, as NumPy plays it."""
     weights = {name: value.detach().numpy() for name, value in model.policy.state_dict().items()}
+
+    def layers(*names: str) -> list[Layer]:
+        return [Layer.of(weights[f"{name}.weight"], weights[f"{name}.bias"]) for name in names]
+
+    if normalizer is None:
+        first, second, mean, log_std = layers("actor.latent_pi.0", "actor.latent_pi.2", "actor.mu", "actor.log_std")
+        return TanhGaussian(hidden=(first, second), mean=mean, log_std=log_std)
     statistics: Any = normalizer.obs_rms
-    layers = [
-        Layer.of(weights[f"{name}.weight"], weights[f"{name}.bias"])
-        for name in ("mlp_extractor.policy_net.0", "mlp_extractor.policy_net.2", "action_net")
-    ]
+    first, second, mean = layers("mlp_extractor.policy_net.0", "mlp_extractor.policy_net.2", "action_net")
     return Gaussian(
         observation_mean=statistics.mean.copy(),
         observation_std=np.sqrt(statistics.var + normalizer.epsilon),
-        hidden=tuple(layers[:2]),
-        mean=layers[2],
+        hidden=(first, second),
+        mean=mean,
         log_std=weights["log_std"].astype(np.float64),
     )
 
 
 class Checkpoints(BaseCallback):
-    """Saves and plays the policy at the start and after every few rollouts."""
+    """Saves and plays the policy at the start and again and again."""
 
-    def __init__(self, config: Config, normalizer: VecNormalize) -> None:
+    def __init__(self, config: Config, normalizer: VecNormalize | None) -> None:
         super().__init__()
         self.config = config
         self.normalizer = normalizer
         self.begun = time.perf_counter()
-        self.rollouts = 0
+        self.due = 0  # steps at which the next checkpoint is taken
 
     def _on_rollout_start(self) -> None:
-        if self.rollouts % self.config.every == 0:
+        if self.num_timesteps >= self.due:
             self.checkpoint()
-        self.rollouts += 1
+            self.due += self.config.every
 
     def _on_training_end(self) -> None:
         self.checkpoint()
@@ -94,11 +107,11 @@ class Checkpoints(BaseCallback):
             "return_mean": round(float(returns.mean()), 1),
             "return_std": round(float(returns.std()), 1),
             "length_mean": round(float(lengths.mean()), 1),
-            "log_std": round(float(policy.log_std.mean()), 3),
+            "log_std": round(float(policy.log_std.mean()), 3) if isinstance(policy, Gaussian) else "",
         }
         card = {
             "environment": config.env,
-            "algorithm": "PPO (Stable-Baselines3 2.9.2, VecNormalize)",
+            "algorithm": ALGORITHMS[config.algorithm],
             "steps": self.num_timesteps,
             "seed": config.seed,
             "physics": config.physics,
@@ -114,17 +127,30 @@ class Checkpoints(BaseCallback):
         print(*(f"{name} {value}" for name, value in row.items()), sep="  ", flush=True)
 
 
-def main(config: Config) -> None:
-    torch.set_num_threads(1)
-    config.out.mkdir(parents=True, exist_ok=True)
-    from trajectories.catalog import environment
-
+def learner(config: Config) -> tuple[Any, VecNormalize | None]:
+    """The algorithm, ready to learn, and what normalises its observations."""
     row = environment(config.env)
-    copies: list[Any] = [
-        lambda: gymnasium.wrappers.TimeLimit(simulator(row.gym_id, config.physics), row.horizon)
-    ] * config.copies
-    normalizer = VecNormalize(DummyVecEnv(copies), gamma=0.99)
-    model = PPO(
+
+    def copies(count: int) -> DummyVecEnv:
+        one: Any = lambda: gymnasium.wrappers.TimeLimit(simulator(row.gym_id, config.physics), row.horizon)  # noqa: E731
+        return DummyVecEnv([one] * count)
+
+    if config.algorithm == "sac":
+        sac = SAC(
+            "MlpPolicy",
+            copies(4),
+            learning_rate=config.learning_rate,
+            buffer_size=1_000_000,
+            learning_starts=10_000,
+            batch_size=256,
+            gradient_steps=2,
+            seed=config.seed,
+            device="cpu",
+            policy_kwargs={"net_arch": [256, 256]},
+        )
+        return sac, None
+    normalizer = VecNormalize(copies(config.copies), gamma=0.99)
+    ppo = PPO(
         "MlpPolicy",
         normalizer,
         learning_rate=lambda left: config.learning_rate * left,
@@ -139,6 +165,15 @@ def main(config: Config) -> None:
         device="cpu",
         policy_kwargs={"log_std_init": config.log_std, "net_arch": [64, 64]},
     )
+    return ppo, normalizer
+
+
+def main(config: Config) -> None:
+    torch.set_num_threads(1)
+    if config.algorithm not in ALGORITHMS:
+        raise SystemExit(f"--algorithm is {config.algorithm!r}: choose one of {', '.join(ALGORITHMS)}.")
+    config.out.mkdir(parents=True, exist_ok=True)
+    model, normalizer = learner(config)
     model.learn(config.steps, callback=Checkpoints(config, normalizer))
 
 
