@@ -107,6 +107,19 @@ def differences(gym_id: str, arguments: dict[str, Any], horizon: int | None) -> 
     return options
 
 
+def spec(gym_id: str, options: dict[str, Any], horizon: int) -> Any:
+    """gymnasium's own description of an environment, with these options and this time limit.
+
+    Raises:
+        UserError: it is not known.
+    """
+    copy = make(gym_id, options)
+    found = copy.spec
+    copy.close()
+    found.max_episode_steps = horizon
+    return found
+
+
 def parse(name: str) -> tuple[str, dict[str, Any]]:
     """The id and the options in an environment's name.
 

@@ -6,17 +6,20 @@
 
 Order    of a goal-conditioned observation: observation, achieved_goal, desired_goal; of any other dictionary: its keys
          in alphabetical order; nested ones likewise, part by part
+Images   of 32 x 32 and more may be stored as JPEGs, which are decoded
 Text     as the bytes of its UTF-8, `TEXT` numbers wide, zeros behind; what is longer is cut
 
 `Part.name` tells the parts apart again (Origin.details["observation_parts"]), so that a model may treat an image, a
 direction and a mission differently. Nothing here imports gymnasium: a space is told by its class's name.
 """
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from trajectories.errors import DatasetError
 
@@ -142,8 +145,15 @@ def _follow(observations: Any, path: tuple[str, ...]) -> Any:
     return observations
 
 
+def _flat(values: Any, part: Part) -> bool:
+    """Whether an image comes as a row of its numbers, and not as a JPEG's bytes."""
+    return np.ndim(values) == 2 and np.shape(values)[1] == part.size
+
+
 def _column(part: Part, values: Any) -> np.ndarray:
     """(T, *part.shape), numbers."""
+    if part.kind == "image" and np.ndim(values) < 1 + len(part.shape) and not _flat(values, part):
+        return np.stack([np.asarray(Image.open(io.BytesIO(bytes(one)))) for one in values]).reshape(-1, *part.shape)
     if part.kind != "text":
         return np.asarray(values).reshape(-1, *part.shape)
     rows = np.zeros((len(values), TEXT), np.int64)

@@ -1,0 +1,189 @@
+"""Everything about data sets: what there is, what is in one, and how to get it, check it, give it away and remove it.
+
+    python experiments/data.py list hopper
+    python experiments/data.py show hopper-medium --source reroll --path hopper_medium-v2.hdf5
+    python experiments/data.py fetch walker2d-medium
+    python experiments/data.py collect hopper-medium-replay
+    python experiments/data.py verify hopper-medium --source collected
+    python experiments/data.py export hopper-medium --to minari
+    python experiments/data.py remove hopper-medium --source reroll
+
+Nothing here needs a network but `fetch`, and nothing but `fetch`, `collect` and `show` makes anything.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import tyro
+
+from backbone.options import option
+from experiments import data_pictures, data_report
+from experiments.complain import complaining
+from trajectories import export, inventory
+from trajectories.catalog import dataset
+from trajectories.disk import data_folder
+from trajectories.errors import UserError
+from trajectories.sources import Request, describe, load
+from trajectories.store import digest
+from trajectories.types import Trajectories
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Where data are kept."""
+
+    data_dir: Path | None = option(None, "cache for data; else $TRAJECTORIES_DIR, else the user's cache folder")
+
+
+@dataclass(frozen=True)
+class One(Cache):
+    """A data set, and where it comes from."""
+
+    name: Annotated[str, tyro.conf.Positional] = option("hopper-medium", "data set, a Minari id, or mine@Hopper-v4")
+    source: str = option("auto", "where the data come from: auto, d4rl, reroll, collected, minari")
+    path: Path | None = option(None, "a data file of your own, or the D4RL file whose policy is to be rerolled")
+    task: str | None = option(None, "with a --path of your own: the environment it belongs to, Hopper-v4 or hopper")
+    steps: int | None = option(None, "steps to reroll or collect, if not the data set's own number")
+    seed: int = option(0, "seed of rerolled and collected data")
+    physics: str = option("d4rl", "d4rl or gymnasium, of rerolled and collected data")
+
+    def load(self) -> Trajectories:
+        name = self.name if self.task is None else f"{self.name.partition('@')[0]}@{self.task}"
+        request = Request(name, self.source, self.path, self.steps, self.seed, self.physics, self.data_dir)
+        return load(request)
+
+
+@dataclass(frozen=True)
+class List(Cache):
+    """Every data set: from which sources it can be had, and what of it is in the cache."""
+
+    part: Annotated[str, tyro.conf.Positional] = option("", "only names that contain this")
+    versions: bool = option(False, "also D4RL's earlier versions")
+
+    def run(self) -> None:
+        rows = inventory.rows(data_folder(self.data_dir), self.part, self.versions)
+        if not rows:
+            raise UserError(f"No data set's name contains {self.part!r}: leave it out to see them all.")
+        data_report.print_list(rows, data_folder(self.data_dir))
+
+
+@dataclass(frozen=True)
+class Show(One):
+    """What is in a data set: episodes, returns, statistics of every dimension beside D4RL's published ones."""
+
+    picture: Path | None = option(None, "write the picture here, .png or .svg; else beside the cached data")
+    dimensions: bool = option(True, "the statistics of every dimension")
+
+    def run(self) -> None:
+        data = self.load()
+        print(describe(data))
+        data_report.print_summary(data)
+        if self.dimensions:
+            data_report.print_dimensions(data)
+        name = f"{data.origin.name}-{data.origin.source}".replace("/", "-")
+        file = self.picture or data_folder(self.data_dir) / "pictures" / f"{name}.png"
+        data_pictures.draw(data, file)
+        print(f"picture {file}")
+
+
+@dataclass(frozen=True)
+class Fetch(Cache):
+    """Download D4RL's files into the cache, and check them against what is published."""
+
+    names: Annotated[tuple[str, ...], tyro.conf.Positional] = field(default=("hopper-medium",))
+
+    def run(self) -> None:
+        for name in self.names:
+            print(describe(load(Request(name, "d4rl", data_dir=self.data_dir))))
+
+
+@dataclass(frozen=True)
+class Collect(Cache):
+    """Record data sets here from our own behaviour policies, with no network."""
+
+    names: Annotated[tuple[str, ...], tyro.conf.Positional] = field(default=("hopper-medium",))
+    steps: int | None = option(None, "how many, if not the data set's own number")
+    seed: int = option(0, "the same seed gives the same data")
+    physics: str = option("d4rl", "d4rl or gymnasium")
+
+    def run(self) -> None:
+        for name in self.names:
+            print(describe(load(Request(name, "collected", None, self.steps, self.seed, self.physics, self.data_dir))))
+
+
+@dataclass(frozen=True)
+class Verify(One):
+    """Hash the cached columns again, and compare their statistics with the published ones."""
+
+    def run(self) -> None:
+        data = self.load()
+        found = digest(data)
+        if found != data.origin.digest:
+            raise UserError(
+                f"{data.origin.name} from {data.origin.source} has been changed in the cache (sha256 {found[:12]}, not "
+                f"{data.origin.digest[:12]}): remove it with `data.py remove {data.origin.name}`."
+            )
+        print(f"{data.origin.name} from {data.origin.source}: sha256 {found}, as when it was stored.")
+        print(data_report.verdict(data))
+
+
+@dataclass(frozen=True)
+class Export(One):
+    """Write a data set as others read it."""
+
+    to: str = option("minari", "minari, a data set that Minari loads; or d4rl, an HDF5 file in D4RL's layout")
+    id: str | None = option(None, "minari: the data set's id there; else NAME/SOURCE-v0")
+    out: Path | None = option(None, "minari: root of the data sets, else Minari's own; d4rl: the file")
+
+    def run(self) -> None:
+        if self.to not in ("minari", "d4rl"):
+            raise UserError(f"--to is {self.to!r}: choose minari or d4rl.")
+        data = self.load()
+        if self.to == "minari":
+            name = self.id or export.minari_id(data)
+            print(f"{len(data):,} steps written: {export.to_minari(data, name, self.out)}")
+            print(f'Minari loads them: minari.load_dataset("{name}"); so do we: --env {name}')
+        else:
+            file = self.out or Path(f"{data.origin.name}-{data.origin.source}.hdf5".replace("/", "-"))
+            print(f"{len(data):,} steps written: {export.to_d4rl(data, file)}")
+
+
+@dataclass(frozen=True)
+class Remove(Cache):
+    """Remove what the cache holds of a data set; files given with --path are never touched."""
+
+    name: Annotated[str, tyro.conf.Positional] = option("hopper-medium", "data set")
+    source: str = option("all", "only what came from here: d4rl, reroll, collected, minari, file")
+    dry_run: bool = option(False, "only say what would be removed")
+
+    def run(self) -> None:
+        name = self.name if "@" in self.name or "/" in self.name else dataset(self.name).name
+        kept = [one for one in inventory.kept(data_folder(self.data_dir), name) if self.source in ("all", one.source)]
+        if not kept:
+            raise UserError(f"The cache {data_folder(self.data_dir)} holds nothing of {name} from {self.source}.")
+        for one in kept:
+            if not self.dry_run:
+                one.remove()
+            print(f"{'would remove' if self.dry_run else 'removed'} {one.path} ({one.size / 1e6:,.1f} MB)")
+
+
+COMMANDS: tuple[type[Any], ...] = (List, Show, Fetch, Collect, Verify, Export, Remove)
+
+
+def main(arguments: list[str]) -> None:
+    """Carry out one command."""
+    commands: dict[str, Callable[..., Any]] = {command.__name__.lower(): command for command in COMMANDS}
+    chosen = tyro.extras.subcommand_cli_from_dict(
+        commands, args=arguments, prog="data.py", description=__doc__, config=(tyro.conf.OmitArgPrefixes,)
+    )
+    chosen.run()
+
+
+if __name__ == "__main__":
+    with complaining():
+        main(sys.argv[1:])

@@ -1,0 +1,190 @@
+"""data.py: what there is, what is in one, verified, exported, removed; and every real file plays its environment."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from environments.make import make
+from experiments import data as verbs
+from experiments.data_report import duplicates, histogram, not_finite
+from experiments.evaluate import play
+from tests.recordings import made_up, table, write_d4rl
+from tests.toys import walk
+from trajectories.catalog import dataset, environment
+from trajectories.errors import UserError
+from trajectories.sources import Request, describe, load
+from trajectories.types import Trajectories
+
+PIECES = {  # of D4RL's own files, by the data set they belong to
+    "hopper_medium-v2": "hopper-medium",
+    "walker2d_medium-v2": "walker2d-medium",
+    "halfcheetah_medium-v2": "halfcheetah-medium",
+    "hopper_medium": "hopper-medium-v0",
+    "hopper_medium_replay-v1": "hopper-medium-replay-v1",
+    "walker2d_medium_replay-v1": "walker2d-medium-replay-v1",
+    "hopper_random-v1": "hopper-random-v1",
+    "ant_random-v1": "ant-random-v1",
+    "pen-human-v1": "pen-human",
+    "pen-expert-v1": "pen-expert",
+    "antmaze-umaze-v0": "antmaze-umaze-v0",
+}
+
+
+class Repeats:
+    """A player that does again what was recorded, from the first step of the data on."""
+
+    def __init__(self, data: Trajectories) -> None:
+        self.actions, self.step = data.actions, 0
+
+    def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
+        action = self.actions[self.step % len(self.actions)]
+        self.step += 1
+        return action[None]
+
+
+@pytest.mark.parametrize("file", PIECES)
+def test_every_real_file_loads_and_plays_an_episode_in_its_environment(real: Path, file: str) -> None:
+    assert {path.stem for path in real.glob("*.hdf5")} == set(PIECES)
+    data = load(Request(PIECES[file], path=real / f"{file}.hdf5"))
+    row = dataset(PIECES[file]).environment
+    if row.family == "adroit":
+        pytest.importorskip("gymnasium_robotics", reason="needs gymnasium-robotics")
+    assert data.spec == row.spec()
+    played = play(Repeats(data), make(row.name, 1), [0])
+    assert 1 <= played.lengths[0] <= row.horizon
+    assert np.isfinite(played.returns[0])
+
+
+def test_ants_observations_are_trimmed_only_where_nothing_is_lost(real: Path, tmp_path: Path) -> None:
+    data = load(Request("ant-random-v1", path=real / "ant_random-v1.hdf5"))
+    assert data.observations.shape == (366, 27)
+    columns = table(walk([5], spec=environment("ant").spec()))
+    columns["observations"] = np.pad(columns["observations"], ((0, 0), (0, 84)))
+    columns["observations"][3, 60] = 1e-6
+    with pytest.raises(UserError, match="last 84 observations are zero in all files known, but not here"):
+        load(Request("ant-random", path=write_d4rl(tmp_path / "ant.hdf5", columns)))
+
+
+def test_what_differs_is_told_and_kept_for_the_record(real: Path) -> None:
+    data = load(Request("pen-human", path=real / "pen-human-v1.hdf5"))
+    assert "Beware: Recorded in MuJoCo" in describe(data)
+    assert data.origin.details["differs"] == environment("pen").differs
+
+
+def test_a_d4rl_view_of_cells_is_read_as_a_row_and_its_actions_as_choices(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    columns = {
+        "observations": rng.integers(0, 9, (8, 7, 7, 3)).astype(np.float32),
+        "actions": np.arange(8, dtype=np.float32) % 7,
+        "rewards": np.zeros(8, np.float32),
+        "terminals": np.arange(8) == 4,
+    }
+    data = load(Request("minigrid-fourrooms", path=write_d4rl(tmp_path / "rooms.hdf5", columns)))
+    assert data.observations.shape == (8, 147)
+    assert data.actions.tolist() == [0, 1, 2, 3, 4, 5, 6, 0]
+    for wrong, value in ((1.5, "1.5"), (7, "7"), (-1, "-1")):
+        columns["actions"][2] = wrong
+        with pytest.raises(UserError, match=rf"hold {value}.* at step 2, but the environment's are 0 to 6"):
+            load(Request("minigrid-fourrooms", path=write_d4rl(tmp_path / "rooms.hdf5", columns)))
+
+
+def test_data_of_ones_own_are_played_in_the_environment_that_the_name_says(tmp_path: Path) -> None:
+    file = write_d4rl(tmp_path / "mine.hdf5", table(walk([5, 4], spec=environment("Hopper-v4").spec())))
+    data = load(Request("mine@Hopper-v4", path=file))
+    assert (data.spec.name, data.origin.name, data.origin.source) == ("Hopper-v4", "mine@Hopper-v4", "file")
+    with pytest.raises(UserError, match=r"mine@Hopper-v4 is data of your own: say with --path"):
+        load(Request("mine@Hopper-v4"))
+    with pytest.raises(UserError, match="observations have the shape 11, but the environment's have 17"):
+        load(Request("mine@Walker2d-v4", path=file))
+
+
+def test_the_list_has_every_data_set_and_says_what_is_cached(own_cache: Path, capsys: pytest.CaptureFixture) -> None:
+    verbs.main(["collect", "toy-medium", "--steps", "60"])
+    verbs.main(["list"])
+    lines = capsys.readouterr().out.splitlines()
+    assert re.search(r"^toy-medium +collected +collected [\d.]+ MB, columns", "\n".join(lines), re.MULTILINE)
+    assert re.search(r"^walker2d-expert +d4rl reroll collected minari", "\n".join(lines), re.MULTILINE)
+    assert not any(line.startswith("hopper-medium-v1") for line in lines)
+    verbs.main(["list", "hopper-medium", "--versions"])
+    assert "hopper-medium-v1" in capsys.readouterr().out
+    with pytest.raises(UserError, match="No data set's name contains 'xyzzy'"):
+        verbs.main(["list", "xyzzy"])
+
+
+def test_show_prints_the_numbers_beside_the_published_ones_and_draws_them(
+    real: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    picture = tmp_path / "hopper.png"
+    file = str(real / "hopper_medium-v2.hdf5")
+    verbs.main(["show", "hopper-medium", "--path", file, "--picture", str(picture)])
+    printed = capsys.readouterr().out
+    data = load(Request("hopper-medium", path=Path(file)))
+    assert f"{data.returns.mean():.5g} ±" in printed
+    row = dataset("hopper-medium")
+    line = next(line for line in printed.splitlines() if line.startswith("observation 10 "))
+    cells = line.split()
+    assert float(cells[4]) == pytest.approx(float(data.observations[:, 10].mean()), rel=1e-4)
+    assert float(cells[6]) == pytest.approx((row.state_mean or ())[10], rel=1e-4)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(UserError, match=r"name it .png, .svg or .pdf"):
+        verbs.main(["show", "hopper-medium", "--path", file, "--picture", "hopper.bmp"])
+
+
+def test_what_is_wrong_with_steps_is_counted() -> None:
+    data = made_up([5, 5])
+    assert (duplicates(data), not_finite(data)) == (0, 0)
+    for column in (data.observations, data.actions, data.rewards):
+        column[7] = column[2]
+    assert duplicates(data) == 1
+    data.observations[3, 1], data.rewards[4] = np.nan, np.inf
+    assert not_finite(data) == 2
+
+
+def test_the_histogram_counts_every_episode_once() -> None:
+    lines = histogram(np.array([0.0, 0.1, 5.0, 10.0]))
+    assert sum(int(line.split()[-1]) for line in lines) == 4
+    assert len(histogram(np.ones(3))) == 1
+
+
+def test_verify_notices_a_changed_column(own_cache: Path, capsys: pytest.CaptureFixture) -> None:
+    verbs.main(["verify", "toy-medium", "--source", "collected", "--steps", "60"])
+    assert "as when it was stored" in capsys.readouterr().out
+    column = next(own_cache.glob("columns/toy-medium-collected-*/rewards.npy"))
+    content = bytearray(column.read_bytes())
+    content[-1] ^= 1
+    column.write_bytes(content)
+    with pytest.raises(UserError, match=r"has been changed in the cache.*data.py remove toy-medium"):
+        verbs.main(["verify", "toy-medium", "--source", "collected", "--steps", "60"])
+
+
+def test_what_is_exported_in_d4rls_layout_is_the_same_when_it_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "toy.hdf5"
+    verbs.main(["export", "toy-medium", "--source", "collected", "--steps", "50", "--to", "d4rl", "--out", str(file)])
+    data, back = load(Request("toy-medium", "collected", steps=50)), load(Request("toy-medium", path=file))
+    assert back.origin.digest == data.origin.digest
+    assert back.origin.details["unfinished_steps"] == data.origin.details["unfinished_steps"] == 5
+    with pytest.raises(UserError, match="is there already"):
+        verbs.main(
+            ["export", "toy-medium", "--source", "collected", "--steps", "50", "--to", "d4rl", "--out", str(file)]
+        )
+    with pytest.raises(UserError, match="--to is 'zip': choose minari or d4rl"):
+        verbs.main(["export", "toy-medium", "--to", "zip"])
+
+
+def test_remove_takes_a_data_set_out_of_the_cache_and_nothing_else(own_cache: Path, tmp_path: Path) -> None:
+    own = write_d4rl(tmp_path / "mine.hdf5", table(walk([5, 4], spec=environment("toy").spec())))
+    load(Request("toy-medium", path=own))
+    for name in ("toy-medium", "toy-expert"):
+        load(Request(name, "collected", steps=50))
+    verbs.main(["remove", "toy-medium", "--dry-run"])
+    assert len(list(own_cache.glob("columns/toy-medium-*"))) == 2
+    verbs.main(["remove", "toy-medium", "--source", "collected"])
+    assert [path.name.rsplit("-", 1)[0] for path in own_cache.glob("columns/toy-medium-*")] == ["toy-medium-file"]
+    verbs.main(["remove", "toy-medium"])
+    assert own.exists()
+    assert not list(own_cache.glob("*/toy-medium*"))
+    assert len(list(own_cache.glob("*/toy-expert*"))) == 2
+    with pytest.raises(UserError, match="holds nothing of toy-medium"):
+        verbs.main(["remove", "toy-medium"])

@@ -1,0 +1,309 @@
+"""Minari: both layouts are read as Minari wrote them, Minari reads what we write, and back and forth changes nothing."""
+
+import json
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from environments.make import make
+from tests.recordings import table, write_d4rl
+from tests.toys import walk
+from trajectories import export
+from trajectories.catalog import dataset, environment
+from trajectories.errors import DatasetError, UserError
+from trajectories.formats import minari
+from trajectories.sources import Request, describe, load
+from trajectories.spaces import TEXT, layout
+from trajectories.types import Spec, Trajectories
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Minari's, about what it would like to be told
+LAYOUTS = ("hdf5", "arrow", "parquet")
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Minari's folder, empty."""
+    monkeypatch.setenv(minari.VARIABLE, str(tmp_path / "minari"))
+    (tmp_path / "minari").mkdir()
+    return tmp_path / "minari"
+
+
+def recorded_by_minari(name: str, gym_id: str, kind: str, episodes: int = 3, steps: int = 12) -> list[list[dict]]:
+    """A data set written by Minari itself, and what was seen and done while it was recorded."""
+    package = pytest.importorskip("minari", reason="needs minari: pip install -r requirements-extra.txt")
+    import gymnasium
+
+    if gym_id.startswith("MiniGrid"):
+        pytest.importorskip("minigrid", reason="needs minigrid")
+    copy, seen_space = gymnasium.make(gym_id), None
+    if gym_id.startswith("MiniGrid"):
+        spaces = dict(copy.observation_space.spaces) | {"mission": gymnasium.spaces.Text(64)}
+        seen_space = gymnasium.spaces.Dict(spaces)
+    copy.action_space.seed(0)
+    buffers, told = [], []
+    for number in range(episodes):
+        seen, steps_told = [copy.reset(seed=number)[0]], []
+        for step in range(steps):
+            action = copy.action_space.sample()
+            observation, reward, terminated, truncated, _ = copy.step(action)
+            truncated = truncated or (step == steps - 1 and number < episodes - 1)  # the last one is unfinished
+            steps_told.append({"seen": seen[-1], "action": action, "reward": reward, "terminated": terminated})
+            steps_told[-1]["truncated"] = truncated
+            seen.append(observation)
+            if terminated:
+                break
+        columns = {key: [one[key] for one in steps_told] for key in ("action", "reward", "terminated", "truncated")}
+        nested = {key: [one[key] for one in seen] for key in seen[0]} if isinstance(seen[0], dict) else np.array(seen)
+        if isinstance(nested, dict):
+            nested = {key: values if isinstance(values[0], str) else np.array(values) for key, values in nested.items()}
+        buffers.append(
+            package.data_collector.EpisodeBuffer(
+                id=number,
+                observations=nested,
+                actions=np.array(columns["action"]),
+                rewards=columns["reward"],
+                terminations=columns["terminated"],
+                truncations=columns["truncated"],
+            )
+        )
+        told.append(steps_told)
+    package.create_dataset_from_buffers(name, buffers, env=copy, observation_space=seen_space, data_format=kind)
+    return told
+
+
+def same_rewards_and_ends(data: Trajectories, told: list[list[dict]]) -> None:
+    flat = [step for episode in told for step in episode]
+    assert data.lengths.tolist() == [len(episode) for episode in told]
+    np.testing.assert_allclose(data.rewards, [step["reward"] for step in flat], rtol=1e-6)
+    np.testing.assert_array_equal(data.terminated, [step["terminated"] for step in flat])
+    np.testing.assert_array_equal(data.actions, [step["action"] for step in flat])
+
+
+@pytest.mark.parametrize("kind", LAYOUTS)
+def test_a_data_set_of_arrays_is_read_as_it_was_recorded(kind: str) -> None:
+    told = recorded_by_minari("ours/hopper-v0", "Hopper-v5", kind)
+    data = load(Request("ours/hopper-v0"))
+    same_rewards_and_ends(data, told)
+    seen = [step["seen"] for episode in told for step in episode]
+    np.testing.assert_array_equal(data.observations, np.array(seen, np.float32))
+    assert data.origin.source == "minari"
+    assert data.spec.name == "Hopper-v5"
+    assert make(data.spec.name, 1).reset([0]).shape == (1, 11)
+    assert "v2 to v4" in describe(data)
+    last = told[-1]
+    assert data.origin.details["unfinished_steps"] == (0 if last[-1]["terminated"] else len(last))
+
+
+@pytest.mark.parametrize("kind", LAYOUTS[:2])
+def test_a_goal_is_laid_out_behind_what_is_seen_and_what_is_reached(kind: str) -> None:
+    pytest.importorskip("gymnasium_robotics", reason="needs gymnasium-robotics")
+    told = recorded_by_minari("ours/maze-v0", "PointMaze_UMaze-v3", kind)
+    data = load(Request("ours/maze"))
+    parts = ("observation", "achieved_goal", "desired_goal")
+    seen = [np.concatenate([step["seen"][part] for part in parts]) for episode in told for step in episode]
+    np.testing.assert_array_equal(data.observations, np.array(seen, np.float32))
+    assert [part[0] for part in data.origin.details["observation_parts"]] == list(parts)
+    copies = make(data.spec.name, 1)
+    np.testing.assert_allclose(copies.reset([0])[0], data.observations[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", LAYOUTS[:2])
+def test_image_direction_and_mission_are_kept_and_told_apart(kind: str) -> None:
+    told = recorded_by_minari("ours/rooms-v3", "MiniGrid-FourRooms-v0", kind)
+    data = load(Request("ours/rooms"))
+    same_rewards_and_ends(data, told)
+    assert data.observations.dtype == np.int64
+    assert data.origin.details["observation_parts"] == [
+        ["direction", [], "integer"],
+        ["image", [7, 7, 3], "image"],
+        ["mission", [TEXT], "text"],
+    ]
+    first = told[0][0]["seen"]
+    assert data.observations[0, 0] == first["direction"]
+    np.testing.assert_array_equal(data.observations[0, 1:148].reshape(7, 7, 3), first["image"])
+    assert bytes(data.observations[0, 148:].astype(np.uint8)).rstrip(b"\0").decode() == first["mission"]
+    np.testing.assert_array_equal(make(data.spec.name, 1).reset([0])[0], data.observations[0])
+
+
+def test_a_name_without_a_version_means_the_latest(root: Path) -> None:
+    for version in (0, 2, 10):
+        export.to_minari(toy(), f"ours/toy-v{version}")
+    assert minari.find("ours/toy") == root / "ours/toy-v10"
+    assert minari.find("ours/toy-v2") == root / "ours/toy-v2"
+    assert dataset("ours/toy").env == "toy"
+    assert load(Request("ours/toy")).origin.name == "ours/toy-v10"
+
+
+def test_an_unknown_id_is_answered_with_the_nearest_and_without_a_network(root: Path) -> None:
+    export.to_minari(toy(), "ours/toy-v0")
+    with pytest.raises(
+        UserError, match=r"ours/toi-v0 is not among.*minari download ours/toi-v0.*did you mean ours/toy-v0"
+    ):
+        load(Request("ours/toi-v0"))
+    with pytest.raises(UserError, match="mujoco/hopper/medium-v0 is not among"):
+        load(Request("hopper-medium", "minari"))
+    with pytest.raises(UserError, match="Minari has no hopper-random"):
+        load(Request("hopper-random", "minari"))
+
+
+def test_an_environments_own_arguments_and_reference_scores_are_in_its_name(root: Path) -> None:
+    export.to_minari(toy(), "ours/pole-v0")
+    file = minari.metadata_file(root / "ours/pole-v0")
+    told = json.loads(file.read_text())
+    del told["environment"]
+    spec = {"id": "Pendulum-v1", "kwargs": {"g": 9.81}, "max_episode_steps": 77, "additional_wrappers": []}
+    told["observation_space"] = json.dumps({"type": "Box", "dtype": "float32", "shape": [3], "low": 0, "high": 0})
+    file.write_text(json.dumps(told | {"env_spec": json.dumps(spec), "ref_min_score": -9, "ref_max_score": 3}))
+    row = minari.environment_of(root / "ours/pole-v0")
+    assert (row.gym_id, row.horizon, row.random_score, row.expert_score) == ("Pendulum-v1", 77, -9, 3)
+    assert row.options == {"g": 9.81, "max_episode_steps": 77}
+    assert environment(row.name) == row
+
+
+REAL = {  # catalog name of each of D4RL's pieces
+    "hopper_medium-v2": "hopper-medium",
+    "walker2d_medium-v2": "walker2d-medium",
+    "halfcheetah_medium-v2": "halfcheetah-medium",
+    "hopper_medium_replay-v1": "hopper-medium-replay-v1",
+    "ant_random-v1": "ant-random-v1",
+    "antmaze-umaze-v0": "antmaze-umaze-v0",
+    "hopper_medium": "hopper-medium-v0",
+}
+
+
+@pytest.mark.parametrize("file", REAL)
+def test_d4rl_to_minari_and_back_changes_nothing(real: Path, file: str) -> None:
+    data = load(Request(REAL[file], path=real / f"{file}.hdf5"))
+    name = export.minari_id(data)
+    export.to_minari(data, name)
+    back = load(Request(name))
+    for column in ("observations", "actions", "rewards", "terminated", "starts", "returns_to_go"):
+        np.testing.assert_array_equal(getattr(back, column), getattr(data, column))
+    assert back.origin.digest == data.origin.digest
+    assert back.spec == data.spec
+    assert back.origin.details["unfinished_steps"] == data.origin.details["unfinished_steps"]
+
+
+def test_minari_itself_loads_what_we_write(real: Path) -> None:
+    package = pytest.importorskip("minari", reason="needs minari: pip install -r requirements-extra.txt")
+    data = load(Request("hopper-medium", path=real / "hopper_medium-v2.hdf5"))
+    export.to_minari(data, "ours/hopper-v0")
+    theirs = package.load_dataset("ours/hopper-v0")
+    assert (theirs.total_episodes, theirs.total_steps) == (data.episodes, len(data))
+    assert theirs.env_spec.id == "Hopper-v4"
+    episode = theirs[0]
+    np.testing.assert_array_equal(episode.observations[:-1], data.observations[: data.starts[1]])
+    np.testing.assert_array_equal(episode.rewards, data.rewards[: data.starts[1]])
+    assert bool(episode.terminations[-1]) == bool(data.terminated[data.starts[1] - 1])
+    assert package.get_normalized_score(theirs, np.array([3234.3])) == pytest.approx(1)
+    assert "ours/hopper-v0" in package.list_local_datasets()
+
+
+def test_actions_between_other_bounds_are_stretched_on_the_way_out_and_shrunk_on_the_way_in(tmp_path: Path) -> None:
+    data = walk([5, 4], spec=Spec("Pendulum-v1", (3,), (1,), horizon=200))
+    columns = table(data) | {"actions": 2 * data.actions}
+    own = load(Request("mine@Pendulum-v1", path=write_d4rl(tmp_path / "mine.hdf5", columns)))
+    np.testing.assert_allclose(own.actions, data.actions, atol=1e-6)
+    folder = export.to_minari(own, "ours/pendulum-v0")
+    with h5py.File(folder / "data" / "main_data.hdf5") as file:
+        np.testing.assert_allclose(file["episode_0/actions"], columns["actions"][:5], atol=1e-6)
+    np.testing.assert_allclose(load(Request("ours/pendulum")).actions, own.actions, atol=1e-6)
+
+
+def toy() -> Trajectories:
+    return load(Request("toy-medium", "collected", steps=100))
+
+
+def damaged(root: Path, how: str) -> Path:
+    folder = export.to_minari(toy(), "ours/toy-v0")
+    file = folder / "data" / "main_data.hdf5"
+    if how == "truncated":
+        os.truncate(file, file.stat().st_size // 2)
+    elif how == "no file":
+        file.unlink()
+    elif how == "metadata":
+        minari.metadata_file(folder).write_text("{")
+    elif how == "no metadata":
+        minari.metadata_file(folder).unlink()
+    elif how == "no environment":
+        told = json.loads(minari.metadata_file(folder).read_text())
+        minari.metadata_file(folder).write_text(json.dumps({**told, "environment": None}))
+    else:
+        with h5py.File(file, "a") as opened:
+            group = opened["episode_1"]
+            if how == "missing":
+                del group["actions"]
+            elif how == "shorter":
+                group["rewards"].resize((3,))
+            elif how == "nan":
+                group["observations"][2, 1] = np.nan
+            elif how == "gone":
+                del opened["episode_4"]
+            elif how == "wider":
+                del group["observations"]
+                group["observations"] = np.zeros((21, 5), np.float32)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("how", "sentence"),
+    [
+        ("truncated", "truncated or damaged|missing or no HDF5"),
+        ("no file", "missing or no HDF5 file"),
+        ("metadata", "metadata.json is damaged"),
+        ("no metadata", "holds no Minari data set"),
+        ("no environment", "does not say which.*--task"),
+        ("missing", "truncated or damaged.*actions"),
+        ("shorter", "episode 1.*different lengths"),
+        ("nan", "observations holds nan at step 22, column 1"),
+        ("gone", "truncated or damaged.*episode_4"),
+        ("wider", "do not fit each other|have the shape"),
+    ],
+)
+def test_a_bad_data_set_is_refused_in_one_sentence(root: Path, how: str, sentence: str) -> None:
+    folder = damaged(root, how)
+    with pytest.raises(DatasetError, match=sentence) as error:
+        load(Request("toy-medium", path=folder))
+    assert str(error.value).endswith(".")
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_of_another_environment_is_refused(root: Path) -> None:
+    folder = export.to_minari(toy(), "ours/toy-v0")
+    with pytest.raises(UserError, match=r"recorded in toy, not in hopper: add --task 'toy'"):
+        load(Request("hopper-medium", path=folder))
+    assert load(Request("mine@toy", path=folder)).origin.name == "mine@toy"
+
+
+def test_no_module_is_imported_because_a_file_names_it(root: Path) -> None:
+    folder = export.to_minari(toy(), "ours/toy-v0")
+    told = json.loads(minari.metadata_file(folder).read_text())
+    told |= {"environment": None, "env_spec": json.dumps({"id": "antigravity:Fly-v0", "kwargs": {}})}
+    minari.metadata_file(folder).write_text(json.dumps(told))
+    with pytest.raises(DatasetError, match="does not say which"):
+        load(Request("ours/toy-v0"))
+
+
+def test_an_id_needs_a_version_and_is_never_overwritten() -> None:
+    with pytest.raises(UserError, match="call it ours/toy-v0"):
+        export.to_minari(toy(), "ours/toy")
+    export.to_minari(toy(), "ours/toy-v0")
+    with pytest.raises(UserError, match="is there already"):
+        export.to_minari(toy(), "ours/toy-v0")
+
+
+def test_text_is_kept_as_bytes_and_cut_where_it_is_too_long() -> None:
+    words = layout({"type": "Dict", "subspaces": {"say": {"type": "Text"}, "at": {"type": "Discrete", "n": 5}}})
+    rows = words.rows({"say": ["héllo", "x" * 200], "at": np.array([3, 4])})
+    assert rows.shape == (2, 1 + TEXT)
+    assert bytes(rows[0, 1:].astype(np.uint8)).rstrip(b"\0").decode() == "héllo"
+    assert rows[:, 0].tolist() == [3, 4]
+    assert (rows[1, 1:] == ord("x")).all()
+
+
+def test_observations_without_a_fixed_size_are_refused() -> None:
+    with pytest.raises(DatasetError, match="kind Sequence, which has no fixed size"):
+        layout({"type": "Sequence"})
