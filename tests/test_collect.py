@@ -47,6 +47,28 @@ def test_d4rls_policy_is_as_likely_to_act_as_recorded_as_d4rl_says() -> None:
         np.testing.assert_allclose(ours[inside], expected[inside], atol=1e-3)
 
 
+def test_adroits_policy_has_the_recorded_means_and_deviations() -> None:
+    path = recorded("pen-expert-v1")
+    behaviour, found = policy.from_d4rl(path), columns(path)
+    assert isinstance(behaviour, policy.Gaussian)
+    still = np.zeros_like(found["actions"], dtype=np.float64)
+    expected = np.clip(found["infos/action_mean"], -1, 1)
+    np.testing.assert_allclose(behaviour.act(found["observations"], still), expected, atol=1e-6)
+    np.testing.assert_allclose(behaviour.log_std, found["infos/action_log_std"][7])
+    drawn = (found["actions"] - found["infos/action_mean"]) / np.exp(behaviour.log_std)
+    inside = np.abs(found["actions"]) < 1  # the others were clipped, and tell less
+    assert 0.8 < drawn[inside].std() < 1.05
+
+
+def test_adroits_expert_plays_again_about_as_well_as_it_did(tmp_path: Path) -> None:
+    pytest.importorskip("gymnasium_robotics", reason="needs gymnasium-robotics")
+    source, path = recorded("pen-expert-v1"), tmp_path / "pen.hdf5"
+    reroll(source, path, "pen", steps=800, seed=0)
+    data = d4rl.read(path, environment("pen").spec(), "pen-expert", "reroll")
+    assert data.returns[:-1].mean() > 1500  # the file's two episodes: see its own returns; random play earns about 96
+    assert {"infos/qpos", "infos/qvel"} <= set(columns(path))
+
+
 def test_a_rerolled_file_reads_like_d4rls_and_carries_its_policy(tmp_path: Path) -> None:
     source, path = recorded("hopper_medium-v2"), tmp_path / "reroll.hdf5"
     reroll(source, path, "hopper", steps=1500, seed=1)

@@ -1,8 +1,9 @@
-"""Minari: both layouts are read as Minari wrote them, Minari reads what we write, and back and forth changes nothing."""
+"""Minari: its layouts are read as Minari wrote them, Minari reads what we write, and back and forth changes nothing."""
 
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -56,9 +57,10 @@ def recorded_by_minari(name: str, gym_id: str, kind: str, episodes: int = 3, ste
             if terminated:
                 break
         columns = {key: [one[key] for one in steps_told] for key in ("action", "reward", "terminated", "truncated")}
-        nested = {key: [one[key] for one in seen] for key in seen[0]} if isinstance(seen[0], dict) else np.array(seen)
-        if isinstance(nested, dict):
-            nested = {key: values if isinstance(values[0], str) else np.array(values) for key, values in nested.items()}
+        nested: Any = np.array(seen)
+        if isinstance(seen[0], dict):
+            lists = {key: [one[key] for one in seen] for key in seen[0]}
+            nested = {key: one if isinstance(one[0], str) else np.array(one) for key, one in lists.items()}
         buffers.append(
             package.data_collector.EpisodeBuffer(
                 id=number,
