@@ -73,7 +73,7 @@ class Config(ModelConfig):
     prompt_steps: int = option(2, "longest prompt, in steps")
     prompt: str = option("best", "when acting: none, end, uniform, best, or an .npz file of observations and actions")
     decoding: str = option("median", "of actions that are not sampled: the median bin, or the most likely one")
-    temperature: float = option(0.0, "of sampled actions; 0: none is sampled")
+    temperature: float = option(0.7, "of sampled actions; 0: none is sampled, and --decoding says which is taken")
     memory: str = option("rolling", "when acting: rolling keys and values, or recompute the window at every step")
 
     def __post_init__(self) -> None:

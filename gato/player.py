@@ -34,7 +34,7 @@ class Decoder:
         self.prompt = model.demonstration(task).choose(model.config.prompt, episodes, seed)
         if self.prompt is None:
             self.window = model.config.context
-        self.random = torch.Generator().manual_seed(seed)
+        self.random = [np.random.default_rng((seed, episode)) for episode in range(episodes)]
 
     @property
     def device(self) -> torch.device:
@@ -45,17 +45,21 @@ class Decoder:
 
         Bins have an order, and a policy that is squashed into [-1, 1] piles up at the ends: there a bin may be the most
         likely one and yet far from nearly all that the policy does. The median is not. Discrete actions have no middle.
-        Noise is drawn for all episodes, so that what one does never depends on which others are still going.
+        Every episode draws from a stream of its own, so that what it does never depends on how many others there are.
         """
+        config = self.model.config
         logits = self.model.logits(hidden, self.legal).float()  # (R, V)
-        if self.model.config.temperature > 0:
-            uniform = torch.rand(self.episodes, logits.shape[1], generator=self.random)
-            gumbel = -torch.log(-torch.log(uniform.clamp(1e-9, 1 - 1e-7)))
-            logits = logits / self.model.config.temperature + gumbel[rows.cpu()].to(logits.device)
-        elif self.model.config.decoding == "median" and not self.spec.discrete:
-            below = logits.softmax(dim=1).cumsum(dim=1) < 0.5  # (R, V)
-            return self.legal.start + below.sum(dim=1)
+        if config.temperature > 0:
+            drawn = torch.tensor([self.random[row].random() for row in rows.tolist()], device=logits.device)
+            return self.bin_at(logits / config.temperature, drawn[:, None])
+        if config.decoding == "median" and not self.spec.discrete:
+            return self.bin_at(logits, 0.5)
         return self.legal.start + logits.argmax(dim=1)
+
+    def bin_at(self, logits: Tensor, share: Tensor | float) -> Tensor:
+        """The id, for each row of logits, below which this share of the probability lies."""
+        below = logits.softmax(dim=1).cumsum(dim=1) < share  # (R, V)
+        return self.legal.start + below[:, :-1].sum(dim=1)  # the sum may end a little below 1
 
     def actions(self, ids: Tensor, rows: np.ndarray) -> np.ndarray:
         """(R, A) ids as (E, *act) actions; zeros for the episodes that are over."""
