@@ -1,8 +1,12 @@
 """Observations to zero mean and unit deviation, by the data set's own figures, kept in the model."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from trajectories.store import release
 
 
 class Normalise(nn.Module):
@@ -29,7 +33,12 @@ class Normalise(nn.Module):
 def moments(observations: np.ndarray, rows: int = 2**18) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation of each number, (S,) float64, taken `rows` at a time so that memory maps stay on disk."""
     flat = observations.reshape(len(observations), -1)
-    pieces = range(0, len(flat), rows)
-    mean = sum(flat[start : start + rows].sum(0, dtype=np.float64) for start in pieces) / len(flat)
-    variance = sum(np.square(flat[start : start + rows] - mean).sum(0) for start in pieces) / len(flat)
+
+    def pieces() -> Iterator[np.ndarray]:
+        for start in range(0, len(flat), rows):
+            yield flat[start : start + rows]
+            release(flat)
+
+    mean = sum(piece.sum(0, dtype=np.float64) for piece in pieces()) / len(flat)
+    variance = sum(np.square(piece - mean).sum(0) for piece in pieces()) / len(flat)
     return mean, np.sqrt(variance)

@@ -6,6 +6,7 @@ import numpy as np
 
 from trajectories.catalog import DatasetRow, dataset
 from trajectories.errors import UserError
+from trajectories.store import release
 from trajectories.types import Trajectories
 
 BLOCK = 1 << 16  # rows
@@ -78,5 +79,6 @@ def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         block = values[first : first + BLOCK] - shift
         total += block.sum(0)
         squares += np.square(block, out=block).sum(0)
+        release(values)
     mean = total / len(values)
     return shift + mean, np.sqrt(np.maximum(squares / len(values) - mean**2, 0))

@@ -6,11 +6,13 @@
 
 A folder is written beside and renamed, and its key holds everything that decides its content, so it never changes: an
 open data set stays whole whatever another process does. Opening one maps the columns and reads nothing but its few
-bytes of provenance: milliseconds, and no memory until steps are used.
+bytes of provenance: milliseconds, and no memory until steps are used. Large columns never take much of it, however many
+steps are used (`release`).
 """
 
 import hashlib
 import json
+import mmap
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -22,6 +24,7 @@ import numpy as np
 from trajectories.disk import beside, writing
 from trajectories.types import Origin, Spec, Trajectories
 
+LARGE = 1 << 28  # bytes; of a larger column, pages that were read are let go of again
 COLUMNS = ("observations", "actions", "rewards", "terminated", "starts", "returns_to_go")
 PROVENANCE = "provenance.json"
 VERSION = 1  # of this layout and of what the readers keep; a higher one reads every file anew
@@ -100,7 +103,26 @@ def digest(data: Trajectories) -> str:
         values = np.ascontiguousarray(getattr(data, column))
         content.update(f"{column} {values.dtype.str} {values.shape} ".encode())
         content.update(values.reshape(-1).view(np.uint8).data)
+        release(values)
     return content.hexdigest()
+
+
+def release(*columns: np.ndarray) -> None:
+    """Let go of the memory that the pages of large mapped columns take; what is read again is mapped again.
+
+    The operating system would do so too, but only when nothing else is left, and until then a data set larger than
+    memory looks as if it were all in memory. Small columns, and those that are not mapped, stay as they are.
+    """
+    for values in columns:
+        if values.nbytes >= LARGE and (mapping := _mapping(values)) is not None:
+            mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def _mapping(values: Any) -> mmap.mmap | None:
+    """The file that an array, or what it is a view of, is mapped from."""
+    while isinstance(values, np.ndarray):
+        values = values.base
+    return values if isinstance(values, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") else None
 
 
 def file_stamp(file: Path) -> dict[str, Any]:

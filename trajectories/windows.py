@@ -5,6 +5,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 
+from trajectories.store import release
 from trajectories.types import Batch, Spec, Trajectories
 
 
@@ -53,7 +54,9 @@ def sample_windows(data: Trajectories, rng: np.random.Generator, size: int, leng
     """
     last = rng.integers(len(data), size=size)
     first = data.starts[data.episode_of(last)]
-    return cut(data, first, last, length)
+    batch = cut(data, first, last, length)
+    release(data.observations, data.actions, data.rewards, data.returns_to_go)
+    return batch
 
 
 class History:
