@@ -79,4 +79,4 @@ class SequenceModel(nn.Module, ABC):
 
     @abstractmethod
     def player(self, episodes: int, target_return: float, seed: int = 0) -> Player:
-        """A fresh player for `episodes` episodes; `seed` decides whatever it draws."""
+        """A fresh player for `episodes` episodes; whatever episode e draws is decided by `seed + e`."""

@@ -40,7 +40,8 @@ def evaluate(
     """
     training = model.training
     model.eval()
-    player = begin(model, environments.count, 0.0 if target_return is None else target_return, 0, task)
+    # Each episode draws by its own seed, so that played alone it is the same (experiments/play.py).
+    player = begin(model, environments.count, 0.0 if target_return is None else target_return, FIRST_SEED, task)
     try:
         return play(player, environments, episode_seeds(environments.count), doing)
     finally:

@@ -34,7 +34,7 @@ class Decoder:
         self.prompt = model.demonstration(task).choose(model.config.prompt, episodes, seed)
         if self.prompt is None:
             self.window = model.config.context
-        self.random = [np.random.default_rng((seed, episode)) for episode in range(episodes)]
+        self.random = [np.random.default_rng(seed + episode) for episode in range(episodes)]
 
     @property
     def device(self) -> torch.device:

@@ -142,13 +142,13 @@ class Demonstrations(nn.Module):
         """The pieces that `prompt` (none, end, uniform, best, or a file) means, and which of them each episode gets."""
         if prompt == "none" or self.steps == 0:
             return None
-        rng = np.random.default_rng(seed)
         first = {"best": 0, "end": 1, "uniform": 1 + DEMONSTRATIONS}
         if prompt == "best" or prompt not in first:
             pieces = self._pieces(slice(0, 1)) if prompt == "best" else self._read(Path(prompt))
             return pieces, torch.zeros(episodes, dtype=torch.long)
         pieces = self._pieces(slice(first[prompt], first[prompt] + DEMONSTRATIONS))
-        return pieces, torch.from_numpy(rng.integers(DEMONSTRATIONS, size=episodes))
+        drawn = [int(np.random.default_rng(seed + episode).integers(DEMONSTRATIONS)) for episode in range(episodes)]
+        return pieces, torch.tensor(drawn)
 
     def _pieces(self, rows: slice) -> Batch:
         mask = self.mask[rows]

@@ -25,7 +25,7 @@ class BeamPlayer:
         self.model = model
         self.search = model.search()
         self.device = model.discretizer.edges.device
-        self.generators = [np.random.default_rng([seed, episode]) for episode in range(episodes)]
+        self.generators = [np.random.default_rng(seed + episode) for episode in range(episodes)]
         self.past: list[Int[Tensor, "E D"]] = []  # transitions played, oldest first
         self.last: tuple[np.ndarray, np.ndarray] | None = None  # observation and action of the step before
         self.plan = torch.zeros(episodes, 0, self.search.tokens, dtype=torch.int64, device=self.device)
