@@ -14,6 +14,7 @@ from tests.recordings import made_up, table, write_d4rl
 from tests.toys import walk
 from trajectories.catalog import dataset, environment
 from trajectories.errors import UserError
+from trajectories.policies import table as policies
 from trajectories.sources import Request, describe, load
 from trajectories.types import Trajectories
 
@@ -188,3 +189,13 @@ def test_remove_takes_a_data_set_out_of_the_cache_and_nothing_else(own_cache: Pa
     assert len(list(own_cache.glob("*/toy-expert*"))) == 2
     with pytest.raises(UserError, match="holds nothing of toy-medium"):
         verbs.main(["remove", "toy-medium"])
+
+
+def test_the_policies_readme_is_what_their_cards_and_counts_give() -> None:
+    assert policies.main(policies.Options(check=True)) == 0
+
+
+def test_a_policys_card_that_changed_makes_the_readme_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    better = [{**card, "score": card["score"] + 1} for card in policies.cards()]
+    monkeypatch.setattr(policies, "cards", lambda: better)
+    assert policies.main(policies.Options(check=True)) == 1
