@@ -1,11 +1,12 @@
 """Every table and figure, from the records alone: python experiments/report.py
 
-results/table.md .csv .html, results/prompts.md where runs were measured so, results/figures/, and the short table in
-README.md and README_zh.md where these have markers for it. The same records give the same files, to the byte, figures
-aside.
+results/table.md .csv .tex, the page results/index.html, results/prompts.md where runs were measured so,
+results/figures/, and the short table in README.md and README_zh.md where these have markers for it. The same records
+give the same files, to the byte, but for figures and for what the page says of this machine: stale records, videos.
 """
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import tyro
 
 from experiments.complain import complaining
-from results import figures, markdown, page, prompts, store, table
+from experiments.suites import suites
+from results import figures, latex, markdown, page, prompts, spreadsheet, store, table
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = {"README.md": markdown.ENGLISH, "README_zh.md": markdown.CHINESE}
@@ -37,30 +39,48 @@ class Options:
 def main(options: Options) -> int:
     runs, pictures = options.root / "results" / "runs", options.root / "results" / "figures"
     records = store.read_all(runs)
-    files = texts(options.root, records, options.models)
     if options.check:
-        stale = [path for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+        files = texts(options.root, records, options.models)
+        stale = [path for path, text in files.items() if not path.exists() or same(path) != page.portable(text)]
         stale += [path for path in figures.paths(pictures, runs, records) if not path.exists()]
         if stale:
             print(f"{_names(stale, options.root)}: not what the records give: run python experiments/report.py")
             return 1
         print(f"{_names(list(files), options.root)}: as the {len(records)} records give them")
         return 0
+    from experiments.fresh import stale as no_longer_so  # here, because it loads the models' settings
+
+    old = no_longer_so(records)
+    files = texts(options.root, records, options.models, old)
     for path, text in files.items():
         store.replace_text(path, text)
     drawn = figures.draw(pictures, runs, records) if options.figures else []
     print(files[options.root / "results" / "table.md"])
     print(f"{len(records)} records: {_names(list(files), options.root)} and {len(drawn)} figures written.")
+    if old:
+        print(f"{len(old)} of them are stale: results/index.html says why.")
     return 0
 
 
-def texts(root: Path, records: list[store.Record], expected: tuple[str, ...]) -> dict[Path, str]:
-    """Each file that the records decide, with what should stand in it."""
-    report = table.report(records, expected)
+def same(path: Path) -> str:
+    """A file as it should be on every machine."""
+    return page.portable(path.read_text(encoding="utf-8"))
+
+
+def texts(
+    root: Path,
+    records: list[store.Record],
+    expected: tuple[str, ...],
+    old: Mapping[str, Sequence[str]] | None = None,
+) -> dict[Path, str]:
+    """Each file that the records decide, with what should stand in it. `old` are the stale records, and why."""
+    named = {name: suite.envs for name, suite in suites().items()}
+    report = table.report(records, expected, named)
     files = {
         root / "results" / "table.md": markdown.document(report),
-        root / "results" / "table.csv": table.long_csv(records),
-        root / "results" / "table.html": page.page(report),
+        root / "results" / "table.csv": spreadsheet.long_csv(records),
+        root / "results" / "table.tex": latex.document(report.short),
+        root / "results" / "index.html": page.page(report, root / "results" / "runs", named, old),
     }
     if measured := prompts.read_all(root / "results" / "runs"):
         files[root / "results" / prompts.PAGE] = prompts.page(measured)

@@ -1,10 +1,13 @@
 """Which records share a cell. Records become rows of cells here, before any number is looked at.
 
-A row    one data set from one source with one content, under one protocol. Anything that differs is another row.
-A cell   runs of one model in that row whose settings differ in nothing but the seed; each seed once. A model whose
+A row    one data set from one source with one content, in one physics, from the same starts. Anything else is another
+         row.
+A cell   runs of one model in that row whose settings differ in nothing but the seed; each seed once, all with the
+         same number of episodes, which stands in the cell: a planner that needs minutes for an episode plays fewer of
+         the same episodes. A model whose
          weights serve several data sets is a column of its own: Gato (3 tasks).
 Several settings of one model in one row (more updates, another width) are several cells. The row shows the one with
-the most seeds, then the most updates; the others are listed apart. Scores decide nothing.
+the most seeds, then updates, then episodes; the others are listed apart. Scores decide nothing.
 """
 
 import json
@@ -24,6 +27,7 @@ TREATMENTS = {"fraction_best": 1.0, "delayed_reward": False}  # options that cha
 SETTLED = {  # options that do not part the runs of a row: the row's key knows what came of them, or they decide nothing
     *("seed", "source", "steps", "data_seed", "target_returns", "evaluate_every", "evaluate_episodes"),
 }
+MEASURED_IN_CELL = {"target_returns", "episodes", "seeds"}  # of the protocol; of the seeds, the first is the row's
 PROGRAM = "python experiments/run.py"
 
 
@@ -75,10 +79,14 @@ class Row:
         return tuple(sorted({seed for cell in self.cells.values() for seed in cell.seeds}))
 
     @property
+    def treatment(self) -> dict[str, Any]:
+        """What was done to the data before they were learnt from."""
+        return _treatment(self.first)
+
+    @property
     def protocol(self) -> str:
-        protocol = self.first.protocol
-        physics = {"d4rl": "D4RL's physics", "gymnasium": "gymnasium's physics"}.get(protocol.physics, protocol.physics)
-        return f"{protocol.episodes} episodes, {physics}"
+        physics = self.first.protocol.physics
+        return {"d4rl": "D4RL's physics", "gymnasium": "gymnasium's physics"}.get(physics, physics)
 
 
 def models(records: Iterable[Record], expected: Sequence[str] = ()) -> list[str]:
@@ -107,18 +115,18 @@ def rows(records: Sequence[Record]) -> list[Row]:
     arranged = []
     for key, group in groups.items():
         cells, others = _cells(group)
-        arranged.append(Row(key, _label(group[0], groups), cells, others))
+        ordered = {column: cells[column] for column in models(group)}
+        arranged.append(Row(key, _label(group[0], groups), ordered, others))
     return sorted(arranged, key=_order)
 
 
 def names(table: Sequence[Row]) -> list[str]:
-    """A file name for each row: as short as tells them apart, the row with the most episodes having the plainest."""
+    """A file name for each row, as short as tells them apart."""
     given: list[str] = []
     for row in table:
         words = [row.label, row.first.source, *(("gymnasium",) if row.first.protocol.physics == "gymnasium" else ())]
         plain = "-".join(re.findall("[a-z0-9-]+", " ".join(words).lower()))
-        longer = f"{plain}-{row.first.protocol.episodes}-episodes"
-        given.append(next(name for name in (plain, longer, f"{longer}-{_hash(row.key)}") if name not in given))
+        given.append(plain if plain not in given else f"{plain}-{_hash(row.key)}")
     return given
 
 
@@ -155,7 +163,7 @@ def differences(cell: Cell, other: Cell) -> str:
 
 def _order(row: Row) -> tuple[Any, ...]:
     protocol = row.first.protocol
-    return (row.first.dataset, row.first.source, row.label, protocol.physics, -protocol.episodes, row.key)
+    return (row.first.dataset, row.first.source, row.label, protocol.physics, row.key)
 
 
 def _hash(key: str) -> str:
@@ -163,7 +171,9 @@ def _hash(key: str) -> str:
 
 
 def _row_key(record: Record) -> str:
-    protocol = {name: value for name, value in asdict(record.protocol).items() if name != "target_returns"}
+    protocol = {name: value for name, value in asdict(record.protocol).items() if name not in MEASURED_IN_CELL}
+    seeds = record.protocol.seeds
+    protocol["starts"] = seeds[:1] if list(seeds) == list(range(seeds[0], seeds[0] + len(seeds))) else seeds
     parts = [record.dataset, record.source, record.digest, protocol, _treatment(record)]
     return json.dumps(parts, sort_keys=True)
 
@@ -193,8 +203,8 @@ def _cells(group: Sequence[Record]) -> tuple[dict[str, Cell], tuple[Cell, ...]]:
         while any(record.seed == other.seed for other in alike[record.column, name, again]):
             again += 1
         alike[record.column, name, again].append(record)
-    order = sorted((-len(same), -same[0].updates, key) for key, same in alike.items())
-    cells = [Cell(tuple(alike[key])) for _, _, key in order]
+    order = sorted((-len(same), -same[0].updates, -same[0].protocol.episodes, key) for key, same in alike.items())
+    cells = [Cell(tuple(alike[key])) for *_, key in order]
     shown: dict[str, Cell] = {}
     for cell in cells:
         shown.setdefault(cell.column, cell)

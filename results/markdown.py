@@ -19,21 +19,23 @@ CHINESE = {
     "TT quantile, paper": "TT quantile（论文）",
     "Normalised score": (
         "归一化得分：0 为随机策略，100 为专家。种子间均值 ± 标准差，取协议中第一个目标回报、最后一个检查点；"
-        "多个种子时另给四分位均值（IQM）及其 95% 自助法区间。† 为 D4RL 原始文件上的公开数字，与本行数据来源不同。"
+        "多个种子时另给四分位均值（IQM）及其 95% 自助法区间；仅当该区间高于同行所有其他模型时才加粗。"
+        "† 为 D4RL 原始文件上的公开数字，与本行数据来源不同。"
         "完整表格与各数字的出处见 [results/table.md](results/table.md)。"
     ),
     "There are no": "还没有完成的运行：`python experiments/run.py --model dt --env hopper-medium` 会生成一个。",
-    " seeds": " 个种子",  # the rest are ends of the small lines
-    " seed": " 个种子",
-    " episodes, D4RL's physics": " 个回合，D4RL 物理",
-    " episodes, gymnasium's physics": " 个回合，gymnasium 物理",
+    "D4RL's physics": "D4RL 物理",  # the rest are ends of the small lines
+    "gymnasium's physics": "gymnasium 物理",
+    " episodes": " 个回合",
+    " seeds ×": " 个种子 ×",
+    " seed ×": " 个种子 ×",
 }
 ENGLISH = {
     "Normalised score": (
         "Normalised score, 0 a random policy and 100 an expert: mean ± standard deviation over seeds, at the first "
         "target return, last checkpoint; with several seeds the interquartile mean (IQM) with its 95% bootstrap "
-        "interval. † published for D4RL's own file, while this row's data come from elsewhere. The whole table, with "
-        "every source: [results/table.md](results/table.md)."
+        "interval, and bold where it lies above that of every other model. † published for D4RL's own file, while this "
+        "row's data come from elsewhere. The whole table, with every source: [results/table.md](results/table.md)."
     ),
     "There are no": EMPTY,
 }
@@ -69,8 +71,9 @@ def grid(table: Table, words: Mapping[str, str] | None = None) -> str:
 def cell(text: Text, words: Mapping[str, str] | None = None) -> str:
     small = list(text.small)
     for end, translated in (words or {}).items():
-        small = [line.removesuffix(end) + translated if line.endswith(end) else line for line in small]
-    return "<br>".join([text.main, *(f"<sub>{line}</sub>" for line in small)]).replace("|", "\\|")
+        small = [line.replace(end, translated) if line.endswith(end) or end.endswith("×") else line for line in small]
+    main = f"**{text.main}**" if text.bold else text.main
+    return "<br>".join([main, *(f"<sub>{line}</sub>" for line in small)]).replace("|", "\\|")
 
 
 def between_markers(page: str, table: str, name: str) -> str:

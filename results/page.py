@@ -1,81 +1,212 @@
-"""The report as one self-contained page: results/table.html opens without a network, in light and dark, on a phone."""
+"""The report as one self-contained page: results/index.html opens without a network, in light and dark, on a phone.
+
+page.css and page.js are written into it as they are. What only this machine knows (which records are stale, which
+videos lie beside them) stands between HERE and THERE, and `portable` takes it out again before pages are compared.
+"""
 
 import re
+from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
 
+from results import details, drawings
+from results.grid import Row, label
 from results.markdown import EMPTY
 from results.table import Report, Table, Text
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1b1f24; --soft: #5b6570; --line: #d9dee3; --page: #ffffff; --band: #f5f7f9; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e6e9ec; --soft: #9aa5b1; --line: #333b44; --page: #14181c; --band: #1c2227; }
-}
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 76rem; padding: 2rem 1.25rem 4rem; background: var(--page); color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
-h1 { font-size: 1.7rem; margin: 0 0 .25rem; } h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; }
-p, li { color: var(--soft); font-size: .875rem; max-width: 62rem; margin: .4rem 0; overflow-wrap: anywhere; }
-.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 8px; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { padding: .55rem .8rem; text-align: left; vertical-align: top; white-space: nowrap; }
-th { font-size: .78rem; font-weight: 600; color: var(--soft); background: var(--band); }
-tr + tr > * { border-top: 1px solid var(--line); }
-.number { text-align: right; }
-th:first-child, td:first-child { position: sticky; left: 0; background: var(--page); font-weight: 600; }
-th:first-child { background: var(--band); }
-small { display: block; color: var(--soft); font-size: .75rem; font-weight: 400; line-height: 1.4; }
-code { font: .8125rem ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; color: var(--ink); }
-@media (max-width: 40rem) { body { padding: 1.25rem .75rem 3rem; } th, td { padding: .5rem .6rem; font-size: .875rem; }
-  td:first-child { white-space: normal; min-width: 6.5rem; } }
-""".strip()
+WHAT = (
+    "The same trajectories, the same episodes, one table. Written by `python experiments/report.py` from the runs' "
+    "records; nothing is typed by hand."
+)
+HERE, THERE = "<!-- here -->", "<!-- there -->"
+STYLE, SCRIPT = (Path(__file__).with_name(name) for name in ("page.css", "page.js"))
+AXES = {"learning": ("updates", "tokens", "seconds"), "compute": ("seconds", "tokens", "parameters")}
 
 
-def page(report: Report) -> str:
-    """results/table.html."""
-    parts = [section(table) for table in report.tables] if report.short.rows else [paragraph(EMPTY)]
-    if report.missing:
-        items = "\n".join(f"<li>{inline(line)}</li>" for line in report.missing)
-        parts.append(f"<h2>Missing</h2>\n<ul>\n{items}\n</ul>")
-    body = "\n".join(parts)
+def page(
+    report: Report,
+    runs: Path,
+    suites: Mapping[str, Sequence[str]] | None = None,
+    stale: Mapping[str, Sequence[str]] | None = None,
+) -> str:
+    """results/index.html.
+
+    Args:
+        runs: results/runs, for the curves and the videos.
+        suites: data sets by suite, to filter by.
+        stale: of each record by name, why it is not what the code would give today.
+    """
+    suites = {
+        name: each for name, each in (suites or {}).items() if any(row.first.dataset in each for row in report.rows)
+    }
+    parts = body(report, runs, stale) if report.rows else [paragraph(EMPTY)]
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Results</title>
+<link rel="icon" href="data:,">
 <style>
-{STYLE}
+{STYLE.read_text(encoding="utf-8").strip()}
 </style>
 </head>
 <body>
-<h1>Results</h1>
-{paragraph("Written by `python experiments/report.py` from the runs' records.")}
-{body}
+<h1>Decision Transformer, Trajectory Transformer, Gato</h1>
+{paragraph(WHAT)}
+{bar(report, suites)}
+{chr(10).join(parts)}
+<script type="application/json" id="data">{drawings.data(report, runs, suites)}</script>
+<script>
+{SCRIPT.read_text(encoding="utf-8").strip()}
+</script>
 </body>
 </html>
 """
 
 
+def portable(text: str) -> str:
+    """A page without what only the machine that wrote it knows."""
+    return re.sub(f"{HERE}.*?{THERE}", "", text, flags=re.DOTALL)
+
+
+def here(text: str) -> str:
+    return f"{HERE}{text}{THERE}"
+
+
+def bar(report: Report, suites: Mapping[str, Sequence[str]]) -> str:
+    """The filter, and where things are."""
+    if not report.rows:
+        return ""
+    choices = "".join(f'<option value="{escape(name)}">{escape(name)}</option>' for name in suites)
+    choose = f'<label>Suite<select id="suite"><option value="">everything</option>{choices}</select></label>'
+    places = {"tables": report.tables[0].title, "figures": "Figures", "missing": "Missing and stale", "runs": "Runs"}
+    links = "".join(f'<a href="#{place}">{escape(text)}</a>' for place, text in places.items())
+    return f'<div class="bar">{choose}<nav>{links}</nav></div>'
+
+
+def body(report: Report, runs: Path, stale: Mapping[str, Sequence[str]] | None) -> list[str]:
+    first, *others = (section(table) for table in report.tables)
+    anchored = first.replace("<section>", '<section id="tables">', 1)
+    figures = [*(ladder_charts(report)), *(row_charts(row, place) for place, row in enumerate(report.rows))]
+    return [
+        anchored,
+        *others[: 2 * bool(report.ladders)],
+        '<div id="figures"></div>',
+        *figures,
+        *others[2 * bool(report.ladders) :],
+        absent(report, stale),
+        details.runs(report, runs, here),
+    ]
+
+
+# ---- tables ----------------------------------------------------------------------------------------------------------
+
+
 def section(table: Table) -> str:
     """One table with its notes, in a frame that scrolls sideways on a narrow screen."""
     head = "".join(cell("th", place, table, Text(name)) for place, name in enumerate(table.header))
+    keys = [f' data-key="{escape(key)}"' for key in table.keys] or [""] * len(table.rows)
+    if table.header[0] == "Suite":
+        keys = [f' data-suite="{escape(row[0].main)}"' for row in table.rows]
     rows = "\n".join(
-        "<tr>" + "".join(cell("td", place, table, text) for place, text in enumerate(row)) + "</tr>"
-        for row in table.rows
+        f"<tr{key}>" + "".join(cell("td", place, table, text) for place, text in enumerate(row)) + "</tr>"
+        for key, row in zip(keys, table.rows, strict=True)
     )
     notes = "\n".join(paragraph(note) for note in table.notes)
     return (
-        f'<h2>{escape(table.title)}</h2>\n<div class="scroll" tabindex="0" role="region" '
-        f'aria-label="{escape(table.title)}">\n<table>\n<tr>{head}</tr>\n{rows}\n</table>\n</div>\n{notes}'
+        f'<section>\n<h2>{escape(table.title)}</h2>\n<div class="scroll" tabindex="0" role="region" '
+        f'aria-label="{escape(table.title)}">\n<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n'
+        f"</table>\n</div>\n{notes}\n</section>"
     )
 
 
 def cell(tag: str, place: int, table: Table, text: Text) -> str:
     small = "".join(f"<small>{escape(line)}</small>" for line in (*text.small, *text.roomy))
     side = ' class="number"' if place >= table.numbers else ""
-    scope = ' scope="col"' if tag == "th" else ""
-    return f"<{tag}{side}{scope}>{escape(text.main)}{small}</{tag}>"
+    if tag == "th":
+        return f'<th{side} scope="col"><button>{escape(text.main)}</button></th>'
+    value = "" if text.value is None else f' data-value="{text.value:.6g}"'
+    main = f"<strong>{escape(text.main)}</strong>" if text.bold else escape(text.main)
+    return f"<td{side}{value}>{main}{small}</td>"
+
+
+# ---- charts ----------------------------------------------------------------------------------------------------------
+
+
+def ladder_charts(report: Report) -> list[str]:
+    """A performance profile for each ladder that has one."""
+    made = []
+    for number, ladder in enumerate(drawings.drawn(report)):
+        names = [column for column in ladder.columns if len(ladder.tasks(column)) == len(ladder.rows)]
+        box = chart("profile", "Performance profile", names, "the share of runs that score above τ", number=str(number))
+        made.append(
+            f'<section data-suite="{escape(ladder.suite)}"><h2>{escape(ladder.name)}: over {len(ladder.rows)} data '
+            f'sets</h2><div class="charts">{box}</div></section>'
+        )
+    return made
+
+
+def row_charts(row: Row, place: int) -> str:
+    """Everything that is drawn of one row."""
+    names, number = list(row.cells), str(place)
+    several = "faint: each seed; strong: their mean" if len(row.seeds) > 1 else ""
+    boxes = [
+        chart("learning", "Return while training", names, several, row=number, column="return"),
+        chart("learning", "Loss", names, several, row=number, column="loss"),
+        chart("returns", "Return of each episode", (), "right: mean return (score)", row=number),
+    ]
+    if any(len(cell.first.evaluations) > 1 for cell in row.cells.values()):
+        boxes.append(chart("asked", "Asked and achieved", [name for name, cell in row.cells.items()
+                           if len(cell.first.evaluations) > 1],
+                           "dots: runs; band: the middle half of episodes; dotted: as asked", row=number))  # fmt: skip
+    boxes.append(
+        chart("compute", "Score against compute", names, "training only; a dot's title names its machine", row=number)
+    )
+    title = f"{row.label} · {row.first.source}"
+    return (
+        f'<section data-key="{escape(row.first.dataset)}"><h2>{escape(title)}</h2>'
+        f'<div class="charts">{"".join(boxes)}</div></section>'
+    )
+
+
+def chart(kind: str, title: str, columns: Sequence[str], note: str = "", **values: str) -> str:
+    """A place for page.js to draw in, with its legend and, where there is a choice, its axis."""
+    axes = "".join(f"<option>{axis}</option>" for axis in AXES.get(kind, ()))
+    choose = f"<label>over<select>{axes}</select></label>" if axes else ""
+    legend = "".join(
+        f'<span><i style="background:var(--{drawings.ink(name)})"></i>{escape(label(name))}</span>' for name in columns
+    )
+    attributes = "".join(f' data-{name}="{escape(value)}"' for name, value in values.items())
+    small = f"<small>{escape(note)}</small>" if note else ""
+    key = f'<div class="legend">{legend}</div>' if legend else ""
+    return (
+        f"<figure><figcaption><span>{escape(title)}</span>{choose}{small}</figcaption>{key}"
+        f'<div data-chart="{kind}"{attributes}></div></figure>'
+    )
+
+
+# ---- what is missing -------------------------------------------------------------------------------------------------
+
+
+def absent(report: Report, stale: Mapping[str, Sequence[str]] | None) -> str:
+    """Runs that a full table would have, and records that the code of today would not give."""
+    gone = "\n".join(f"<li>{inline(line)}</li>" for line in report.missing)
+    missing = f"<ul>\n{gone}\n</ul>" if gone else paragraph("No run is missing from these rows.")
+    if stale is None:
+        old = paragraph("Whether records are stale was not looked at.")
+    elif stale:
+        items = [
+            f'<li><a href="#{escape(name)}">{escape(name)}</a>: {escape("; ".join(why))}</li>'
+            for name, why in sorted(stale.items())
+        ]
+        old = f"<ul>\n{chr(10).join(items)}\n</ul>"
+    else:
+        old = paragraph("No record is stale: code, data and configurations are those of today.")
+    return (
+        f'<section id="missing"><h2>Missing and stale</h2>\n<h3>Missing</h3>\n{missing}\n<h3>Stale</h3>\n'
+        f"{here(old)}\n</section>"
+    )
 
 
 def paragraph(text: str) -> str:

@@ -22,6 +22,7 @@ class Published:
     checkpoint: str
     scores: dict[str, list[float]]  # data set -> [normalised mean] or [normalised mean, error]
     headline: bool = False  # stands in the short tables
+    fraction_best: float = 1.0  # of the trajectories, that it learnt from
     target_return: str = ""
 
     @property

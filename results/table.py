@@ -1,15 +1,14 @@
 """What the tables say, before it is Markdown, HTML or CSV: every number is derived from the records here."""
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from results.grid import Cell, Row, command, differences, label, missing, models, rows, settings
+from results.compare import Ladder, aggregates, improvements, ladders, leader
+from results.grid import Cell, Row, differences, label, missing, models, rows
 from results.published import Published, published
-from results.store import Record, config_hash
+from results.store import Record
 
 ABSENT = "—"
 MARK = "†"
@@ -22,6 +21,8 @@ class Text:
     main: str
     small: tuple[str, ...] = ()
     roomy: tuple[str, ...] = ()
+    bold: bool = False
+    value: float | None = None  # by which a page sorts
 
 
 @dataclass(frozen=True)
@@ -31,25 +32,37 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[Text, ...], ...]
     numbers: int  # columns from here on are numbers
+    keys: tuple[str, ...] = ()  # the data set of each row, by which a page filters
 
 
 @dataclass(frozen=True)
 class Report:
-    """All tables, and the commands of the runs that are missing from them."""
+    """All tables, the rows that they were made from, and the commands of the runs that are missing from them."""
 
     tables: tuple[Table, ...]
     short: Table  # for the README
     missing: tuple[str, ...]
+    rows: tuple[Row, ...] = ()
+    ladders: tuple[Ladder, ...] = ()
 
 
-def report(records: Sequence[Record], expected: Sequence[str] = ()) -> Report:
-    """Everything that the records say. `expected` models get a column though nobody has run them."""
+def report(
+    records: Sequence[Record], expected: Sequence[str] = (), suites: Mapping[str, Sequence[str]] | None = None
+) -> Report:
+    """Everything that the records say.
+
+    Args:
+        expected: models that get a column though nobody has run them.
+        suites: names of data sets over which models are compared.
+    """
     arranged, columns = rows(records), models(records, expected)
+    compared = ladders(arranged, suites or {})
     tables = [scores(arranged, columns, published_for(columns, headline=True))]
-    for table in (other_targets(arranged), other_settings(arranged), published_scores(arranged)):
+    further = [overall(compared), improvement(compared), against_published(arranged), other_targets(arranged)]
+    for table in (*further, other_settings(arranged), published_scores(arranged)):
         tables += [table] if table.rows else []
     absent = [f"{row.label}, {row.first.source}: `{line}`" for row, _, _, line in missing(arranged, columns)]
-    return Report(tuple(tables), tables[0], tuple(absent))
+    return Report(tuple(tables), tables[0], tuple(absent), tuple(arranged), tuple(compared))
 
 
 def published_for(columns: Sequence[str], headline: bool) -> list[Published]:
@@ -63,20 +76,24 @@ def scores(arranged: Sequence[Row], columns: Sequence[str], others: Sequence[Pub
     lines = []
     for row in arranged:
         line = [Text(row.label), Text(row.first.source, (row.protocol,)), behaviour(row)]
-        line += [measured(row.cells[model]) if model in row.cells else Text(ABSENT) for model in columns]
+        best = leader(row)
+        for model in columns:
+            line.append(measured(row.cells[model], bold=model == best) if model in row.cells else Text(ABSENT))
         lines.append((*line, *(quoted(column, row) for column in others)))
     return Table(
         title="Scores",
         notes=(
             "Normalised score: 0 is a random policy, 100 an expert (D4RL's reference returns). Mean ± standard "
             "deviation over seeds (n − 1), at the first target return of the protocol, last checkpoint; with several "
-            "seeds also the interquartile mean (IQM) with its 95% bootstrap interval. One seed has neither.",
+            "seeds also the interquartile mean (IQM) with its 95% bootstrap interval. One seed has neither. Bold: this "
+            "interval lies above that of every other model in the row; no row with a model of one seed has any bold.",
             "Behaviour: the mean of the episodes that were learnt from.",
             *marks(arranged, others),
         ),
         header=("Data set", "Source", "Behaviour", *map(label, columns), *(column.label for column in others)),
         rows=tuple(lines),
         numbers=2,
+        keys=tuple(row.first.dataset for row in arranged),
     )
 
 
@@ -87,14 +104,18 @@ def marks(arranged: Sequence[Row], others: Sequence[Published]) -> tuple[str, ..
     return (f"{MARK} published for D4RL's own file: this row's data come from elsewhere.",) if marked else ()
 
 
-def measured(cell: Cell, place: int = 0) -> Text:
+def measured(cell: Cell, place: int = 0, bold: bool = False) -> Text:
     """A model's score at the target return in that place."""
     summary = cell.at(place)
+    episodes = f"{len(cell.first.evaluations[place].returns)} episodes"
     if summary.seeds == 1:
-        return Text(f"{summary.mean:.1f}", ("1 seed",), (f"± {spread(cell, place):.1f} over episodes",))
+        spare = (f"± {spread(cell, place):.1f} over episodes",)
+        return Text(f"{summary.mean:.1f}", (f"1 seed × {episodes}",), spare, value=summary.mean)
     return Text(
         f"{summary.mean:.1f} ± {summary.std:.1f}",
-        (f"IQM {summary.iqm:.1f} [{summary.low:.1f}, {summary.high:.1f}]", f"{summary.seeds} seeds"),
+        (f"IQM {summary.iqm:.1f} [{summary.low:.1f}, {summary.high:.1f}]", f"{summary.seeds} seeds × {episodes}"),
+        bold=bold,
+        value=summary.mean,
     )
 
 
@@ -106,29 +127,113 @@ def spread(cell: Cell, place: int) -> float:
 
 def behaviour(row: Row) -> Text:
     seen = row.first.behaviour
-    return Text(f"{seen.normalised:.1f}", (), (f"{seen.episodes} episodes", f"best {seen.best:.0f}"))
+    text = (f"{seen.episodes} episodes", f"best {seen.best:.0f}")
+    return Text(f"{seen.normalised:.1f}", (), text, value=seen.normalised)
 
 
 def quoted(column: Published, row: Row) -> Text:
     text = column.cell(row.first.dataset)
-    return Text(text if text == ABSENT or row.first.source == column.source else f"{text} {MARK}")
+    if not comparable(column, row):
+        return Text(ABSENT)
+    value = column.scores[row.first.dataset][0]
+    return Text(text if row.first.source == column.source else f"{text} {MARK}", value=value)
+
+
+def overall(compared: Sequence[Ladder]) -> Table:
+    """Each model over the data sets of a suite."""
+    lines = []
+    for ladder in compared:
+        for each in aggregates(ladder):
+            low, high = each.interval or (None, None)
+            interval = f"[{low:.1f}, {high:.1f}]" if each.interval else ABSENT
+            lines.append((
+                Text(ladder.suite), Text(ladder.source), Text(label(each.column)),
+                Text(f"{each.tasks} of {len(ladder.rows)}", value=each.tasks), Text(str(each.runs), value=each.runs),
+                Text(f"{each.mean:.1f}", value=each.mean), Text(f"{each.iqm:.1f}", bold=each.bold, value=each.iqm),
+                Text(interval, value=low),
+            ))  # fmt: skip
+    return Table(
+        title="Over several data sets",
+        notes=("Mean: of the data sets' means. IQM: the interquartile mean of all runs, with its 95% bootstrap "
+               "interval, stratified by data set (Agarwal et al. 2021, arXiv:2108.13264); none where a data set has "
+               "one seed. Only models that have run the same data sets can be compared.",),
+        header=("Suite", "Source", "Model", "Data sets", "Runs", "Mean", "IQM", "95% interval"),
+        rows=tuple(lines),
+        numbers=3,
+    )  # fmt: skip
+
+
+def improvement(compared: Sequence[Ladder]) -> Table:
+    """Each pair of models of a suite once, the likelier winner first."""
+    lines = []
+    for ladder in compared:
+        for each in improvements(ladder):
+            if each.probability < 0.5 or (each.probability == 0.5 and each.first > each.second):
+                continue
+            interval = "[{:.0%}, {:.0%}]".format(*each.interval) if each.interval else ABSENT
+            sure = each.interval is not None and each.interval[0] > 0.5
+            pair = f"{label(each.first)} over {label(each.second)}"
+            chance = Text(f"{each.probability:.0%}", bold=sure, value=each.probability)
+            lines.append((Text(ladder.suite), Text(ladder.source), Text(pair),
+                          Text(str(each.tasks), value=each.tasks), chance, Text(interval)))  # fmt: skip
+    return Table(
+        title="Probability of improvement",
+        notes=("How likely one run of the first model scores higher than one of the second on the same data set, "
+               "averaged over the data sets that both have run. Bold: the 95% interval lies above a half.",),
+        header=("Suite", "Source", "Models", "Data sets", "Probability", "95% interval"),
+        rows=tuple(lines),
+        numbers=3,
+    )  # fmt: skip
+
+
+def against_published(arranged: Sequence[Row]) -> Table:
+    """Ours less theirs, and whether both learnt from the same data."""
+    lines, keys = [], []
+    for row in arranged:
+        for column, cell in row.cells.items():
+            for other in published():
+                if other.model == column and comparable(other, row):
+                    difference = cell.summary.mean - other.scores[row.first.dataset][0]
+                    same = "yes" if row.first.source == other.source else f"no: {row.first.source}, {other.source}"
+                    theirs = Text(other.cell(row.first.dataset), value=other.scores[row.first.dataset][0])
+                    lines.append((Text(row.label), Text(row.first.source), Text(other.label), Text(same),
+                                  measured(cell), theirs, Text(f"{difference:+.1f}", value=difference)))  # fmt: skip
+                    keys.append(row.first.dataset)
+    return Table(
+        title="Against published scores",
+        notes=("Ours less theirs, in points of the normalised score. Where the data are not the same the difference "
+               "says as much of the data as of the model. Who measured what, and how, stands under Published.",),
+        header=("Data set", "Source", "Published as", "Same data", "Ours", "Theirs", "Difference"),
+        rows=tuple(lines),
+        numbers=4,
+        keys=tuple(keys),
+    )  # fmt: skip
+
+
+def comparable(column: Published, row: Row) -> bool:
+    """Whether a published column has a number for this data set, treated as the row treats it."""
+    treatment = row.treatment
+    same = treatment.get("fraction_best", 1.0) == column.fraction_best and "delayed_reward" not in treatment
+    return same and row.first.dataset in column.scores
 
 
 def other_targets(arranged: Sequence[Row]) -> Table:
     """What the models do when they are asked for the other returns of the protocol."""
-    lines = []
+    lines, keys = [], []
     for row in arranged:
         for model, cell in row.cells.items():
             for place, evaluation in list(enumerate(cell.first.evaluations))[1:]:
                 mean = np.mean([np.mean(record.evaluations[place].returns) for record in cell.records])
                 line = (row.label, row.first.source, label(model), target(evaluation.target_return), f"{mean:.0f}")
                 lines.append((*map(Text, line), measured(cell, place)))
+                keys.append(row.first.dataset)
     return Table(
         title="Other target returns",
         notes=("The same runs asked for less. Return in the environment's units, mean over episodes and seeds.",),
         header=("Data set", "Source", "Model", "Asked", "Return", "Score"),
         rows=tuple(lines),
         numbers=3,
+        keys=tuple(keys),
     )
 
 
@@ -147,6 +252,7 @@ def other_settings(arranged: Sequence[Row]) -> Table:
         header=("Data set", "Source", "Model", "Settings", "Score"),
         rows=tuple(lines),
         numbers=4,
+        keys=tuple(row.first.dataset for row in arranged for _ in row.others),
     )  # fmt: skip
 
 
@@ -163,52 +269,9 @@ def published_scores(arranged: Sequence[Row]) -> Table:
         header=("Data set", *(column.label for column in columns)),
         rows=tuple((Text(name), *(Text(column.cell(name)) for column in columns)) for name in datasets if columns),
         numbers=1,
+        keys=tuple(datasets) if columns else (),
     )
 
 
 def target(value: float | None) -> str:
     return "nothing" if value is None else f"{value:g}"
-
-
-CSV_COLUMNS = (
-    "dataset", "source", "digest", "physics", "environment", "checkpoint", "model", "settings", "updates", "parameters",
-    "target_return", "headline", "seeds", "seed_list", "episodes", "score_mean", "score_std_over_seeds", "score_iqm",
-    "score_iqm_low", "score_iqm_high", "score_std_over_episodes", "return_mean", "length_mean", "behaviour_return",
-    "behaviour_score", "train_seconds", "command",
-)  # fmt: skip
-
-
-def long_csv(records: Sequence[Record]) -> str:
-    """One line for each cell and target return, with everything that the other tables round or leave out."""
-    others = published()
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*CSV_COLUMNS, *(f"published_{column.id}" for column in others)])
-    for row in rows(records):
-        for cell in (*row.cells.values(), *row.others):
-            for place in range(len(cell.first.evaluations)):
-                beside = [(*column.scores.get(row.first.dataset, ()), "")[0] for column in others]
-                writer.writerow([*csv_line(row, cell, place), *beside])
-    return text.getvalue()
-
-
-def csv_line(row: Row, cell: Cell, place: int) -> list[str | int | float]:
-    first, summary = cell.first, cell.at(place)
-    evaluations = [record.evaluations[place] for record in cell.records]
-    headline = place == 0 and row.cells[cell.column] is cell
-    return [
-        row.label, first.source, first.digest, first.protocol.physics, first.protocol.environment,
-        first.protocol.checkpoint, cell.column, config_hash(settings(first))[:8], first.updates, first.parameters,
-        target(evaluations[0].target_return), "yes" if headline else "no",
-        summary.seeds, " ".join(map(str, cell.seeds)), len(evaluations[0].returns),
-        *map(number, (summary.mean, summary.std, summary.iqm, summary.low, summary.high, spread(cell, place))),
-        number(float(np.mean([np.mean(each.returns) for each in evaluations]))),
-        number(float(np.mean([np.mean(each.lengths) for each in evaluations]))),
-        number(first.behaviour.mean), number(first.behaviour.normalised),
-        number(float(np.mean([record.seconds.get("train", 0) for record in cell.records]))), command(first),
-    ]  # fmt: skip
-
-
-def number(value: float | None) -> str:
-    """Enough digits to compute with, few enough to be the same on every machine."""
-    return "" if value is None else f"{value:.3f}"

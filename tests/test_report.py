@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from results import figures, grid, markdown, page, table
+from results import compare, figures, grid, latex, markdown, page, spreadsheet, table
 from results.curve import Curve
 from results.store import Record
 from tests.records import made_up, write
@@ -50,7 +50,7 @@ def test_the_deviation_over_seeds_is_not_that_over_episodes() -> None:
 def test_one_seed_shows_no_interval_and_its_spread_over_episodes_is_labelled() -> None:
     (row,) = table.report(seeds(61.0)).short.rows
     shown = row[3]
-    assert (shown.main, shown.small, shown.roomy) == ("61.0", ("1 seed",), ("± 10.0 over episodes",))
+    assert (shown.main, shown.small, shown.roomy) == ("61.0", ("1 seed × 4 episodes",), ("± 10.0 over episodes",))
     line = read_csv(seeds(61.0))[0]
     assert line["score_std_over_seeds"] == line["score_iqm_low"] == ""
     assert float(line["score_std_over_episodes"]) == pytest.approx(10.0)
@@ -73,13 +73,26 @@ def test_every_target_return_is_reported() -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [{"source": "d4rl"}, {"physics": "gymnasium"}, {"episodes": 8}, {"digest": "e" * 64}, {"fraction_best": 0.1}],
+    [{"source": "d4rl"}, {"physics": "gymnasium"}, {"digest": "e" * 64}, {"fraction_best": 0.1}],
     ids=lambda other: next(iter(other)),
 )
 def test_what_was_measured_differently_never_shares_a_cell(other: dict[str, Any]) -> None:
     arranged = grid.rows([made_up(seed=0, score=50.0), made_up(seed=1, score=70.0, **other)])
     assert len(arranged) == 2
     assert [len(cell.records) for row in arranged for cell in row.cells.values()] == [1, 1]
+
+
+def test_runs_of_fewer_episodes_share_the_row_of_the_same_starts_and_never_a_cell() -> None:
+    (row,) = grid.rows([made_up(seed=0), made_up(seed=1, episodes=8), made_up(model="tt", episodes=2)])
+    assert [cell.seeds for cell in (*row.cells.values(), *row.others)] == [(1,), (0,), (0,)]
+    assert "1 seed × 2 episodes" in cells_small([made_up(model="tt", episodes=2)])
+    apart = replace(made_up(), protocol=replace(made_up().protocol, seeds=(7, 8, 9, 10)))
+    assert len(grid.rows([made_up(), apart])) == 2  # other starts
+
+
+def cells_small(records: Sequence[Record]) -> list[str]:
+    """The small lines of the main table."""
+    return [line for row in table.report(records).short.rows for text in row for line in text.small]
 
 
 def test_rows_that_differ_only_in_their_content_can_be_told_apart() -> None:
@@ -109,6 +122,60 @@ def test_the_behaviour_stands_in_its_own_column() -> None:
     assert cells(seeds(60.0))["hopper-medium", "reroll"]["Behaviour"] == "45.2"
 
 
+# ---- bold -----------------------------------------------------------------------------------------------------------
+
+
+def bold(records: Sequence[Record]) -> list[str]:
+    """What the main table prints in bold."""
+    return [text.main for row in table.report(records).short.rows for text in row if text.bold]
+
+
+def test_the_best_is_bold_only_where_its_interval_lies_above_all_others() -> None:
+    behind = seeds(50.0, 51.0, 52.0, model="bc", targets=(None,))
+    assert bold([*seeds(60.0, 62.0, 64.0), *behind]) == ["62.0 ± 2.0"]
+    assert bold([*seeds(50.5, 62.0, 64.0), *behind]) == []  # the intervals touch
+    assert bold(seeds(60.0, 62.0, 64.0)) == []  # nobody to be better than
+
+
+def test_nothing_is_bold_beside_a_model_of_one_seed() -> None:
+    behind = seeds(50.0, 51.0, 52.0, model="bc", targets=(None,))
+    assert bold([*seeds(60.0, 62.0, 64.0), *behind, made_up(model="tt", score=10.0)]) == []
+
+
+# ---- over several data sets -----------------------------------------------------------------------------------------
+
+SUITE = {"both": ("hopper-medium", "walker2d-medium"), "all": ("hopper-medium", "walker2d-medium", "ant-medium")}
+
+
+def test_a_suite_is_summarised_over_its_data_sets_and_only_from_one_source() -> None:
+    records = [*seeds(10.0, 20.0), *seeds(70.0, 80.0, dataset="walker2d-medium"), *seeds(0.0, source="d4rl")]
+    (ladder,) = compare.ladders(grid.rows(records), SUITE)
+    assert (ladder.suite, ladder.source, [row.label for row in ladder.rows]) == ("both", "reroll", list(SUITE["both"]))
+    (dt,) = compare.aggregates(ladder)
+    assert (dt.tasks, dt.runs, dt.mean, dt.iqm) == (2, 4, 45.0, 45.0)
+    assert dt.interval == (40.0, 50.0)  # a task's seeds never stand in for the other's
+
+
+def test_a_model_that_has_not_run_every_data_set_is_neither_bold_nor_in_the_profile() -> None:
+    few = seeds(99.0, 99.0, model="bc", targets=(None,))
+    records = [*seeds(10.0, 20.0), *seeds(70.0, 80.0, dataset="walker2d-medium"), *few]
+    (ladder,) = compare.ladders(grid.rows(records), SUITE)
+    assert [(each.column, each.tasks, each.bold) for each in compare.aggregates(ladder)] == [
+        ("bc", 1, False),
+        ("dt", 2, False),
+    ]
+    assert [each.column for each in compare.profiles(ladder)] == ["dt"]
+    (over, _) = compare.improvements(ladder)
+    assert (over.first, over.tasks, over.probability) == ("bc", 1, 1.0)  # on the one that both have run
+
+
+def test_one_seed_of_one_data_set_leaves_no_interval() -> None:
+    records = [*seeds(10.0, 20.0), *seeds(70.0, dataset="walker2d-medium")]
+    (ladder,) = compare.ladders(grid.rows(records), SUITE)
+    assert compare.aggregates(ladder)[0].interval is None
+    assert compare.profiles(ladder)[0].interval is None
+
+
 # ---- published and missing ------------------------------------------------------------------------------------------
 
 
@@ -116,6 +183,20 @@ def test_published_numbers_are_marked_where_the_data_differ_and_only_there() -> 
     shown = cells([made_up(), made_up(source="d4rl")])
     assert shown["hopper-medium", "reroll"]["DT, paper"] == "67.6 ± 1.0 †"
     assert shown["hopper-medium", "d4rl"]["DT, paper"] == "67.6 ± 1.0"
+
+
+def test_published_differences_say_whether_the_data_are_the_same() -> None:
+    (against,) = (t for t in table.report([made_up(score=60.0), made_up(source="d4rl", score=70.0)]).tables
+                  if t.title == "Against published scores")  # fmt: skip
+    shown = [(row[2].main, row[3].main, row[6].main) for row in against.rows if row[2].main == "DT, paper"]
+    assert shown == [("DT, paper", "yes", "+2.4"), ("DT, paper", "no: reroll, d4rl", "-7.6")]
+
+
+def test_a_published_score_stands_only_beside_data_that_were_treated_alike() -> None:
+    records = [made_up(model="bc", fraction_best=0.1), made_up(model="bc", dataset="walker2d-medium")]
+    (against,) = (t for t in table.report(records).tables if t.title == "Against published scores")
+    assert [row[2].main for row in against.rows if "10% BC" in row[2].main] == ["10% BC, DT paper", "10% BC, CORL"]
+    assert all(("10%" in row[2].main) == ("best 10%" in row[0].main) for row in against.rows)
 
 
 def test_a_missing_run_is_a_dash_and_a_command_that_makes_it() -> None:
@@ -148,7 +229,7 @@ def test_a_model_nobody_has_run_gets_a_column_only_if_it_is_expected() -> None:
 
 
 def read_csv(records: Sequence[Record]) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(table.long_csv(records))))
+    return list(csv.DictReader(io.StringIO(spreadsheet.long_csv(records))))
 
 
 @pytest.fixture
@@ -222,19 +303,12 @@ def test_figures_are_drawn_of_a_diverged_loss_and_of_returns_without_spread(tmp_
     assert len(figures.draw(tmp_path / "figures", tmp_path, [record])) == 4
 
 
-def test_without_runs_the_report_says_how_to_make_one() -> None:
+def test_without_runs_the_report_says_how_to_make_one(tmp_path: Path) -> None:
     report = table.report([])
     assert "python experiments/run.py" in markdown.document(report)
-    assert "python experiments/run.py" in page.page(report)
+    assert "python experiments/run.py" in page.page(report, tmp_path)
+    assert latex.document(report.short).startswith("% There are no")
     assert markdown.short(report, markdown.ENGLISH) == markdown.EMPTY
-
-
-def test_the_page_stands_alone_and_escapes_what_it_is_given() -> None:
-    text = page.page(table.report([made_up(dataset="<script>-medium")]))
-    assert not re.search(r"(src|href)=|@import|url\(", text)
-    assert "<script>" not in text
-    assert "prefers-color-scheme: dark" in text
-    assert 'name="viewport"' in text
 
 
 def test_every_line_of_a_markdown_table_has_the_same_number_of_cells() -> None:

@@ -17,7 +17,15 @@ from hypothesis import strategies as st
 from results import store
 from results.curve import Curve, return_column
 from results.published import published
-from results.statistics import bootstrap_interval, interquartile_mean, summarise
+from results.statistics import (
+    bootstrap_interval,
+    improvement_interval,
+    interquartile_mean,
+    performance_profile,
+    probability_of_improvement,
+    profile_interval,
+    summarise,
+)
 from tests.records import made_up, write
 from trajectories.errors import UserError
 
@@ -210,6 +218,36 @@ def test_our_statistics_are_those_of_rliable() -> None:
     low, high = bootstrap_interval(list(scores.T))
     assert interquartile_mean(scores.ravel()) == pytest.approx(points["dt"][0])
     assert (low, high) == pytest.approx(tuple(intervals["dt"][:, 0]), abs=0.25)
+
+
+def test_a_performance_profile_weighs_every_task_alike() -> None:
+    tasks = [np.array([10.0, 30.0]), np.array([30.0, 30.0, 30.0, 50.0])]
+    levels = np.array([0.0, 10.0, 30.0, 50.0])
+    assert performance_profile(tasks, levels).tolist() == [1.0, 0.75, 0.125, 0.0]  # above, not at
+    low, high = profile_interval(tasks, levels)
+    assert low[0] == high[0] == 1.0
+    assert low[1] == 0.5  # both seeds of the first task drawn at 10
+    assert high[1] == 1.0
+
+
+def test_the_probability_of_improvement_counts_pairs_of_one_task_and_ties_by_half() -> None:
+    assert probability_of_improvement([np.array([2.0, 3.0])], [np.array([1.0, 2.0])]) == (1 + 0.5 + 1 + 1) / 4
+    ours, theirs = [np.array([1.0]), np.array([9.0, 9.0])], [np.array([0.0, 0.0]), np.array([10.0])]
+    assert probability_of_improvement(ours, theirs) == 0.5  # never a run of one task against one of another
+    assert improvement_interval([np.array([2.0, 2.0])], [np.array([1.0, 1.0])]) == (1.0, 1.0)
+
+
+def test_profiles_and_improvement_are_those_of_rliable() -> None:
+    library, metrics = pytest.importorskip("rliable.library"), pytest.importorskip("rliable.metrics")
+    rng = np.random.default_rng(2)
+    ours, theirs = rng.normal(60, 8, (5, 3)), rng.normal(55, 8, (4, 3))  # (seeds, tasks)
+    levels = np.linspace(30, 90, 13)
+    profiles, intervals = library.create_performance_profile({"dt": ours}, levels, reps=1000)
+    assert performance_profile(list(ours.T), levels) == pytest.approx(profiles["dt"])
+    assert profile_interval(list(ours.T), levels) == pytest.approx(intervals["dt"], abs=0.11)
+    assert probability_of_improvement(list(ours.T), list(theirs.T)) == pytest.approx(
+        metrics.probability_of_improvement(ours, theirs)
+    )
 
 
 def test_one_seed_has_neither_deviation_nor_interval() -> None:

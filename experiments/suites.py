@@ -1,0 +1,45 @@
+"""Suites of runs, as data: experiments/suites.toml."""
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trajectories.catalog import nearest
+from trajectories.errors import UserError
+
+FILE = Path(__file__).with_suffix(".toml")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What a suite runs."""
+
+    models: tuple[str, ...]
+    envs: tuple[str, ...]
+    seeds: tuple[int, ...]
+    source: str = "auto"
+    preset: str = "default"
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)  # of experiments/run.py, by model
+
+
+def suites(path: Path = FILE) -> dict[str, Suite]:
+    """Every suite by its name, in the file's order."""
+    rows = tomllib.loads(path.read_text(encoding="utf-8"))
+    return {name: Suite(**{key: _plain(value) for key, value in row.items()}) for name, row in rows.items()}
+
+
+def find(name: str, path: Path = FILE) -> Suite:
+    """The suite called `name`.
+
+    Raises:
+        UserError: there is no such suite.
+    """
+    known = suites(path)
+    if name not in known:
+        raise UserError(f"There is no suite called {name!r}: {nearest(name, list(known))}")
+    return known[name]
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

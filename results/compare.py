@@ -1,0 +1,176 @@
+"""Models against each other over several data sets: what may be said, and what may not.
+
+Source    Agarwal et al. 2021, "Deep RL at the Edge of the Statistical Precipice", arXiv:2108.13264
+A ladder  is the rows of one suite that share source and physics. Its tasks are data sets, its scores one a run.
+          A model is compared only on tasks that it has run; how many these are stands beside every number.
+Bold      is a score whose interval lies above every other's in its row. Where one of the others has a single seed it
+          has no interval, nothing can be said, and nothing is bold.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+
+from results.grid import Row, models
+from results.statistics import (
+    bootstrap_interval,
+    improvement_interval,
+    interquartile_mean,
+    performance_profile,
+    probability_of_improvement,
+    profile_interval,
+)
+
+LEVELS = 101  # points of a performance profile
+
+Tasks = dict[str, np.ndarray]  # a model's scores by row: (seeds,) each
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The rows of a suite in which runs may be compared."""
+
+    suite: str
+    source: str
+    physics: str
+    rows: tuple[Row, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.suite}, {self.source}"
+
+    @property
+    def columns(self) -> list[str]:
+        return models(record for row in self.rows for cell in row.cells.values() for record in cell.records)
+
+    def tasks(self, column: str) -> Tasks:
+        """What a model scored, wherever it was run."""
+        return {row.key: scores(row, column) for row in self.rows if column in row.cells}
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """One model over a ladder's tasks."""
+
+    column: str
+    tasks: int
+    runs: int
+    mean: float
+    iqm: float
+    interval: tuple[float, float] | None  # none where a task has one seed: there is nothing to draw again
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The share of a model's runs above each level."""
+
+    column: str
+    levels: np.ndarray  # (L,)
+    share: np.ndarray  # (L,)
+    interval: np.ndarray | None  # (2, L)
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """How likely a run of `first` beats a run of `second` on the same task."""
+
+    first: str
+    second: str
+    tasks: int
+    probability: float
+    interval: tuple[float, float] | None
+
+
+def ladders(table: Sequence[Row], suites: Mapping[str, Sequence[str]]) -> list[Ladder]:
+    """The suites of which two data sets or more have been run; one that adds nothing to a smaller one is left out."""
+    found: dict[tuple[str, ...], Ladder] = {}
+    for suite, datasets in sorted(suites.items(), key=lambda item: (len(item[1]), item[0])):
+        for source, physics in sorted({(row.first.source, row.first.protocol.physics) for row in table}):
+            chosen: dict[str, Row] = {}
+            for row in table:
+                here = (row.first.source, row.first.protocol.physics) == (source, physics)
+                if here and not row.treatment and row.first.dataset in datasets:
+                    chosen.setdefault(row.first.dataset, row)
+            if len(chosen) > 1:
+                rows = tuple(chosen[name] for name in datasets if name in chosen)
+                found.setdefault(tuple(sorted(row.key for row in rows)), Ladder(suite, source, physics, rows))
+    return list(found.values())
+
+
+def scores(row: Row, column: str) -> np.ndarray:
+    """A model's headline scores in a row, one a seed."""
+    return np.array([record.evaluations[0].normalised for record in row.cells[column].records])
+
+
+def leader(row: Row) -> str | None:
+    """The model that may be printed in bold: its interval lies above every other's."""
+    intervals = {
+        column: None if cell.summary.low is None or cell.summary.high is None else (cell.summary.low, cell.summary.high)
+        for column, cell in row.cells.items()
+    }
+    return ahead(intervals)
+
+
+def ahead(intervals: Mapping[str, tuple[float, float] | None]) -> str | None:
+    """Whose interval lies above all others, if there are others and all have one."""
+    known = {name: interval for name, interval in intervals.items() if interval is not None}
+    if len(known) < max(2, len(intervals)):
+        return None
+    best = max(known, key=lambda name: known[name][0])
+    return best if all(known[best][0] > high for name, (_, high) in known.items() if name != best) else None
+
+
+def aggregates(ladder: Ladder) -> list[Aggregate]:
+    """Each model over the tasks that it has run; bold only among those that have run all of them."""
+    found = []
+    for column in ladder.columns:
+        tasks = list(ladder.tasks(column).values())
+        pooled = np.concatenate(tasks)
+        interval = bootstrap_interval(tasks) if repeated(tasks) else None
+        mean = float(np.mean([task.mean() for task in tasks]))
+        iqm = float(interquartile_mean(pooled))
+        found.append(Aggregate(column, len(tasks), len(pooled), mean, iqm, interval))
+    whole = {each.column: each.interval for each in found if each.tasks == len(ladder.rows)}
+    best = ahead(whole)
+    return [Aggregate(**{**vars(each), "bold": each.column == best}) for each in found]
+
+
+def profiles(ladder: Ladder) -> list[Profile]:
+    """Of the models that have run every task of the ladder."""
+    complete = {column: list(ladder.tasks(column).values()) for column in ladder.columns}
+    complete = {column: tasks for column, tasks in complete.items() if len(tasks) == len(ladder.rows)}
+    if not complete:
+        return []
+    everything = np.concatenate([task for tasks in complete.values() for task in tasks])
+    levels = np.linspace(min(0.0, everything.min()), everything.max() * 1.02 + 1e-9, LEVELS)
+    return [
+        Profile(
+            column,
+            levels,
+            performance_profile(tasks, levels),
+            profile_interval(tasks, levels) if repeated(tasks) else None,
+        )
+        for column, tasks in complete.items()
+    ]
+
+
+def improvements(ladder: Ladder) -> list[Improvement]:
+    """Every ordered pair of models, on the tasks that both have run."""
+    found = []
+    for first, second in permutations(ladder.columns, 2):
+        one, other = ladder.tasks(first), ladder.tasks(second)
+        shared = [key for key in one if key in other]
+        if shared:
+            left, right = [one[key] for key in shared], [other[key] for key in shared]
+            interval = improvement_interval(left, right) if repeated(left) and repeated(right) else None
+            probability = probability_of_improvement(left, right)
+            found.append(Improvement(first, second, len(shared), probability, interval))
+    return found
+
+
+def repeated(tasks: Sequence[np.ndarray]) -> bool:
+    """Whether every task has several seeds, without which there is no interval."""
+    return all(len(task) > 1 for task in tasks)

@@ -1,0 +1,153 @@
+"""What the page's charts draw, as JSON: curves, distributions, asked and achieved, score against compute, profiles.
+
+The same records give the same JSON on every machine: numbers are rounded before they are written. Curves are thinned
+to POINTS rows; a run's tokens are spread evenly over its updates, since each draws as many windows.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from results.compare import Ladder, profiles
+from results.curve import LOSS, Curve, return_column
+from results.figures import asked_returns, recorded_returns
+from results.grid import Cell, Row, label
+from results.store import Record
+from results.table import Report
+
+POINTS = 80  # of a curve
+BINS = 48  # of a distribution
+
+
+def data(report: Report, runs: Path, suites: Mapping[str, Sequence[str]]) -> str:
+    """Everything that results/page.js draws."""
+    content = {
+        "suites": {name: list(datasets) for name, datasets in suites.items()},
+        "runs": {
+            record.name: curve(record, runs) for row in report.rows for cell in cells(row) for record in cell.records
+        },
+        "rows": [row_data(row) for row in report.rows],
+        "profiles": [profile(ladder) for ladder in drawn(report)],
+    }
+    return json.dumps(content, separators=(",", ":"), allow_nan=False, ensure_ascii=False).replace("<", "\\u003c")
+
+
+def cells(row: Row) -> tuple[Cell, ...]:
+    return (*row.cells.values(), *row.others)
+
+
+def drawn(report: Report) -> list[Ladder]:
+    """The ladders that have a profile."""
+    return [ladder for ladder in report.ladders if profiles(ladder)]
+
+
+def ink(column: str) -> str:
+    """The name of a column's colour in page.css."""
+    model, _, tasks = column.partition(" ")
+    return f"{model}-tasks" if tasks else model
+
+
+def curve(record: Record, runs: Path) -> dict[str, Any]:
+    """A run's curve, thinned; where returns were measured, these rows are kept."""
+    table = Curve(runs / record.name).read() or Curve((runs / record.name).parent).read()  # of a mixture: one for all
+    if not table:
+        return {}
+    target = return_column(record.evaluations[0].target_return)
+    returns = table.get(target, table.get(f"{target} {record.dataset}"))
+    keep = np.unique(np.linspace(0, len(table["update"]) - 1, POINTS).round().astype(int))
+    if returns is not None:
+        keep = np.union1d(keep, np.flatnonzero(~np.isnan(returns)))
+    columns = {"update": table["update"], "seconds": table.get("seconds"), "loss": table.get(f"{LOSS}total")}
+    columns["return"] = returns
+    found = {name: rounded(column[keep]) for name, column in columns.items() if column is not None}
+    return {**found, "tokens": number(record.tokens / max(1, record.updates))}
+
+
+def row_data(row: Row) -> dict[str, Any]:
+    """One row of the table."""
+    seen = row.first.behaviour
+    asked = [asked_data(cell) for cell in row.cells.values() if len(asked_returns(cell)) > 1]
+    return {
+        "behaviour": number(seen.mean),
+        "levels": [{"y": number(seen.mean), "name": "behaviour"}, {"y": number(seen.best), "name": "best recorded"}],
+        "models": [
+            {
+                "label": label(column),
+                "ink": ink(column),
+                "runs": [record.name for record in cell.records],
+                "compute": [compute(record) for record in cell.records],
+            }
+            for column, cell in row.cells.items()
+        ],
+        "asked": [series for both in asked for series in both],
+        **ridges(row),
+    }
+
+
+def compute(record: Record) -> dict[str, Any]:
+    """What a run cost and what came of it. Seconds are of whatever machine it ran on, which the title names."""
+    score = number(record.evaluations[0].normalised)
+    return {
+        "seconds": number(max(1e-3, record.seconds.get("train", 0.0))),
+        "tokens": max(1, record.tokens),
+        "parameters": record.parameters,
+        "score": score,
+        "title": f"{label(record.column)}, seed {record.seed}: {score}; {record.device}, {record.threads} threads",
+    }
+
+
+def asked_data(cell: Cell) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A dot for each run, a line through their means, a band for the middle half of episodes."""
+    dots, line, band = [], [], []
+    for target, place in sorted(asked_returns(cell).items()):
+        each = [np.asarray(record.evaluations[place].returns) for record in cell.records]
+        low, high = np.quantile(np.concatenate(each), [0.25, 0.75])
+        means = [number(float(returns.mean())) for returns in each]
+        dots += [[number(target), mean] for mean in means]
+        line.append([number(target), number(float(np.mean(means)))])
+        band.append([number(target), number(low), number(high)])
+    colour = ink(cell.column)
+    return {"ink": colour, "points": line, "band": band}, {"ink": colour, "points": dots, "line": False, "dots": True}
+
+
+def ridges(row: Row) -> dict[str, Any]:
+    """Histograms over one set of edges: the recorded behaviour, then each model at each target return."""
+    named = [("behaviour", "behaviour", recorded_returns(row), row.first.behaviour.mean)]
+    for column, cell in row.cells.items():
+        for place, evaluation in enumerate(cell.first.evaluations):
+            returns = np.concatenate([record.evaluations[place].returns for record in cell.records])
+            asked = "" if evaluation.target_return is None else f" {evaluation.target_return:g}"
+            named.append((f"{label(column)}{asked}", ink(column), returns, float(returns.mean())))
+    named = [each for each in named if len(each[2])]
+    low, high = min(each[2].min() for each in named), max(each[2].max() for each in named)
+    spare = 0.02 * (high - low) + 1e-6
+    edges = np.linspace(low - spare, high + spare, BINS + 1)
+    drawn = [
+        {"name": name, "ink": colour, "counts": np.histogram(returns, edges)[0].tolist(), "mean": number(mean),
+         "score": f"{float(row.first.protocol.score(mean)):.1f}"}
+        for name, colour, returns, mean in named
+    ]  # fmt: skip
+    return {"edges": rounded(edges), "ridges": drawn}
+
+
+def profile(ladder: Ladder) -> dict[str, Any]:
+    """Performance profiles: a line for each model, a band where there is an interval."""
+    series = []
+    for each in profiles(ladder):
+        points = np.stack([each.levels, each.share], axis=1)
+        band = np.empty((0, 3)) if each.interval is None else np.stack([each.levels, *each.interval], axis=1)
+        lines = {"points": list(map(rounded, points)), "band": list(map(rounded, band))}
+        series.append({"ink": ink(each.column), **lines})
+    return {"series": series}
+
+
+def rounded(values: np.ndarray) -> list[float | None]:
+    return [None if value != value else number(float(value)) for value in values]
+
+
+def number(value: float) -> float:
+    """Four digits: more than a chart shows, and the same on every machine."""
+    return float(f"{value:.4g}")

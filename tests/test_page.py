@@ -1,0 +1,182 @@
+"""results/index.html: it stands alone, and a real browser shows it, sorts it and filters it without an error."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from results import latex, page, table
+from results.curve import Curve
+from results.store import Record
+from tests.records import made_up, write
+
+SUITES = {"hoppers": ("hopper-medium", "hopper-expert"), "walkers": ("walker2d-medium",)}
+
+
+def records() -> list[Record]:
+    scores = {"dt": (60.0, 64.0), "bc": (50.0, 51.0), "tt": (70.0,)}
+    targets = {"dt": (3600.0, 1800.0)}
+    return [
+        made_up(model=model, dataset=dataset, seed=seed, score=score, targets=targets.get(model, (None,)))
+        for dataset in ("hopper-medium", "hopper-expert", "walker2d-medium")
+        for model, of_model in scores.items()
+        for seed, score in enumerate(of_model)
+    ]
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    for record in write(tmp_path / "runs", *records()):
+        curve = Curve(tmp_path / "runs" / record.name)
+        for update in range(100, 1000, 100):
+            column = "return/3600" if record.model == "dt" else "return/any"
+            curve.append({"update": update, "seconds": 0.1 * update, "loss/total": 30 / update, column: 2.0 * update})
+    return tmp_path / "runs"
+
+
+OUTSIDE = r"""(?:src|href)=["'](?!#|data:,|runs/)|@import|url\(|fetch\(|https?://(?!www\.w3\.org)"""
+
+
+def written(runs: Path) -> str:
+    return page.page(table.report(records(), suites=SUITES), runs, SUITES, {})
+
+
+def test_the_page_stands_alone(runs: Path) -> None:
+    text = written(runs)
+    assert not re.search(
+        r"""(?:src|href)=["'](?!#|data:,|runs/)|@import|url\(|fetch\(|https?://(?!www\.w3\.org)""", text
+    )
+    assert "prefers-color-scheme: dark" in text
+    assert 'name="viewport"' in text
+
+
+def test_the_page_escapes_what_it_is_given(tmp_path: Path) -> None:
+    nasty = made_up(dataset="</script><script>alert(1)</script>-medium")
+    text = page.page(table.report([nasty]), tmp_path, {"</script>": (nasty.dataset,)}, {nasty.name: ["<b>why</b>"]})
+    assert text.count("<script") == 2  # its own two
+    assert "<b>why</b>" not in text
+
+
+def test_what_only_this_machine_knows_is_not_compared(runs: Path) -> None:
+    record = records()[0]
+    report = table.report(records())
+    stale = page.page(report, runs, {}, {record.name: ["code has changed"]})
+    (runs / record.name / "hopper.mp4").touch()
+    fresh = page.page(report, runs, {}, {})
+    assert "code has changed" in stale
+    assert f"runs/{record.name}/hopper.mp4" in fresh
+    assert page.portable(stale) == page.portable(fresh)
+
+
+def test_every_run_has_a_section_with_its_command_and_its_settings(runs: Path) -> None:
+    text = written(runs)
+    for record in records():
+        assert f'<details id="{record.name}"' in text
+    assert "python experiments/run.py --model bc --env walker2d-medium --source reroll --seed 1" in text
+    assert "context 20" in text
+
+
+def test_the_latex_table_escapes_what_latex_would_read() -> None:
+    text = latex.document(table.report([made_up(dataset="a_b&c%-medium", seed=seed) for seed in range(2)]).short)
+    assert r"a\_b\&c\%-medium" in text
+    assert r"60.0 $\pm$ 0.0" in text
+    assert len({line.count(" & ") for line in text.splitlines() if line.endswith("\\\\")}) == 1
+
+
+# ---- in a browser ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium: playwright's own, or the one that is installed."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    installed = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    with playwright.sync_playwright() as started:
+        try:
+            chromium = started.chromium.launch(executable_path=installed, args=["--no-sandbox"])
+        except playwright.Error:
+            pytest.skip("there is no Chromium here: apt-get install chromium, or playwright install chromium")
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def shown(browser: Any, runs: Path) -> Iterator[tuple[Any, list[str]]]:
+    """The page in a browser without a network, and everything that it complained of."""
+    place = runs.parent / "index.html"
+    place.write_text(written(runs), encoding="utf-8")
+    view = browser.new_page(viewport={"width": 1200, "height": 900})
+    complaints: list[str] = []
+    view.on("console", lambda message: complaints.append(message.text) if message.type != "log" else None)
+    view.on("pageerror", lambda error: complaints.append(str(error)))
+    view.on(
+        "request",
+        lambda request: None if request.url.startswith(("file:", "data:")) else complaints.append(request.url),
+    )
+    view.goto(place.as_uri())
+    yield view, complaints
+    view.close()
+
+
+def column(view: Any, place: int) -> list[str]:
+    """The visible main texts of one column of the first table."""
+    cells = view.locator("table").first.locator(f"tbody tr:visible td:nth-child({place})")
+    return [text.splitlines()[0] for text in cells.all_inner_texts()]
+
+
+def test_a_browser_draws_every_chart_and_complains_of_nothing(shown: tuple[Any, list[str]]) -> None:
+    view, complaints = shown
+    boxes = view.locator("section:not(#runs) [data-chart]")
+    assert boxes.count() == view.locator("section:not(#runs) [data-chart] svg").count() == 16  # 5 a row and a profile
+    assert view.locator("path[d*=NaN], circle[cx=NaN]").count() == 0
+    for axis in ("tokens", "seconds", "updates"):
+        for chosen in view.locator("section:not(#runs) figure:has([data-chart=learning]) select").all():
+            chosen.select_option(axis)
+    view.locator("details").first.locator("summary").click()
+    view.locator("details").first.locator("svg").first.wait_for()
+    assert complaints == []
+
+
+def test_a_browser_sorts_the_table_by_number_and_back(shown: tuple[Any, list[str]]) -> None:
+    view, complaints = shown
+    head = view.locator("table").first.locator("th button")
+    head.nth(0).click()
+    assert column(view, 1) == ["hopper-expert", "hopper-medium", "walker2d-medium"]
+    head.nth(0).click()
+    assert column(view, 1) == ["walker2d-medium", "hopper-medium", "hopper-expert"]
+    published = view.locator("table").first.locator("th").all_inner_texts().index("DT, paper") + 1
+    head.nth(published - 1).click()
+    assert column(view, published) == ["74.0 ± 1.4 †", "67.6 ± 1.0 †", "—"]
+    head.nth(published - 1).click()
+    assert column(view, published) == ["67.6 ± 1.0 †", "74.0 ± 1.4 †", "—"]  # what is missing is last either way
+    assert complaints == []
+
+
+def test_a_browser_filters_by_suite(shown: tuple[Any, list[str]]) -> None:
+    view, complaints = shown
+    view.locator("#suite").select_option("walkers")
+    assert column(view, 1) == ["walker2d-medium"]
+    assert view.locator("details:visible").count() == 5
+    assert view.get_by_text("Over several data sets").is_hidden()
+    view.locator("#suite").select_option("")
+    assert len(column(view, 1)) == 3
+    assert complaints == []
+
+
+@pytest.mark.parametrize("width", [360, 1600])
+def test_a_browser_fits_the_page_to_a_phone_and_to_a_wide_screen(shown: tuple[Any, list[str]], width: int) -> None:
+    view, _ = shown
+    view.set_viewport_size({"width": width, "height": 800})
+    assert view.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_browser_shows_light_and_dark(shown: tuple[Any, list[str]]) -> None:
+    view, _ = shown
+    grounds = []
+    for scheme in ("light", "dark"):
+        view.emulate_media(color_scheme=scheme)
+        grounds.append(view.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert grounds == ["rgb(255, 255, 255)", "rgb(18, 22, 26)"]
