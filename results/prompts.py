@@ -117,8 +117,8 @@ def page(measured: Sequence[tuple[Record, Ablation]]) -> str:
     """results/prompts.md."""
     shown = table(measured)
     commands = "\n".join(
-        f"- `{record.command}`, then\n  `{ablation.command}` (commit {ablation.commit[:7]}"
-        f"{', with changes' if ablation.dirty else ''})"
+        f"- `{record.command}` (commit {record.commit[:7]}{', with changes' if record.dirty else ''}), then\n"
+        f"  `{ablation.command}` (commit {ablation.commit[:7]}{', with changes' if ablation.dirty else ''})"
         for record, ablation in measured
     )
     how = f"Written by `python experiments/report.py` from `results/runs/*/{PROMPTS}`; edit nothing here."

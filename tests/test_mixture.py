@@ -124,6 +124,15 @@ def test_weights_are_part_of_what_a_run_is():
     assert store.config_hash(plain) != store.config_hash(weighed)
 
 
+def test_a_mixture_has_a_budget_of_its_own_and_none_of_its_parts(tmp_path):
+    presets = tmp_path / "presets.toml"
+    presets.write_text(
+        '[default.gato]\nupdates = 1\n[default.gato."toy-*"]\nupdates = 2\n[default.gato."*+*"]\nupdates = 3'
+    )
+    updates = [parse(["--model", "gato", "--env", *names], presets).run.updates for names in (TASKS[:1], TASKS)]
+    assert updates == [2, 3]
+
+
 def test_a_run_of_one_data_set_does_not_say_that_there_could_be_several():
     resolved = parse(["--model", "gato", "--env", "toy-medium"]).resolved()["run"]
     assert resolved["env"] == "toy-medium"
