@@ -93,6 +93,9 @@ class Trajectories:
     ) -> "Trajectories":
         """Check that the columns agree with each other and with `spec`, and add the returns-to-go.
 
+        Where an episode was recorded that is longer than the environment's own time limit (Adroit's human ones are),
+        the horizon is as long, so that models have a place for every step.
+
         Raises:
             DatasetError: lengths differ, a width does not fit `spec`, or `starts` is not a partition of the steps.
         """
@@ -112,8 +115,9 @@ class Trajectories:
         starts = np.asarray(starts, dtype=np.int64)
         if len(starts) < 2 or starts[0] != 0 or starts[-1] != steps or np.any(np.diff(starts) <= 0):
             raise DatasetError(f"{origin.name}: the episodes' starts do not divide its {steps} steps.")
+        longest = int(np.diff(starts).max())
         return cls(
-            spec=spec,
+            spec=spec if longest <= spec.horizon else replace(spec, horizon=longest),
             origin=origin,
             observations=np.asarray(observations, spec.observation_dtype),
             actions=np.asarray(actions, spec.action_dtype),
