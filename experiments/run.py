@@ -24,6 +24,7 @@ from experiments import provenance
 from experiments.checkpoint import STATE, save_model
 from experiments.complain import complaining
 from experiments.evaluate import episode_seeds, evaluate
+from experiments.lock import claimed
 from experiments.registry import find
 from experiments.settings import Machine, Settings, parse
 from experiments.summary import summarise
@@ -66,18 +67,19 @@ def main(arguments: list[str]) -> None:
         return
     seconds = {"data": time.monotonic() - began}
     data = tasks[0] if len(tasks) == 1 else Mixture(tasks, run.task_weights)
-    model = build(settings, data, device)
-    with complaining(f"Run the same command again to continue {name}."):
-        progress = learn(model, data, settings, folder)
-        seconds["train"] = progress.seconds
-        began = time.monotonic()
-        played = [measure(model, settings, task, run.episodes, run.target_returns) for task in run.env]
-        seconds["evaluate"] = time.monotonic() - began
-        save_model(folder, run.model, model)
-        for place, task, evaluations in zip(places, tasks, played, strict=True):
-            if not (place / RECORD).exists():
-                write_record(place, record(settings, identity, task, model, progress, evaluations, seconds))
-        (folder / STATE).unlink(missing_ok=True)
+    with claimed(folder, identity), complaining(f"Run the same command again to continue {name}."):
+        if not all((place / RECORD).exists() for place in places):  # another process may have finished it meanwhile
+            model = build(settings, data, device)
+            progress = learn(model, data, settings, folder)
+            seconds["train"] = progress.seconds
+            began = time.monotonic()
+            played = [measure(model, settings, task, run.episodes, run.target_returns) for task in run.env]
+            seconds["evaluate"] = time.monotonic() - began
+            save_model(folder, run.model, model)
+            for place, task, evaluations in zip(places, tasks, played, strict=True):
+                if not (place / RECORD).exists():
+                    write_record(place, record(settings, identity, task, model, progress, evaluations, seconds))
+            (folder / STATE).unlink(missing_ok=True)
     show(places)
 
 
