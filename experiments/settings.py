@@ -6,6 +6,7 @@ the run's identity; what is in Machine does not and is not.
 
 import difflib
 import fnmatch
+import shlex
 import tomllib
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -85,14 +86,16 @@ class Settings:
 
     def command(self) -> str:
         """The command that runs this again, but for a data file's place and what only the machine decides."""
-        first = ["--model", self.run.model, "--env", *self.run.env]
-        usual, words = parse(first), ["python experiments/run.py", *first]
+        words = ["--model", self.run.model, "--env", *self.run.env]
+        usual = parse(words)
         for owner, other in ((self.run, usual.run), (self.config, usual.config)):
             for field in fields(owner):
                 value = getattr(owner, field.name)
-                if field.name not in ("path", "preset", "task") and value != getattr(other, field.name):
+                if field.name in ("path", "preset", "task") or (field.name, value) == ("source", "file"):
+                    continue  # a file of somebody's own is named by --path
+                if value != getattr(other, field.name):
                     words += flag(field.name, value)
-        return " ".join(words)
+        return f"python experiments/run.py {shlex.join(words)}"
 
 
 def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:

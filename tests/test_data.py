@@ -1,6 +1,7 @@
 """data.py: what there is, what is in one, verified, exported, removed; and every real file plays its environment."""
 
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from environments.make import make
 from experiments import data as verbs
 from experiments.data_report import duplicates, histogram, not_finite
 from experiments.evaluate import play
+from experiments.settings import Settings, parse
 from tests.recordings import made_up, table, write_d4rl
 from tests.toys import walk
 from trajectories.catalog import dataset, environment
@@ -200,3 +202,18 @@ def test_a_policys_card_that_changed_makes_the_readme_stale(monkeypatch: pytest.
     better = [{**card, "score": card["score"] + 1} for card in policies.cards()]
     monkeypatch.setattr(policies, "cards", lambda: better)
     assert policies.main(policies.Options(check=True)) == 1
+
+
+def test_a_run_on_data_of_ones_own_says_how_to_run_it_again(tmp_path: Path) -> None:
+    file = tmp_path / "my data.hdf5"
+    settings = parse(["--path", str(file), "--task", 'Pendulum-v1?{"g": 9}', "--updates", "7"])
+    assert settings.run.env == ('my data@Pendulum-v1?{"g": 9}',)
+    resolved = Settings(replace(settings.run, source="file"), settings.config, settings.machine)
+    again = parse([*shlex.split(resolved.command())[2:], "--path", str(file)])
+    assert again.run.env == settings.run.env
+    assert (again.run.source, again.run.updates) == ("auto", 7)
+    assert "task" not in resolved.resolved()["run"]
+    named = parse(["--path", str(file), "--task", "Pendulum-v1", "--env", "mine"])
+    assert named.run.env == ("mine@Pendulum-v1",)
+    with pytest.raises(UserError, match="name it with --path"):
+        parse(["--task", "Pendulum-v1"])
