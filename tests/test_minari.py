@@ -1,5 +1,6 @@
 """Minari: its layouts are read as Minari wrote them, Minari reads what we write, and back and forth changes nothing."""
 
+import io
 import json
 import os
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from environments.make import make
 from tests.recordings import table, write_d4rl
@@ -295,6 +297,20 @@ def test_an_id_needs_a_version_and_is_never_overwritten() -> None:
     export.to_minari(toy(), "ours/toy-v0")
     with pytest.raises(UserError, match="is there already"):
         export.to_minari(toy(), "ours/toy-v0")
+
+
+def test_large_images_that_were_stored_as_jpegs_are_decoded() -> None:
+    picture = np.full((40, 40, 3), 200, np.uint8)
+    picture[:20] = 30
+    stored = io.BytesIO()
+    Image.fromarray(picture).save(stored, format="JPEG")
+    space = {"type": "Box", "dtype": "uint8", "shape": [40, 40, 3], "low": 0, "high": 255}
+    alike = np.tile(np.frombuffer(stored.getvalue(), np.uint8), (3, 1))  # as h5py gives them, if equally long
+    for values in (alike, [stored.getvalue()] * 3, np.tile(picture, (3, 1, 1, 1))):
+        rows = layout(space).rows(values)
+        assert rows.shape == (3, 40, 40, 3)
+        assert rows.dtype == np.uint8
+        np.testing.assert_allclose(rows[2].astype(int), picture, atol=5)
 
 
 def test_text_is_kept_as_bytes_and_cut_where_it_is_too_long() -> None:
