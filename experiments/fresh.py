@@ -8,7 +8,8 @@ Where it cannot be known (no git, no such commit, nothing cached), nothing is sa
 
 import shlex
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from experiments.provenance import ROOT
 from experiments.registry import MODELS
@@ -56,15 +57,20 @@ def changed_settings(record: Record) -> list[str]:
     if not record.command:
         return []
     try:
-        today = plain(parse(shlex.split(record.command)[2:]).resolved())
+        today = parse(shlex.split(record.command)[2:]).resolved()
     except (UserError, SystemExit) as error:
         return [f"nothing ({error})"]
+    return differences(today, record.config)
+
+
+def differences(today: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+    """Settings that decide the result and are not the same, as "updates 3000", by what they are in `today`."""
     moved = []
-    for part in ("model", "run"):
-        before = record.config.get(part, {})
-        for name, value in today[part].items():
+    for part, settings in plain(today).items():
+        known = before.get(part, {})
+        for name, value in settings.items():
             if name in DECIDED_LATER and value in ("auto", []):
                 continue
-            if config_hash({"": before.get(name)}) != config_hash({"": value}):
+            if config_hash({"": known.get(name)}) != config_hash({"": value}):
                 moved.append(f"{name} {value}")
     return moved

@@ -1,0 +1,146 @@
+"""What a grid is made of: its runs, which of them are done or under way, and how long the rest will take."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from experiments.fresh import differences
+from experiments.lock import LOCK, read
+from experiments.settings import Run, Settings, flag, parse
+from experiments.suites import Suite
+from results.curve import Curve
+from results.grid import PROGRAM
+from results.store import Record
+from trajectories.catalog import dataset
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of a grid."""
+
+    model: str
+    env: str
+    seed: int
+    arguments: tuple[str, ...]  # of experiments/run.py: all that decides the result
+
+    @cached_property
+    def settings(self) -> Settings:
+        return parse(self.arguments)
+
+    @property
+    def name(self) -> str:
+        return f"{self.model} {self.env} seed {self.seed}"
+
+    @property
+    def file(self) -> str:
+        """A file name of its own."""
+        return re.sub(r"[^\w@+.-]+", "-", f"{self.model}-{self.env}-s{self.seed}")
+
+    @property
+    def command(self) -> str:
+        return " ".join([PROGRAM, *self.arguments])
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a planned run is."""
+
+    record: Record | None = None
+    updates: int = 0  # of an unfinished one
+    seconds: float | None = None  # that it will still take; None: nobody has run its like
+
+    @property
+    def done(self) -> bool:
+        return self.record is not None
+
+
+def plan(suite: Suite, extra: Sequence[str] = ()) -> list[Planned]:
+    """Every run of a suite, all models of one seed before the next seed, so that an unfinished grid compares already.
+
+    Args:
+        extra: words for every run. {model}, {env}, {seed} and {file} (the data set's file) in them are filled in.
+
+    Raises:
+        UserError: a model, data set, preset or option is unknown.
+    """
+    usual, runs = Run(), []
+    for seed in suite.seeds:
+        for env in suite.envs:
+            for model in suite.models:
+                words = ["--model", model, "--env", env, "--seed", str(seed)]
+                words += ["--source", suite.source] * (suite.source != usual.source)
+                words += ["--preset", suite.preset] * (suite.preset != usual.preset)
+                for name, value in suite.options.get(model, {}).items():
+                    words += flag(name, tuple(value) if isinstance(value, list) else value)
+                words += filled(extra, model=model, env=env, seed=str(seed), file=str(dataset(env).file))
+                planned = Planned(model, env, seed, tuple(words))
+                _ = planned.settings  # refuses what it does not know before anything is run
+                runs.append(planned)
+    return runs
+
+
+def filled(words: Sequence[str], **values: str) -> list[str]:
+    """The words with {name} replaced by its value; other braces are left alone."""
+    made = []
+    for word in words:
+        for name, value in values.items():
+            word = word.replace(f"{{{name}}}", value)
+        made.append(word)
+    return made
+
+
+def states(runs: Sequence[Planned], records: Sequence[Record], folder: Path) -> list[State]:
+    """How far each run is, by the records that there are and the unfinished runs in `folder`."""
+    unfinished = {path.parent: read(path.parent).get("config", {}) for path in folder.glob(f"*/{LOCK}")}
+    return [state(run, records, unfinished) for run in runs]
+
+
+def state(run: Planned, records: Sequence[Record], unfinished: Mapping[Path, Mapping[str, Any]]) -> State:
+    resolved = run.settings.resolved()
+    for record in records:
+        if len(record.tasks) == 1 and not differences(resolved, record.config):
+            return State(record)
+    whole = estimate(run, records)
+    for place, config in unfinished.items():
+        if config and not differences(resolved, config):
+            rows = Curve(place).read().get("update")
+            updates = 0 if rows is None or not len(rows) else int(rows[-1])
+            share = 1 - updates / run.settings.run.updates
+            return State(None, updates, None if whole is None else whole * share)
+    return State(None, 0, whole)
+
+
+def estimate(run: Planned, records: Sequence[Record]) -> float | None:
+    """Seconds, by the runs that are most like it: the same model, if possible in the same size and environment."""
+    wanted = run.settings.resolved()["model"]
+    alike: dict[tuple[bool, bool], list[Record]] = {}
+    for record in records:
+        if record.model == run.settings.run.model:
+            same_size = not differences({"model": wanted, "run": {}}, record.config)
+            alike.setdefault((same_size, record.dataset == run.env), []).append(record)
+    return median(extrapolated(run, record) for record in alike[max(alike)]) if alike else None
+
+
+def extrapolated(run: Planned, record: Record) -> float:
+    """What `run` would take if its updates and its episodes took as long as the record's."""
+    wanted, seconds = run.settings.run, record.seconds
+    played = sum(len(each.returns) for each in record.evaluations)
+    asked = len(wanted.target_returns or record.protocol.target_returns) or 1
+    training = seconds.get("train", 0.0) * wanted.updates / max(1, record.updates)
+    return training + seconds.get("evaluate", 0.0) * wanted.episodes * asked / max(1, played)
+
+
+def duration(seconds: float | None) -> str:
+    """For people: 40 s, 12 min, 3 h 20 min, 2 days."""
+    if seconds is None:
+        return "?"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes < 48 * 60 else f"{minutes / 60 / 24:.0f} days"

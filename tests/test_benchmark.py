@@ -1,0 +1,215 @@
+"""experiments/benchmark.py: grids are planned as data, killed without loss, and never run a run twice."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments import lock
+from experiments.benchmark import Options, chosen, command_line
+from experiments.plan import duration, estimate, plan, state, states
+from experiments.suites import Suite, find, suites
+from results.store import Record, read_all
+from tests.records import made_up, write
+from trajectories.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = ("--preset", "smoke", "--updates", "300", "--width", "16", "--precision", "fp32")
+
+
+def grid(folder: Path, *options: str) -> list[str]:
+    """The words of a small grid on the toy task."""
+    words = [sys.executable, str(ROOT / "experiments" / "benchmark.py"), "--envs", "toy-medium", "--threads", "1"]
+    return [*words, "--results-dir", str(folder), *options, *SMALL]
+
+
+def same_but_for_times(folder: Path) -> dict[str, Any]:
+    """All that a grid has left, without what a clock or another process decides."""
+    found: dict[str, Any] = {}
+    for path in sorted(folder.glob("*/*")):
+        name = path.relative_to(folder).as_posix()
+        if path.name == "record.json":
+            record = json.loads(path.read_text())
+            found[name] = {key: value for key, value in record.items() if key not in ("seconds", "peak_memory_mb")}
+        elif path.name == "curve.csv":
+            rows = [line.split(",") for line in path.read_text().splitlines()]
+            place = rows[0].index("seconds")
+            found[name] = [row[:place] + row[place + 1 :] for row in rows]
+        else:
+            found[name] = path.read_bytes()
+    return found
+
+
+# ---- plans ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", suites())
+def test_every_suite_names_models_and_presets_that_there_are(name: str) -> None:
+    suite = replace(find(name), seeds=(0,))
+    try:
+        assert len(plan(suite)) == len(suite.models) * len(suite.envs) * len(suite.seeds)
+    except UserError as error:
+        if name != "atari-4" or "data set" not in str(error):  # the games are rows of a catalog to come
+            raise
+        pytest.skip(str(error))
+
+
+def test_a_plan_runs_all_models_of_one_seed_before_the_next() -> None:
+    runs = plan(Suite(("bc", "dt"), ("hopper-medium",), (0, 1)))
+    assert [run.name for run in runs] == [
+        f"{model} hopper-medium seed {seed}" for seed in (0, 1) for model in ("bc", "dt")
+    ]
+
+
+def test_options_that_are_not_the_grids_go_to_every_run_with_their_names_filled_in() -> None:
+    options, extra = command_line(["--suite", "locomotion-medium", "--models", "bc", "--path", "/data/{file}"])
+    runs = plan(chosen(options), extra)
+    assert {run.model for run in runs} == {"bc"}
+    assert runs[0].command.endswith("--source reroll --path /data/hopper_medium-v2.hdf5")
+
+
+@pytest.mark.parametrize(
+    ("words", "culprit"),
+    [
+        (["--suite", "locomotoin"], "locomotion"),
+        (["--models", "dt"], "nothing to run"),
+        (["--models", "dtt", "--envs", "hopper-medium"], "dtt"),
+        (["--models", "dt", "--envs", "hoper-medium"], "hopper-medium"),
+        (["--models", "dt", "--envs", "hopper-medium", "--updtes", "5"], "updates"),
+        (["--models", "dt", "--envs", "hopper-medium", "--jobs", "0"], "--jobs is 0"),
+    ],
+)
+def test_a_grid_that_cannot_be_meant_is_refused_before_anything_is_run(words: list[str], culprit: str) -> None:
+    options, extra = command_line(words)
+    with pytest.raises(UserError, match=culprit):
+        plan(chosen(options), extra)
+
+
+def recorded(model: str, **changes: Any) -> Record:
+    """A record of what a plain command for hopper-medium would run."""
+    (run,) = plan(Suite((model,), ("hopper-medium",), (0,), "reroll"))
+    config = json.loads(json.dumps(run.settings.resolved()))
+    config["run"].update(precision="bf16", target_returns=[3600.0])
+    record = made_up(model=model, updates=config["run"]["updates"], episodes=100, targets=(3600.0,))
+    return replace(record, config=config | {"data": "d"}, **changes)
+
+
+def test_a_run_is_done_when_a_record_has_its_settings_and_not_when_one_differs() -> None:
+    (run,) = plan(Suite(("dt",), ("hopper-medium",), (0,), "reroll"))
+    assert state(run, [recorded("dt")], {}).done
+    (longer,) = plan(Suite(("dt",), ("hopper-medium",), (0,), "reroll"), ["--updates", "9"])
+    (other,) = plan(Suite(("dt",), ("hopper-medium",), (1,), "reroll"))
+    assert not state(longer, [recorded("dt")], {}).done
+    assert not state(other, [recorded("dt")], {}).done
+
+
+def test_times_are_foretold_from_the_run_that_is_most_like_it() -> None:
+    (run,) = plan(Suite(("dt",), ("hopper-medium",), (1,), "reroll"), ["--updates", "6000"])
+    like = recorded("dt", seconds={"train": 100.0, "evaluate": 10.0}, updates=3000)
+    unlike = recorded("bc", seconds={"train": 9.0, "evaluate": 9.0})
+    elsewhere = replace(like, dataset="walker2d-medium", seconds={"train": 900.0, "evaluate": 9.0})
+    assert estimate(run, [unlike, like, elsewhere]) == 210.0  # twice the updates, as many episodes
+    assert estimate(run, [unlike]) is None
+    assert [duration(seconds) for seconds in (None, 40, 720, 12_000, 200_000)] == [
+        "?", "40 s", "12 min", "3 h 20 min", "2 days",
+    ]  # fmt: skip
+
+
+def interrupted(folder: Path, identity: dict[str, Any]) -> None:
+    """What Ctrl-C leaves of a run."""
+    with lock.claimed(folder, identity):
+        (folder / "curve.csv").write_text("update,loss/total\n1500,0.5\n")
+        raise KeyboardInterrupt
+
+
+def test_an_unfinished_run_is_seen_with_what_it_has_done(tmp_path: Path) -> None:
+    (run,) = plan(Suite(("dt",), ("hopper-medium",), (0,)))
+    folder = tmp_path / "unfinished"
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(folder, run.settings.resolved())
+    half = recorded("dt", seed=7, seconds={"train": 100.0, "evaluate": 0.0})
+    half.config["run"]["seed"] = 7
+    (found,) = states([run], [half], tmp_path)
+    assert (found.done, found.updates, found.seconds) == (False, 1500, 50.0)
+
+
+def test_a_suite_is_overridden_by_what_is_typed() -> None:
+    suite = chosen(Options(suite="locomotion-medium", seeds=(5,), source="d4rl"))
+    assert (suite.seeds, suite.source, suite.models) == ((5,), "d4rl", ("bc", "dt", "tt", "gato"))
+
+
+# ---- one process a run -----------------------------------------------------------------------------------------------
+
+
+def test_a_second_process_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from experiments import lock\n"
+        "with lock.claimed(Path(sys.argv[1]), {}): pass"
+    )
+    with lock.claimed(tmp_path / "run", {"model": {}}):
+        other = subprocess.run(
+            [sys.executable, "-c", code, tmp_path / "run"], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert f"process {os.getpid()} is at this run already" in other.stderr
+        assert (tmp_path / "run" / lock.LOCK).exists()
+    assert not (tmp_path / "run").exists()  # nothing was begun, nothing is left
+
+
+# ---- killed ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_grid_that_is_killed_with_its_runs_and_started_again_leaves_what_an_undisturbed_one_leaves(
+    tmp_path: Path, own_cache: Path
+) -> None:
+    whole, killed = tmp_path / "whole" / "runs", tmp_path / "killed" / "runs"
+    options = ("--models", "bc", "--seeds", "0", "1", "--jobs", "2", "--checkpoint-seconds", "0")
+    undisturbed = subprocess.run(grid(whole, *options), capture_output=True, text=True, check=False)
+    assert undisturbed.returncode == 0, undisturbed.stdout + undisturbed.stderr
+    rng = random.Random(0)
+    for _ in range(2):
+        process = subprocess.Popen(grid(killed, *options), stdout=subprocess.DEVNULL, start_new_session=True)
+        try:
+            process.wait(timeout=rng.uniform(2, 7))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    last = subprocess.run(grid(killed, *options), capture_output=True, text=True, check=False)
+    assert last.returncode == 0, last.stdout + last.stderr
+    assert same_but_for_times(killed) == same_but_for_times(whole)
+    assert len(read_all(whole)) == 2
+    again = subprocess.run(grid(killed, *options, "--dry-run"), capture_output=True, text=True, check=False)
+    assert again.stdout == ""  # nothing is missing
+
+
+def test_a_run_that_fails_is_named_with_its_reason_and_does_not_stop_the_others(tmp_path: Path) -> None:
+    options = ("--models", "bc", "dt", "--seeds", "0", "--path", "/nowhere/{model}.hdf5", "--source", "d4rl")
+    ended = subprocess.run(grid(tmp_path / "runs", *options), capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stdout.count("failed with exit code 2") == 2
+    assert "/nowhere/bc.hdf5" in ended.stdout
+
+
+def test_dry_run_prints_the_commands_of_what_is_missing_and_writes_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    write(folder, recorded("bc"))
+    words = [
+        sys.executable,
+        str(ROOT / "experiments" / "benchmark.py"),
+        "--models",
+        "bc",
+        "dt",
+        "--envs",
+        "hopper-medium",
+    ]
+    words += ["--source", "reroll", "--results-dir", str(folder), "--dry-run"]
+    before = sorted(tmp_path.rglob("*"))
+    shown = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert shown.stdout == "python experiments/run.py --model dt --env hopper-medium --seed 0 --source reroll\n"
+    assert sorted(tmp_path.rglob("*")) == before
