@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .PHONY: run test check report benchmark clean
 
 run: $(VENV)/run.done
-	$(BIN)/python experiments/run.py --model dt --env hopper-medium
+	$(BIN)/python experiments/run.py --model gato --env hopper-medium
 
 test: $(VENV)/dev.done
 	$(BIN)/python -m pytest
