@@ -31,7 +31,6 @@ class GymnasiumEnvironments:
         self._copies = [self._make() for _ in range(count)]
         self._layout = layout(self._copies[0].observation_space)
         self._seen = np.zeros((count, *self.spec.observation_shape), self.spec.observation_dtype)
-        self._steps = np.zeros(count, np.int64)
 
     @property
     def step_seconds(self) -> float | None:
@@ -44,7 +43,6 @@ class GymnasiumEnvironments:
         for copy in range(self.count) if only is None else np.flatnonzero(only).tolist():
             observation, _ = self._copies[copy].reset(seed=int(seeds[copy]))
             self._seen[copy] = self._observation(copy, observation)
-            self._steps[copy] = 0
         return self._seen.copy()
 
     def step(self, actions: np.ndarray, live: np.ndarray) -> Step:
@@ -59,9 +57,8 @@ class GymnasiumEnvironments:
         for copy in np.flatnonzero(live).tolist():
             observation, reward, ended, cut, _ = self._copies[copy].step(self._action(actions[copy]))
             self._seen[copy] = self._observation(copy, observation)
-            self._steps[copy] += 1
             rewards[copy], terminated[copy] = float(reward), bool(ended)
-            truncated[copy] = not ended and (bool(cut) or self._steps[copy] >= self.spec.horizon)
+            truncated[copy] = not ended and bool(cut)
         return Step(self._seen.copy(), rewards, terminated, truncated)
 
     def infos(self) -> dict[str, np.ndarray]:

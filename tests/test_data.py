@@ -15,8 +15,9 @@ from experiments.evaluate import play
 from experiments.settings import Settings, parse
 from tests.recordings import made_up, table, write_d4rl
 from tests.toys import walk
-from trajectories.catalog import dataset, environment
+from trajectories.catalog import dataset, dataset_names, environment
 from trajectories.errors import UserError
+from trajectories.inventory import kept
 from trajectories.policies import table as policies
 from trajectories.sources import Request, describe, load
 from trajectories.types import Trajectories
@@ -111,10 +112,21 @@ def test_the_list_has_every_data_set_and_says_what_is_cached(own_cache: Path, ca
     assert re.search(r"^toy-medium +collected +collected [\d.]+ MB, columns", "\n".join(lines), re.MULTILINE)
     assert re.search(r"^walker2d-expert +d4rl reroll collected minari", "\n".join(lines), re.MULTILINE)
     assert not any(line.startswith("hopper-medium-v1") for line in lines)
+    listed = {line.split()[0] for line in lines}
+    assert listed >= {name for name in dataset_names() if not name.endswith(("-v0", "-v1"))}
     verbs.main(["list", "hopper-medium", "--versions"])
     assert "hopper-medium-v1" in capsys.readouterr().out
     with pytest.raises(UserError, match="No data set's name contains 'xyzzy'"):
         verbs.main(["list", "xyzzy"])
+
+
+def test_what_is_cached_is_counted_for_its_own_data_set_alone(tmp_path: Path) -> None:
+    (tmp_path / "collected").mkdir()
+    (tmp_path / "collected" / "hopper-medium-replay-d4rl-10-seed0-abc.hdf5").write_bytes(b"1234")
+    (tmp_path / "columns" / f"hopper-medium-replay-collected-{'0' * 16}").mkdir(parents=True)
+    assert kept(tmp_path, "hopper-medium") == []
+    held = kept(tmp_path, "hopper-medium-replay")
+    assert [(one.source, one.columns, one.size) for one in held] == [("collected", False, 4), ("collected", True, 0)]
 
 
 def test_show_prints_the_numbers_beside_the_published_ones_and_draws_them(

@@ -91,6 +91,15 @@ def test_a_point_moves_as_gymnasium_robotics_point_does() -> None:
         np.testing.assert_allclose(seen - [1.8, 2.8, 0, 0], expected, atol=1e-5)
 
 
+def test_a_point_is_slowed_down_before_it_is_pushed() -> None:
+    places = []
+    for speed in (5.0, 80.0):
+        copies = make("maze2d-open", 1)
+        copies.set_state(0, np.array([1.0, 3.0]), np.array([speed, 0.0]))  # type: ignore[attr-defined]
+        places.append(copies.step(np.zeros((1, 2)), ONE).observations[0, 0])
+    assert places[0] == places[1]
+
+
 def test_a_point_near_its_goal_earns_at_every_step_and_never_ends() -> None:
     sparse, dense = make("maze2d-umaze", 2), make("maze2d-umaze-dense", 1)
     sparse.reset([0, 1])

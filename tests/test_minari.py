@@ -183,6 +183,9 @@ def test_d4rl_to_minari_and_back_changes_nothing(real: Path, file: str) -> None:
     data = load(Request(REAL[file], path=real / f"{file}.hdf5"))
     name = export.minari_id(data)
     export.to_minari(data, name)
+    with h5py.File(minari.root() / name / "data" / "main_data.hdf5") as file:
+        ends = [(bool(one["terminations"][-1]), bool(one["truncations"][-1])) for one in file.values()]
+    assert (True, True) not in ends
     back = load(Request(name))
     for column in ("observations", "actions", "rewards", "terminated", "starts", "returns_to_go"):
         np.testing.assert_array_equal(getattr(back, column), getattr(data, column))
