@@ -47,6 +47,19 @@ def test_d4rls_policy_is_as_likely_to_act_as_recorded_as_d4rl_says() -> None:
         np.testing.assert_allclose(ours[inside], expected[inside], atol=1e-3)
 
 
+def test_a_squashed_policy_is_stored_and_played_as_it_is_stored(tmp_path: Path) -> None:
+    original = policy.from_d4rl(recorded("hopper_medium-v2"))
+    policy.save(tmp_path / "one.safetensors", original, {})
+    stored = policy.load(tmp_path / "one.safetensors")
+    policy.save(tmp_path / "two.safetensors", stored, {})
+    again = policy.load(tmp_path / "two.safetensors")
+    seen = columns(recorded("hopper_medium-v2"))["observations"][:50]
+    chance = np.random.default_rng(0).standard_normal((50, 3))
+    assert isinstance(stored, policy.TanhGaussian)
+    np.testing.assert_array_equal(again.act(seen, chance), stored.act(seen, chance))
+    np.testing.assert_allclose(stored.act(seen, chance), original.act(seen, chance), atol=0.01)  # half precision
+
+
 def test_adroits_policy_has_the_recorded_means_and_deviations() -> None:
     path = recorded("pen-expert-v1")
     behaviour, found = policy.from_d4rl(path), columns(path)
