@@ -64,7 +64,7 @@ def acting(data: Trajectories) -> dict[str, object]:
             fill(playing, observations)
         return lambda: playing.act(observations[0], reward, live)
 
-    ours, peer, ratio = paired(player(Rolling), player(Recomputing), pairs=9)
+    ours, peer, ratio = paired(player(Rolling), player(Recomputing), pairs=5)
     return {
         "what": f"Gato: a step of {EPISODES} hopper episodes, 1024 tokens of context",
         "ours": f"{ours * 1e3:.1f} ms",
