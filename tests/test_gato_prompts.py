@@ -33,8 +33,13 @@ def finished(original: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(original, tmp_path / "results" / "runs" / original.name))
 
 
-def test_every_prompt_is_played_on_the_run_s_own_episodes(finished):
+def test_every_prompt_is_played_on_the_run_s_own_episodes(finished, monkeypatch):
+    acted, evaluate = [], measuring.evaluate
+    monkeypatch.setattr(
+        measuring, "evaluate", lambda model, *rest: acted.append(model.config.prompt) or evaluate(model, *rest)
+    )
     measuring.main(measuring.Options(finished))
+    assert acted == ["none", "end", "uniform", "best"]
     record, (kept,) = store.read_record(finished), prompts.read_all(finished.parent)
     assert [each.prompt for each in kept[1].prompted] == ["none", "end", "uniform", "best"]
     assert kept[1].seeds == record.protocol.seeds

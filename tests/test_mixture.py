@@ -126,9 +126,15 @@ def test_weights_are_part_of_what_a_run_is():
 
 def test_a_mixture_has_a_budget_of_its_own_and_none_of_its_parts(tmp_path):
     presets = tmp_path / "presets.toml"
-    presets.write_text(
-        '[default.gato]\nupdates = 1\n[default.gato."toy-*"]\nupdates = 2\n[default.gato."*+*"]\nupdates = 3'
+    rows = (
+        "[default.gato]",
+        "updates = 1",
+        '[default.gato."*+*"]',
+        "updates = 3",
+        '[default.gato."toy-*"]',
+        "updates = 2",
     )
+    presets.write_text("\n".join(rows))
     updates = [parse(["--model", "gato", "--env", *names], presets).run.updates for names in (TASKS[:1], TASKS)]
     assert updates == [2, 3]
 
