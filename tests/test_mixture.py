@@ -91,12 +91,13 @@ def test_a_run_that_lost_one_of_its_records_measures_again_and_leaves_the_other_
 
 
 def test_an_interrupted_run_ends_where_an_undisturbed_one_ends(finished, tmp_path, monkeypatch):
-    update = training.update
+    update, done = training.update, []
 
     def interrupted(*arguments):
-        if arguments[-1].update == 2:
+        if len(done) == 2:
             raise KeyboardInterrupt
-        return update(*arguments)
+        done.append(update(*arguments))
+        return done[-1]
 
     with monkeypatch.context() as patch:
         patch.setattr(training, "LOG_EVERY", 1)
@@ -126,15 +127,8 @@ def test_weights_are_part_of_what_a_run_is():
 
 def test_a_mixture_has_a_budget_of_its_own_and_none_of_its_parts(tmp_path):
     presets = tmp_path / "presets.toml"
-    rows = (
-        "[default.gato]",
-        "updates = 1",
-        '[default.gato."*+*"]',
-        "updates = 3",
-        '[default.gato."toy-*"]',
-        "updates = 2",
-    )
-    presets.write_text("\n".join(rows))
+    rows = {"gato": 1, 'gato."*+*"': 3, 'gato."toy-*"': 2}
+    presets.write_text("".join(f"[default.{row}]\nupdates = {updates}\n" for row, updates in rows.items()))
     updates = [parse(["--model", "gato", "--env", *names], presets).run.updates for names in (TASKS[:1], TASKS)]
     assert updates == [2, 3]
 
