@@ -6,6 +6,7 @@ state.safetensors               a training under way: weights, the optimiser's m
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -96,6 +97,9 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str,
     try:
         save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, beside, metadata)
         os.replace(beside, path)
+    except SafetensorError as error:  # it tells of a full disk, too, in words only: "... (os error 28)"
+        number = re.search(r"os error (\d+)", str(error))
+        raise (OSError(int(number[1]), os.strerror(int(number[1])), str(path)) if number else error) from error
     finally:
         beside.unlink(missing_ok=True)
 

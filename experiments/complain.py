@@ -1,6 +1,8 @@
 """How a command ends when it cannot go on: one sentence and an exit code, never a traceback for the user's mistake."""
 
 import errno
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +12,18 @@ from trajectories.errors import UserError
 
 @contextmanager
 def complaining(to_continue: str = "") -> Iterator[None]:
-    """Exit 2 on bad input or a full disk, 130 on Ctrl-C; `to_continue` says how to go on after an interruption."""
+    """Exit 2 on bad input or a full disk, 130 on Ctrl-C; `to_continue` says how to go on after an interruption.
+
+    A reader that has seen enough (`| head`) is no mistake: nothing is said, and the exit code is a shell's for it, 141.
+    """
     try:
-        yield
+        try:
+            yield
+        finally:
+            sys.stdout.flush()  # here, where a closed pipe can still be caught, after --help too
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        sys.exit(128 + signal.SIGPIPE)
     except UserError as error:
         sys.exit(_say(str(error), 2))
     except OSError as error:

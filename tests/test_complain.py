@@ -1,0 +1,75 @@
+"""How commands end: one sentence and an exit code for what the user can mend, quietly for a reader that has gone."""
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from experiments import checkpoint
+from experiments.complain import complaining
+from trajectories.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def ended(error: BaseException, capsys: pytest.CaptureFixture[str], to_continue: str = "") -> tuple[int, str]:
+    """Exit code and what was said of a command that came to `error`."""
+    with pytest.raises(SystemExit) as exit, complaining(to_continue):
+        raise error
+    said = capsys.readouterr()
+    assert said.out == ""
+    return exit.value.code, said.err
+
+
+def test_bad_input_is_one_sentence_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(UserError("x is 3: give 4."), capsys) == (2, "x is 3: give 4.\n")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_said_with_the_file_and_how_to_continue(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = ended(OSError(number, "full", "/there/state"), capsys, "Run the same command again.")
+    assert (code, said) == (
+        2,
+        "The disk is full while writing /there/state: free some room. Run the same command again.\n",
+    )
+
+
+def test_ctrl_c_says_how_to_continue_and_exits_130(capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = ended(KeyboardInterrupt(), capsys, "Run the same command again to continue dt-toy.")
+    assert (code, said) == (130, "Interrupted. Run the same command again to continue dt-toy.\n")
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EACCES, "forbidden"), ValueError("a mistake of ours")])
+def test_other_errors_keep_their_traceback(error: Exception) -> None:
+    with pytest.raises(type(error)), complaining():
+        raise error
+
+
+def test_a_full_disk_under_a_checkpoint_is_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:  # as safetensors 0.8.0 says it, on a file system of one megabyte
+        Path(str(arguments[1])).write_bytes(b"half")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(OSError, match="state") as caught:
+        checkpoint.write_tensors(tmp_path / "state.safetensors", {"a": torch.zeros(1)})
+    assert caught.value.errno == errno.ENOSPC
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", ["print('y' * 100000)", "sys.exit(0)"])
+def test_a_reader_that_has_seen_enough_is_no_error(ending: str) -> None:
+    code = f"import sys\nfrom experiments.complain import complaining\nwith complaining():\n  print(1)\n  {ending}\n"
+    command = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert command.stdout is not None
+    assert command.stderr is not None
+    command.stdout.close()
+    assert command.stderr.read() == ""
+    assert command.wait() == 141
+    command.stderr.close()
