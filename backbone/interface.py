@@ -73,6 +73,10 @@ class SequenceModel(nn.Module, ABC):
         steps = int(batch.mask.sum()) + (int(batch.prompt.mask.sum()) if batch.prompt else 0)
         return steps * self.tokens_per_step
 
+    def terms(self, batch: Batch) -> int:
+        """How many terms the loss of a batch is the mean of: processes that share a batch are weighed by it."""
+        return int(batch.mask.sum())
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """What the optimiser is given; a model may exempt some of its parameters from weight decay."""
         return [{"params": list(self.parameters())}]

@@ -55,5 +55,8 @@ class BehaviourCloning(SequenceModel):
         error = self.choose(batch).float() - batch.actions[:, -1].flatten(1)  # a window's last step is always real
         return {"total": error.square().mean()}
 
+    def terms(self, batch: Batch) -> int:
+        return len(batch.mask)
+
     def player(self, episodes: int, target_return: float, seed: int = 0) -> WindowPlayer:
         return WindowPlayer(self, episodes, target_return, self.normalise.mean.device)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from backbone.interface import SequenceModel
 from experiments.registry import find
+from experiments.team import leads, shared_out, whole
 from results.store import replace_text
 from trajectories.errors import UserError
 from trajectories.types import Spec
@@ -66,11 +67,12 @@ def load_weights(model: SequenceModel, path: Path) -> None:
 
 
 def save_state(path: Path, model: SequenceModel, optimizer: torch.optim.Optimizer, progress: dict[str, Any]) -> None:
-    """A training under way, in one file: it is either the old one or the new one."""
-    tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
+    """A training under way, in one file: it is either the old one or the new one. Of a team, the first writes it."""
+    tensors = {f"model.{key}": whole(value) for key, value in model.state_dict().items()}
     for index, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
-    write_tensors(path, tensors, {"progress": json.dumps(progress)})
+        tensors |= {f"optimizer.{index}.{key}": whole(value) for key, value in moments.items()}
+    if leads():
+        write_tensors(path, tensors, {"progress": json.dumps(progress)})
 
 
 def load_state(path: Path, model: SequenceModel, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
@@ -83,7 +85,12 @@ def load_state(path: Path, model: SequenceModel, optimizer: torch.optim.Optimize
             state.setdefault(int(index), {})[name] = value
     try:
         own = {key.removeprefix("model."): value for key, value in tensors.items() if key.startswith("model.")}
-        model.load_state_dict(own)
+        now = model.state_dict()
+        model.load_state_dict({key: shared_out(value, now.get(key)) for key, value in own.items()})
+        parameters: list[Tensor] = [each for group in optimizer.param_groups for each in group["params"]]
+        for place, moments in state.items():
+            for name, value in moments.items():
+                moments[name] = shared_out(value, parameters[place]) if value.ndim else value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         return json.loads(metadata["progress"])
     except (RuntimeError, ValueError, KeyError) as error:

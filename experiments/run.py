@@ -2,6 +2,7 @@
 
     python experiments/run.py --model dt --env hopper-medium
     python experiments/run.py --model dt --help
+    torchrun --nproc-per-node 8 experiments/run.py --model gato --env ...     # one run on several GPUs, see team.py
 
 The same command run again finds the finished run and prints it; an interrupted run goes on from its last checkpoint.
 """
@@ -9,6 +10,8 @@ The same command run again finds the finished run and prints it; an interrupted 
 import re
 import sys
 import time
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +23,7 @@ from backbone.interface import SequenceModel
 from environments.interface import Environments
 from environments.make import make
 from environments.scores import normalized
-from experiments import provenance
+from experiments import provenance, team
 from experiments.checkpoint import STATE, save_model
 from experiments.complain import complaining
 from experiments.evaluate import episode_seeds, evaluate
@@ -61,26 +64,49 @@ def main(arguments: list[str]) -> None:
     name = re.sub(r"[^\w@+.-]+", "-", name)  # a Minari id has slashes, an environment's options have more
     folder = (machine.results_dir or provenance.ROOT / "results" / "runs").absolute() / name
     places = [folder] if len(tasks) == 1 else [folder / task for task in run.env]  # of the records
-    if all((place / RECORD).exists() for place in places):
+    if finished(places):
         print("This run is finished already; here is its record.")
         show(places)
         return
     seconds = {"data": time.monotonic() - began}
     data = tasks[0] if len(tasks) == 1 else Mixture(tasks, run.task_weights)
-    with claimed(folder, identity), complaining(f"Run the same command again to continue {name}."):
-        if not all((place / RECORD).exists() for place in places):  # another process may have finished it meanwhile
+    claim = claimed(folder, identity) if team.leads() else nullcontext()
+    with claim, complaining(f"Run the same command again to continue {name}."):
+        if not finished(places):  # another process may have finished it meanwhile
             model = build(settings, data, device)
             progress = learn(model, data, settings, folder)
             seconds["train"] = progress.seconds
-            began = time.monotonic()
-            played = [measure(model, settings, task, run.episodes, run.target_returns) for task in run.env]
-            seconds["evaluate"] = time.monotonic() - began
-            save_model(folder, run.model, model)
-            for place, task, evaluations in zip(places, tasks, played, strict=True):
-                if not (place / RECORD).exists():
-                    write_record(place, record(settings, identity, task, model, progress, evaluations, seconds))
-            (folder / STATE).unlink(missing_ok=True)
+            model = team.whole_model(model)
+            if team.leads():
+                finish(model, tasks, settings, identity, progress, seconds, folder, places)
+            team.wait()
     show(places)
+
+
+def finished(places: Sequence[Path]) -> bool:
+    """Whether every record is there; of a team, the first looks for all."""
+    return team.as_first(all((place / RECORD).exists() for place in places))
+
+
+def finish(
+    model: SequenceModel,
+    tasks: tuple[Trajectories, ...],
+    settings: Settings,
+    identity: dict[str, object],
+    progress: Progress,
+    seconds: dict[str, float],
+    folder: Path,
+    places: Sequence[Path],
+) -> None:
+    """Play the trained model, keep it, and write a record for each task."""
+    run, began = settings.run, time.monotonic()
+    played = [measure(model, settings, task, run.episodes, run.target_returns) for task in run.env]
+    seconds["evaluate"] = time.monotonic() - began
+    save_model(folder, run.model, model)
+    for place, task, evaluations in zip(places, tasks, played, strict=True):
+        if not (place / RECORD).exists():
+            write_record(place, record(settings, identity, task, model, progress, evaluations, seconds))
+    (folder / STATE).unlink(missing_ok=True)
 
 
 def prepare(machine: Machine) -> torch.device:
@@ -88,7 +114,7 @@ def prepare(machine: Machine) -> torch.device:
     if machine.threads:
         torch.set_num_threads(machine.threads)
     if machine.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return team.device() if torch.cuda.is_available() else torch.device("cpu")
     return torch.device(machine.device)
 
 
@@ -168,15 +194,16 @@ def learn(model: SequenceModel, data: Trajectories | Mixture, settings: Settings
     run, machine = settings.run, settings.machine
 
     def play_a_little(model: SequenceModel) -> dict[str, float]:
-        row = {}
-        for task in run.env:
+        row: dict[str, float] = {}
+        model = team.whole_model(model)
+        for task in run.env if team.leads() else ():
             played = measure(model, settings, task, run.evaluate_episodes, run.target_returns[:1])[0]
             column = return_column(played.target_return) + (f" {task}" if len(run.env) > 1 else "")
             row[column] = sum(played.returns) / len(played.returns)
         return row
 
-    with writer(folder if machine.tensorboard else None) as log:
-        return train(model, data, run, folder, machine.checkpoint_seconds, play_a_little, log)
+    with writer(folder if machine.tensorboard and team.leads() else None) as log:
+        return train(model, data, run, folder, machine.checkpoint_seconds, play_a_little, log, machine.shard)
 
 
 def measure(
@@ -237,6 +264,7 @@ def record(
         peak_memory_mb=round(provenance.peak_memory_mb(device), 1),
         device=provenance.device_name(device),
         threads=settings.machine.threads,
+        processes=team.size(),
         versions=provenance.versions(),
         commit=head,
         dirty=dirty,
@@ -254,5 +282,5 @@ def parameters(model: SequenceModel) -> int:
 
 
 if __name__ == "__main__":
-    with complaining():
+    with complaining(), team.joined():
         main(sys.argv[1:])

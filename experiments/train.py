@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from backbone.interface import ModelConfig, SequenceModel
+from experiments import team
 from experiments.checkpoint import STATE, load_state, save_state
 from experiments.settings import Run
 from results.curve import LOSS, Curve
@@ -40,25 +41,30 @@ def train(
     checkpoint_seconds: float,
     measure: Callable[[SequenceModel], dict[str, float]],
     log: Callable[[dict[str, float]], None],
+    shard: bool = False,
 ) -> Progress:
     """Minimise the model's loss on `data`, from the checkpoint in `folder` if there is one.
 
     Args:
         measure: plays the model while it learns; its columns join the curve every `run.evaluate_every` updates.
         log: called with every row of the curve.
+        shard: whether a team shares out weights and moments, too.
     """
+    learner = team.learner(model, shard)  # before the optimiser, which is given what sharing out leaves of the weights
     optimizer = adamw(model)
     curve, done = Curve(folder), Progress()
     if (folder / STATE).exists():
         done = Progress(**load_state(folder / STATE, model, optimizer))
-    curve.truncate_from(done.update + 1)
+    team.wait()  # until all have read what the first is about to change
+    if team.leads():
+        curve.truncate_from(done.update + 1)
     losses: list[dict[str, torch.Tensor]] = []
     saved = time.monotonic()
     began = time.monotonic() - done.seconds
     model.train()
     with progress(run.updates, "training", "updates", done.update) as bar:
         while done.update < run.updates:
-            losses.append(update(model, data, optimizer, run, done))
+            losses.append(update(model, data, optimizer, run, done, learner))
             bar.update()
             if not due(done.update, run):
                 continue
@@ -70,9 +76,10 @@ def train(
             if to_be_measured(done.update, run):
                 row |= measure(model)
                 began = time.monotonic() - done.seconds  # playing is not training
-            curve.append(row)
-            log(row)
-            if time.monotonic() - saved > checkpoint_seconds or done.update == run.updates:
+            if team.leads():
+                curve.append(row)
+                log(row)
+            if team.as_first(time.monotonic() - saved > checkpoint_seconds) or done.update == run.updates:
                 save_state(folder / STATE, model, optimizer, vars(done))
                 saved = time.monotonic()
     return done
@@ -88,24 +95,36 @@ def to_be_measured(update: int, run: Run) -> bool:
 
 
 def update(
-    model: SequenceModel, data: Trajectories | Mixture, optimizer: torch.optim.Optimizer, run: Run, done: Progress
+    model: SequenceModel,
+    data: Trajectories | Mixture,
+    optimizer: torch.optim.Optimizer,
+    run: Run,
+    done: Progress,
+    learner: nn.Module | None = None,
 ) -> dict[str, torch.Tensor]:
-    """One gradient step; advances `done` and returns the parts of the loss."""
+    """One gradient step; advances `done` and returns the parts of the loss.
+
+    Of a team each process takes its share of the same batch, and its loss weighs as much as it has terms, so that the
+    mean of all processes' gradients is the whole batch's. Their dropout differs.
+    """
     device = next(model.parameters()).device
     seeds = np.random.SeedSequence([run.seed, done.update])
-    torch.manual_seed(int(seeds.generate_state(1)[0]))
-    batch = model.sample(data, np.random.default_rng(seeds)).to(device)  # type: ignore[arg-type]  # takes_several
+    torch.manual_seed(int(seeds.generate_state(team.size())[team.rank()]))
+    batch = model.sample(data, np.random.default_rng(seeds))  # type: ignore[arg-type]  # takes_several
+    tokens = model.tokens(batch)
+    batch = team.share(batch).to(device)
     rate = learning_rate(model.config, done.update, run.updates)
     for group in optimizer.param_groups:
         group["lr"] = rate
     with autocast(device, run.precision):
-        loss = model.loss(batch)
+        loss = learner(batch) if learner else model.loss(batch)
+    loss = team.weighed(loss, model, batch)
     optimizer.zero_grad()
     loss["total"].backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(model.parameters(), model.config.clip)
     optimizer.step()
     done.update += 1
-    done.tokens += model.tokens(batch)
+    done.tokens += tokens
     return {name: value.detach() for name, value in loss.items()}
 
 
@@ -136,7 +155,9 @@ def average(losses: list[dict[str, torch.Tensor]], update: int) -> dict[str, flo
     Raises:
         UserError: the loss is no longer finite.
     """
-    means = {LOSS + name: torch.stack([loss[name] for loss in losses]).float().mean().item() for name in losses[0]}
+    means = {
+        LOSS + name: team.mean(torch.stack([loss[name] for loss in losses]).float().mean()).item() for name in losses[0]
+    }
     if not math.isfinite(means[f"{LOSS}total"]):
         raise UserError(f"The loss is {means[f'{LOSS}total']} at update {update}: lower --learning-rate and run again.")
     return means

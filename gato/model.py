@@ -114,6 +114,15 @@ class Gato(SequenceModel):
         steps = int(batch.mask.sum()) + (int(batch.prompt.mask.sum()) if batch.prompt else 0)
         return steps * tokens_per_step(self.task_of(batch), self.config.patch)
 
+    def terms(self, batch: Sequences) -> int:
+        """Tokens of a batch that are learnt."""
+        if isinstance(batch, MixedBatch):
+            return sum(self.terms(part) for part in batch.parts)
+        if isinstance(batch, Stream):
+            return int((batch.learnt() & batch.real)[:, 1:].sum())
+        steps = int(batch.mask.sum()) + (int(batch.prompt.mask.sum()) if batch.prompt else 0)
+        return steps * self.task_of(batch).action_size
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Matrices decay; embeddings, norms and biases do not (the paper does not say; GPT practice)."""
         matrices = [

@@ -70,7 +70,8 @@ def provenance(record: Record) -> dict[str, str]:
         f"starts from seed {protocol.seeds[0]}; score 0 at {protocol.random_score:g}, 100 at {protocol.expert_score:g}",
         "code": record.commit + (", with changes that were not committed" if record.dirty else ""),
         "versions": ", ".join(f"{name} {version}" for name, version in record.versions.items()),
-        "device": f"{record.device}, {record.threads} threads",
+        "device": f"{record.device}, {record.threads} threads"
+        + (f", {record.processes} processes" if record.processes > 1 else ""),
         "seconds": seconds,
         "memory": f"{record.peak_memory_mb:,.0f} MB at most",
         "size": f"{record.parameters:,} parameters, {record.tokens:,} tokens read",

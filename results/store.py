@@ -115,6 +115,7 @@ class Record:
     commit: str
     dirty: bool  # whether the working tree differed from the commit
     command: str = ""  # that makes this run again, without paths of one machine
+    processes: int = 1  # that shared each update's batch
     format: int = FORMAT
 
     @property

@@ -31,13 +31,14 @@ def grid(folder: Path, *options: str) -> list[str]:
 
 
 def same_but_for_times(folder: Path) -> dict[str, Any]:
-    """All that a grid has left, without what a clock or another process decides."""
+    """All that a grid has left, without what a clock, another process or a change of the repository decides."""
+    changing = ("seconds", "peak_memory_mb", "commit", "dirty")
     found: dict[str, Any] = {}
     for path in sorted(folder.glob("*/*")):
         name = path.relative_to(folder).as_posix()
         if path.name == "record.json":
             record = json.loads(path.read_text())
-            found[name] = {key: value for key, value in record.items() if key not in ("seconds", "peak_memory_mb")}
+            found[name] = {key: value for key, value in record.items() if key not in changing}
         elif path.name == "curve.csv":
             rows = [line.split(",") for line in path.read_text().splitlines()]
             place = rows[0].index("seconds")

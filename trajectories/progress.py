@@ -1,5 +1,6 @@
 """One progress bar for everything over a few seconds: how far, how fast, how long still."""
 
+import os
 import sys
 
 from tqdm import tqdm
@@ -18,4 +19,5 @@ def progress(total: int | None, doing: str, unit: str = "steps", initial: int = 
         maxinterval=10 if terminal else 30,
         dynamic_ncols=terminal,
         ascii=None if terminal else True,
+        disable=os.environ.get("RANK", "0") != "0",  # under torchrun the first process speaks for all
     )

@@ -190,6 +190,11 @@ class TrajectoryTransformer(SequenceModel):
             total, first = total + weight * surprise, first + size
         return {"total": total / counts.sum(), **losses}
 
+    def terms(self, batch: Batch) -> int:
+        assert isinstance(batch, TrajectoryBatch), "a Trajectory Transformer learns from batches of its own sample()"
+        learnt = self.tokenise(batch)[1]
+        return int(learnt.sum()) * self.tokens_per_step - len(learnt)
+
     def surprise(self, tokens: Int[Tensor, "B T D"], learnt: Bool[Tensor, "B T"]) -> Float[Tensor, "D"]:
         """Cross-entropy summed over all learnt tokens of each dimension."""
         logits = self.network.logits(self.network(tokens.flatten(1)))[:, :-1]  # (B, T D - 1, N)
