@@ -1,0 +1,210 @@
+"""The house stands as it was drawn: who may import whom, how long a file may be, what is said twice is said alike."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = ("decision_transformer", "trajectory_transformer", "gato")
+BELOW_MODELS = {"trajectories", "environments", "backbone"}
+MAY_IMPORT = {  # room: other rooms of the house
+    "trajectories": {"environments"},  # only to record; see the test of reading below
+    "environments": {"trajectories"},
+    "backbone": {"trajectories"},
+    **dict.fromkeys(MODELS, BELOW_MODELS),
+    "results": {"trajectories"},  # its errors and no more, see below
+    "experiments": {*BELOW_MODELS, *MODELS, "results"},
+    "benchmarks": {*BELOW_MODELS, *MODELS, "results", "experiments"},
+}
+INSTALLED = {  # what requirements.txt brings, by the name under which it is imported; matplotlib brings Pillow
+    *("torch", "numpy", "gymnasium", "mujoco", "h5py", "safetensors", "einops", "jaxtyping", "tyro", "rich", "tqdm"),
+    *("matplotlib", "PIL", "sentencepiece"),
+}
+NEEDS_MORE = {  # file: the package that another requirements file brings for it alone
+    "trajectories/policies/train.py": {"stable_baselines3"},
+    "benchmarks/decision_transformer.py": {"transformers"},
+}
+
+
+@cache
+def sources() -> tuple[Path, ...]:
+    return tuple(sorted(path for room in MAY_IMPORT for path in (ROOT / room).rglob("*.py")))
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imported(path: Path, everywhere: bool = True) -> Iterator[str]:
+    """Dotted names of what a file imports; without `everywhere`, of what it imports when it is itself imported."""
+    waiting: list[ast.AST] = [tree(path)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{name(path)}: a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif everywhere or not (isinstance(node, ast.FunctionDef) or for_types_only(node)):
+            waiting += ast.iter_child_nodes(node)
+
+
+def for_types_only(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def room(dotted: str) -> str:
+    return dotted.partition(".")[0]
+
+
+# ---- imports --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("importer", MAY_IMPORT)
+def test_nothing_imports_upwards(importer: str) -> None:
+    for path in sources():
+        if path.relative_to(ROOT).parts[0] == importer:
+            others = {room(each) for each in imported(path)} & {*MAY_IMPORT, "tests"} - {importer}
+            assert others <= MAY_IMPORT[importer], f"{name(path)} imports {others - MAY_IMPORT[importer]}"
+
+
+def test_results_knows_of_the_rest_of_the_house_no_more_than_its_errors() -> None:
+    for path in (ROOT / "results").rglob("*.py"):
+        outside = {each for each in imported(path) if room(each) in {*MAY_IMPORT} - {"results"}}
+        assert outside <= {"trajectories.errors.UserError"}, name(path)
+
+
+def test_no_module_imports_itself_round_a_corner() -> None:
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sources()}
+    graph = {}
+    for module, path in modules.items():
+        names = set(imported(path, everywhere=False))
+        graph[module] = (names | {each.rpartition(".")[0] for each in names}) & set(modules) - {module}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_what_is_imported_is_installed_by_the_requirements_of_the_first_command() -> None:
+    for path in sources():
+        known = {*sys.stdlib_module_names, *MAY_IMPORT, *INSTALLED} | NEEDS_MORE.get(name(path), set())
+        assert {room(each) for each in imported(path, everywhere=False)} <= known, name(path)
+
+
+def test_the_list_of_what_is_installed_is_that_of_the_requirements() -> None:
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {match[1] for line in lines if (match := re.match(r"([\w-]+)(\[\w+])?==\d", line))}
+    assert pinned == {line.split("==")[0].split("[")[0] for line in lines if line and not line.startswith("#")}
+    assert pinned - {"imageio", "tensorboard"} == INSTALLED - {"PIL"}  # these two are imported where they are asked for
+
+
+def test_reading_data_starts_neither_simulator_nor_model() -> None:
+    code = "import sys, trajectories.sources; print(*(m for m in ('mujoco', 'gymnasium', 'gato') if m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+# ---- files ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("folder", "most"), [*((each, 300) for each in MAY_IMPORT), ("tests", 410)])
+def test_no_file_is_longer_than_one_likes_to_read(folder: str, most: int) -> None:
+    lengths = {name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / folder).rglob("*.py")}
+    assert {path: length for path, length in lengths.items() if length > most} == {}
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    for path in sources():
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.FunctionDef):
+                assert (node.end_lineno or 0) - node.lineno < 50, f"{name(path)}: {node.name}"
+
+
+def test_every_file_says_what_it_is() -> None:
+    assert [name(path) for path in sources() if path.stat().st_size and not ast.get_docstring(tree(path))] == []
+
+
+def test_no_file_is_called_after_nothing() -> None:
+    vague = {"utils", "util", "common", "misc", "helpers"}
+    taken = set(sys.stdlib_module_names) | INSTALLED  # experiments/ stands first on the path of what is run there
+    assert [name(path) for path in sources() if path.stem in vague] == []
+    assert [path.name for path in (ROOT / "experiments").glob("*.py") if path.stem in taken] == []
+
+
+def test_nothing_is_unpickled_but_by_the_restricted_reader() -> None:
+    for path in sources():
+        used = {each for each in imported(path) if room(each) in ("pickle", "joblib", "dill", "shelve", "marshal")}
+        assert not used or name(path) == "trajectories/formats/kzl.py", name(path)
+        assert not re.search(r"torch\.load\(|allow_pickle=True", path.read_text(encoding="utf-8")), name(path)
+
+
+def test_no_place_of_somebodys_machine_is_written_down() -> None:
+    for path in sources():
+        assert not re.search(r"[\"'(]/(work|tmp|home|root|Users)/", path.read_text(encoding="utf-8")), name(path)
+
+
+# ---- pages ----------------------------------------------------------------------------------------------------------
+
+
+def page(path: str) -> list[str]:
+    return (ROOT / path).read_text(encoding="utf-8").splitlines()
+
+
+def commands(lines: list[str]) -> list[str]:
+    """Lines of code, without what is remarked on them."""
+    return [re.sub(r"\s+#.*", "", line) for line in lines if line.startswith("    ")]
+
+
+def test_the_two_readmes_show_the_same_commands() -> None:
+    assert len(commands(page("README.md"))) > 10
+    assert commands(page("README.md")) == commands(page("README_zh.md"))
+
+
+def test_the_two_readmes_have_the_same_chapters_and_tables_with_the_same_numbers() -> None:
+    shapes = []
+    for readme in ("README.md", "README_zh.md"):
+        rows = [line for line in page(readme) if line.startswith("|")]
+        shape = [re.match("#+", line)[0] for line in page(readme) if line.startswith("#")]  # type: ignore[index]
+        shapes.append(shape + [(str(row.count("|")), *re.findall(r"\d[\d,.]*\d|\d|`[^`]+`", row)) for row in rows])
+    for english, chinese in zip(*shapes, strict=True):
+        assert sorted(english) == sorted(chinese)
+
+
+@pytest.mark.parametrize(
+    "readme", ["README.md", "README_zh.md", "CONTRIBUTING.md", *(f"{each}/README.md" for each in MODELS)]
+)
+def test_what_a_page_links_to_and_runs_is_there(readme: str) -> None:
+    text = "\n".join(page(readme))
+    folder = (ROOT / readme).parent
+    for target in re.findall(r"\]\((?!http)([^)#\s]+)", text):
+        assert (folder / target).exists(), target
+    for script in re.findall(r"(?:experiments|benchmarks)/\w+\.py", text):
+        assert (ROOT / script).exists(), script
+
+
+def test_the_scores_to_expect_are_those_of_the_published_file() -> None:
+    columns = tomllib.loads((ROOT / "results" / "published.toml").read_text(encoding="utf-8"))["column"]
+    scores = {column["id"]: column["scores"] for column in columns}
+    lines = [
+        line for line in page("decision_transformer/README.md") if re.match(r"\| (hopper|walker2d|halfcheetah)-", line)
+    ]
+    assert len(lines) == 6
+    for line in lines:
+        row, *cells = [cell.strip() for cell in line.strip("|").split("|")]
+        for cell, column in zip(cells, ("dt_paper", "dt_corl", "bc_paper", "bc_corl", "bc10_paper"), strict=True):
+            typed = [float(number) for number in cell.split(" ± ")]
+            assert typed == pytest.approx(scores[column][row], abs=0.0501), (row, column)
