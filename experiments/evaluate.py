@@ -32,26 +32,45 @@ def evaluate(
     target_return: float | None,
     doing: str = "playing",
     task: str | None = None,
+    delayed: bool = False,
 ) -> Played:
     """Play one episode in each environment, with the model as it stands and dropout off.
 
     Args:
         task: which one, by its data set's name, for a model that has learnt several.
+        delayed: whether it has learnt from delayed rewards.
     """
     training = model.training
     model.eval()
     # Each episode draws by its own seed, so that played alone it is the same (experiments/play.py).
-    player = begin(model, environments.count, 0.0 if target_return is None else target_return, FIRST_SEED, task)
+    target = 0.0 if target_return is None else target_return
+    player = begin(model, environments.count, target, FIRST_SEED, task, delayed)
     try:
         return play(player, environments, episode_seeds(environments.count), doing)
     finally:
         model.train(training)
 
 
-def begin(model: SequenceModel, episodes: int, target_return: float, seed: int, task: str | None) -> Player:
+def begin(
+    model: SequenceModel, episodes: int, target_return: float, seed: int, task: str | None, delayed: bool = False
+) -> Player:
     """A fresh player; only a model that has learnt several tasks is told which one it is to play."""
     which: dict[str, Any] = {} if task is None else {"task": task}
-    return model.player(episodes, target_return, seed, **which)
+    player = model.player(episodes, target_return, seed, **which)
+    return Unpaid(player) if delayed else player
+
+
+class Unpaid:
+    """Hears of no reward while it plays: in delayed data every step but the last earns nothing, and that one ends it.
+
+    So the whole target stays to be earned, as kzl keeps it (gym/.../evaluation/evaluate_episodes.py, mode delayed).
+    """
+
+    def __init__(self, player: Player) -> None:
+        self.player = player
+
+    def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
+        return self.player.act(observations, np.zeros_like(rewards), live)
 
 
 def play(player: Player, environments: Environments, seeds: Sequence[int], doing: str = "playing") -> Played:

@@ -65,7 +65,8 @@ def main(options: Options) -> None:
         with camera(options.video, environments) as film:
             for number, seed in list(enumerate(episode_seeds(options.seed + options.episodes)))[options.seed :]:
                 task = record.dataset if len(record.tasks) > 1 else None
-                played = episode(model, environments, film, seed, asked[0] if asked else 0.0, task)
+                delayed = record.config["run"].get("delayed_reward", False)
+                played = episode(model, environments, film, seed, asked[0] if asked else 0.0, task, delayed)
                 print(told(record, number, played))
     finally:
         environments.close()
@@ -124,9 +125,10 @@ def episode(
     seed: int,
     target_return: float,
     task: str | None = None,
+    delayed: bool = False,
 ) -> Played:
     """One episode, filmed if there is a camera; the evaluator's own loop plays it."""
-    player = begin(model, 1, target_return, seed, task)
+    player = begin(model, 1, target_return, seed, task, delayed)
     return play(player, film or environments, (seed,), "playing")
 
 

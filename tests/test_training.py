@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -177,7 +178,7 @@ def test_the_learning_rate_rises_and_then_falls_to_its_end():
     rates = [train.learning_rate(config, update, 100) for update in range(100)]
     assert rates[:10] == pytest.approx([0.1 * (update + 1) for update in range(10)])
     assert rates[10] == pytest.approx(1.0)
-    assert all(later < earlier for earlier, later in zip(rates[10:], rates[11:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(rates[10:]))
     assert rates[-1] == pytest.approx(0.5, abs=1e-3)
 
 
