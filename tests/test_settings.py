@@ -1,0 +1,137 @@
+"""experiments/settings.py: the command line says what the dataclasses say, and presets say nothing in vain."""
+
+import tomllib
+from dataclasses import fields
+
+import pytest
+
+from backbone.options import HELP
+from experiments.registry import MODELS, find
+from experiments.settings import PRESETS, Machine, Run, fill, parse, preset_names, preset_values
+from trajectories.catalog import dataset_names
+from trajectories.errors import UserError
+
+TABLES = tomllib.loads(PRESETS.read_text(encoding="utf-8"))
+SEVERAL = [("hopper-medium", "walker2d-medium")]
+
+
+def options(model: str) -> dict[str, object]:
+    """Every option of a model by its name, with its default."""
+    return {each.name: each.default for owner in (Run, find(model).config, Machine) for each in fields(owner)}
+
+
+# ---- presets --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_preset_of_every_model_says_what_its_options_are_on_every_data_set(model: str) -> None:
+    entry = find(model)
+    for preset in preset_names(PRESETS, entry):
+        for env in [*((name,) for name in dataset_names()), *(SEVERAL if entry.model.takes_several else ())]:
+            values = preset_values(PRESETS, preset, entry, env)
+            for name, value in values.items():
+                assert name in options(model), (preset, env, name)
+                assert type(value) is type(options(model)[name]), (preset, env, name)
+            fill(entry.config(), {name: value for name, value in values.items() if not hasattr(Run, name)})
+
+
+def test_every_table_of_the_presets_belongs_to_a_model_and_to_a_data_set_that_there_are() -> None:
+    for preset, parts in TABLES.items():
+        assert set(parts) <= {"all", *MODELS}, preset
+        for part, values in parts.items():
+            for pattern in [key for key, value in values.items() if isinstance(value, dict) and key != "*+*"]:
+                start = pattern.partition("*")[0]
+                assert any(name.startswith(start) for name in dataset_names()), (preset, part, pattern)
+
+
+def test_a_preset_goes_over_the_default_and_the_command_line_over_both(tmp_path) -> None:
+    path = tmp_path / "presets.toml"
+    path.write_text("""
+        [default.dt]
+        updates = 11
+        width = 16
+        [default.dt."hopper-*"]
+        width = 32
+        [default.dt."*+*"]
+        width = 99
+        [short.all]
+        updates = 7
+        [short.dt]
+        episodes = 3
+    """)
+
+    def found(*words: str) -> tuple[int, int, int]:
+        settings = parse(words, path)
+        return settings.run.updates, settings.run.episodes, settings.config.width  # type: ignore[attr-defined]
+
+    assert found("--env", "toy-medium") == (11, 100, 16)
+    assert found() == (11, 100, 32)
+    assert found("--preset", "short") == (7, 3, 32)
+    assert found("--preset", "short", "--updates", "5", "--width", "8") == (5, 3, 8)
+
+
+def test_a_preset_with_a_word_that_no_option_has_is_refused(tmp_path) -> None:
+    path = tmp_path / "presets.toml"
+    path.write_text("[default.dt]\nwitdh = 16\n")
+    with pytest.raises(UserError, match=r"presets.toml: dt has no option 'witdh'"):
+        parse([], path)
+
+
+# ---- help -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_help_tells_every_option_of_the_model_with_its_default_and_meaning(model, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as ended:
+        parse(["--model", model, "--help"])
+    assert ended.value.code == 0
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for name in options(model):
+        assert f"--{name.replace('_', '-')} " in said or f"--no-{name.replace('_', '-')}" in said, name
+    for owner in (Run, find(model).config, Machine):
+        for each in fields(owner):
+            meaning = each.metadata[HELP]
+            assert len(meaning.split()) > 1, each.name
+            assert " ".join(meaning.split()[:3]) in said, each.name
+    for preset in preset_names(PRESETS, find(model)):
+        assert preset in said
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_no_option_of_a_model_is_called_like_one_of_the_runs(model: str) -> None:
+    names = [each.name for owner in (Run, find(model).config, Machine) for each in fields(owner)]
+    assert len(names) == len(set(names))
+
+
+def test_long_names_of_models_mean_the_short_ones() -> None:
+    for long, short in (("decision_transformer", "dt"), ("trajectory_transformer", "tt"), ("behaviour_cloning", "bc")):
+        assert parse(["--model", long]).run == parse(["--model", short]).run
+
+
+# ---- identity -------------------------------------------------------------------------------------------------------
+
+
+def test_what_the_machine_decides_is_no_part_of_a_runs_identity() -> None:
+    usual = parse(["--env", "toy-medium"]).resolved()
+    words = ["--threads", "1", "--checkpoint-seconds", "9", "--data-dir", "there", "--device", "cuda:1"]
+    assert parse(["--env", "toy-medium", *words]).resolved() == usual
+    assert parse(["--env", "toy-medium", "--seed", "1"]).resolved() != usual
+    assert parse(["--env", "toy-medium", "--width", "64"]).resolved() != usual
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--model dt --env hopper-medium --seed 3 --updates 77 --width 64 --delayed-reward",
+        "--model bc --env walker2d-medium --fraction-best 0.1 --source collected --precision fp32",
+        "--model gato --env hopper-medium walker2d-medium --task-weights 2.0 1.0",
+        "--model tt --env hopper-medium --preset smoke",
+        "--model dt --env hopper-medium --target-returns 3600 1800 600",
+    ],
+)
+def test_a_runs_own_command_means_the_same_settings(words: str) -> None:
+    settings = parse(words.split())
+    command = settings.command()
+    assert command.startswith("python experiments/run.py ")
+    assert parse(command.split()[2:]).resolved() == settings.resolved()
