@@ -1,40 +1,110 @@
-"""Every measurement, one table: `python -m benchmarks`, or `python -m benchmarks data planner` for some of them.
+"""One command, one table: python -m benchmarks, or `make benchmark`.
 
-Each row is a ratio within one run, so that a busy or another machine changes both of its sides.
+    python -m benchmarks                      # everything, in about ten minutes, into benchmarks/figures.md too
+    python -m benchmarks planner data         # some of it, printed only
+    python -m benchmarks planner --json       # for other programs
+
+Every row is a ratio measured in this run: ours against a peer that pip can install or a plain way of doing the same.
 """
 
+import datetime
+import importlib
+import json
+import os
 import sys
-from importlib import import_module
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, get_args
 
 import torch
-from rich.console import Console
-from rich.table import Table
+import tyro
 
+from benchmarks.timing import seconds
+from experiments import provenance
 from experiments.complain import complaining
-from experiments.provenance import device_name
-from trajectories.catalog import nearest
 from trajectories.errors import UserError
 
-FILES = ("data", "decision_transformer", "gato", "planner", "tt_training")
+FIGURES = Path(__file__).with_name("figures.md")
+Name = Literal["data", "decision_transformer", "evaluation", "tt_training", "planner", "gato"]
+NAMES = get_args(Name)
+Row = dict[str, object]  # what, ours, peer, ratio, note
 
 
-def main(names: list[str]) -> None:
-    for name in names:
-        if name not in FILES:
-            raise UserError(f"There is no benchmark called {name!r}: {nearest(name, FILES)}")
-    machine = f"{device_name(torch.device('cpu'))}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    table = Table(title=machine, title_justify="left")
-    for heading in ("what", "ours", "peer", "ratio", "note"):
-        table.add_column(heading, justify="right" if heading in ("ours", "peer", "ratio") else "left")
-    for name in names or FILES:
-        print(f"measuring {name} ...", file=sys.stderr, flush=True)
-        for row in import_module(f"benchmarks.{name}").measure():
-            ratio = row.get("ratio")
-            shown = f"{ratio:.1f}" if isinstance(ratio, float) else str(ratio or "")
-            table.add_row(str(row["what"]), str(row["ours"]), str(row.get("peer", "")), shown, str(row.get("note", "")))
-    Console(width=160).print(table)
+@dataclass(frozen=True)
+class Options:
+    """Measure speed and memory, each against a named peer."""
+
+    names: Annotated[tuple[Name, ...], tyro.conf.Positional] = ()
+    """which of them; all, if none is named"""
+    threads: int = 0
+    """threads of the processor; 0: as many as PyTorch takes"""
+    json: bool = False
+    """print rows as JSON"""
+
+
+def main(options: Options) -> None:
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    rows: list[Row] = []
+    for name in options.names or NAMES:
+        rows += measured(name)
+    print(json.dumps({"machine": machine(), "rows": rows}, indent=1) if options.json else table(rows))
+    if not options.names:
+        written(FIGURES, rows)
+
+
+def measured(name: str) -> list[Row]:
+    """The rows of one file of this folder, imported only when it is asked for: the peers need more than we do."""
+    print(f"{name} ...", end=" ", file=sys.stderr, flush=True)
+    rows: list[Row] = []
+    try:
+        module = importlib.import_module(f"benchmarks.{name}")
+    except ModuleNotFoundError as error:
+        raise UserError(f"{name} compares with {error.name}: pip install -r requirements-dev.txt brings it.") from error
+    spent = seconds(lambda: rows.extend(module.measure()))
+    print(f"{spent:.0f} s", file=sys.stderr)
+    return rows
+
+
+def machine() -> dict[str, object]:
+    """What the figures depend on besides the code."""
+    commit, dirty = provenance.commit()
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "commit": commit[:7] + (" and changes" if dirty else ""),
+        "machine": provenance.device_name(torch.device("cpu")),
+        "threads": torch.get_num_threads(),
+        **provenance.versions(),
+    }
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Markdown that reads as plain text too: columns as wide as their widest cell."""
+    lines = [["what", "ours", "peer", "ratio", "note"]]
+    lines += [[str(row["what"]), str(row["ours"]), str(row["peer"]), ratio(row), str(row["note"])] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
+    )
+
+
+def ratio(row: Row) -> str:
+    """How many times as good as the peer; a dash where there is none."""
+    value = row["ratio"]
+    return f"{value:.3g}" if isinstance(value, int | float) else "—"
+
+
+def written(path: Path, rows: Sequence[Row]) -> None:
+    """The table and what it was measured on, beside and renamed."""
+    told = "; ".join(f"{name} {value}" for name, value in machine().items())
+    page = f"# Figures\n\nWritten by `python -m benchmarks`; edit nothing here.\n\n{told}\n\n{table(rows)}\n"
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(page, encoding="utf-8")
+    os.replace(beside, path)
 
 
 if __name__ == "__main__":
     with complaining():
-        main(sys.argv[1:])
+        main(tyro.cli(Options, prog="python -m benchmarks"))

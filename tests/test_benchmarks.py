@@ -1,0 +1,68 @@
+"""benchmarks/: one command, one table. What is measured is never judged here; no test is timed."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks.evaluation import together
+from trajectories.errors import UserError
+
+ROW = {"what": "adding", "ours": "1 ms", "peer": "20 ms", "ratio": 20.0, "note": "made up"}
+
+
+@pytest.fixture
+def made_up(monkeypatch, tmp_path):
+    """Every benchmark answers at once; the page lands elsewhere."""
+    asked: list[str] = []
+
+    def imported(name):
+        asked.append(name.removeprefix("benchmarks."))
+        return SimpleNamespace(measure=lambda: [ROW])
+
+    monkeypatch.setattr(command.importlib, "import_module", imported)
+    monkeypatch.setattr(command, "FIGURES", tmp_path / "figures.md")
+    return asked
+
+
+def test_the_command_measures_everything_and_writes_the_page(made_up, tmp_path, capsys):
+    command.main(command.Options())
+    page = (tmp_path / "figures.md").read_text()
+    assert tuple(made_up) == command.NAMES
+    assert page.count("| adding ") == capsys.readouterr().out.count("| adding ") == len(command.NAMES)
+    assert "torch" in page
+    assert "threads" in page
+
+
+def test_only_what_is_named_is_imported_and_no_page_is_written(made_up, tmp_path):
+    command.main(command.Options(names=("planner", "data")))
+    assert made_up == ["planner", "data"]
+    assert not (tmp_path / "figures.md").exists()
+
+
+def test_other_programs_read_the_rows_as_json(made_up, capsys):
+    command.main(command.Options(names=("planner",), json=True))
+    read = json.loads(capsys.readouterr().out)
+    assert read["rows"] == [ROW]
+    assert read["machine"]["threads"] >= 1
+
+
+def test_a_peer_that_is_not_installed_is_named_with_what_brings_it(monkeypatch):
+    def missing(name):
+        raise ModuleNotFoundError("No module named 'transformers'", name="transformers")
+
+    monkeypatch.setattr(command.importlib, "import_module", missing)
+    with pytest.raises(UserError, match=r"transformers: pip install -r requirements-dev\.txt"):
+        command.measured("data")
+
+
+def test_the_command_knows_every_file_that_measures():
+    files = {path.stem for path in command.FIGURES.parent.glob("*.py") if "def measure()" in path.read_text()}
+    assert files == set(command.NAMES)
+
+
+def test_episodes_played_together_are_compared_with_episodes_played_alone():
+    row = together(episodes=3, steps=2, alone=1)
+    assert isinstance(row["ratio"], float)
+    assert row["what"] == "DT: 3 evaluation episodes of 2 steps"
