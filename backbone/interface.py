@@ -77,6 +77,10 @@ class SequenceModel(nn.Module, ABC):
         """How many terms the loss of a batch is the mean of: processes that share a batch are weighed by it."""
         return int(batch.mask.sum())
 
+    def report(self) -> dict[str, Any]:
+        """What the model wants kept in its run's record about how it was calibrated, as JSON."""
+        return {}
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """What the optimiser is given; a model may exempt some of its parameters from weight decay."""
         return [{"params": list(self.parameters())}]

@@ -82,7 +82,7 @@ def machine() -> dict[str, object]:
 def table(rows: Sequence[Row]) -> str:
     """Markdown that reads as plain text too: columns as wide as their widest cell."""
     lines = [["what", "ours", "peer", "ratio", "note"]]
-    lines += [[str(row["what"]), str(row["ours"]), str(row["peer"]), ratio(row), str(row["note"])] for row in rows]
+    lines += [[str(row.get(name, "")) if name != "ratio" else ratio(row) for name in lines[0]] for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, ["-" * width for width in widths])
     return "\n".join(
@@ -92,7 +92,7 @@ def table(rows: Sequence[Row]) -> str:
 
 def ratio(row: Row) -> str:
     """How many times as good as the peer; a dash where there is none."""
-    value = row["ratio"]
+    value = row.get("ratio")
     return f"{value:.3g}" if isinstance(value, int | float) else "—"
 
 

@@ -265,6 +265,7 @@ def record(
         device=provenance.device_name(device),
         threads=settings.machine.threads,
         processes=team.size(),
+        report=model.report(),
         versions=provenance.versions(),
         commit=head,
         dirty=dirty,

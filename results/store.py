@@ -15,7 +15,7 @@ import math
 import os
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path, PurePath
 from typing import Any, Union, get_args, get_origin
 
@@ -116,6 +116,7 @@ class Record:
     dirty: bool  # whether the working tree differed from the commit
     command: str = ""  # that makes this run again, without paths of one machine
     processes: int = 1  # that shared each update's batch
+    report: dict[str, Any] = field(default_factory=dict)  # what the model says of its calibration (its bins' audit)
     format: int = FORMAT
 
     @property

@@ -1,5 +1,6 @@
 """Trajectory Transformer: its values, bins, windows, loss, and a task that only planning ahead solves."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -233,3 +234,12 @@ def test_several_steps_of_planning_find_what_one_step_misses() -> None:
         schedule.step()
     assert fork_return(model, horizon=1) < 1.5
     assert fork_return(model, horizon=LONG) > 2.5
+
+
+def test_the_audit_of_every_dimension_is_printed_and_kept_as_json(data: Trajectories, capsys) -> None:
+    model = TrajectoryTransformer(SMALL, data.spec)
+    model.calibrate(data)
+    printed = capsys.readouterr().err
+    rows = json.loads(json.dumps(model.report()))["discretizer audit"]
+    assert len(rows) == model.tokens_per_step
+    assert all(row["name"] in printed and row["used"] + row["empty"] == SMALL.bins for row in rows)

@@ -13,7 +13,7 @@ Shapes   B windows, T transitions, D tokens of a transition
 """
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from backbone.options import option
 from trajectories.errors import UserError
 from trajectories.types import Batch, Spec, Trajectories
 from trajectories.windows import cut
-from trajectory_transformer.discretizer import METHODS, Audit, Discretizer
+from trajectory_transformer.discretizer import METHODS, Audit, Discretizer, table
 from trajectory_transformer.network import Network
 from trajectory_transformer.player import BeamPlayer
 from trajectory_transformer.search import Choice, Search
@@ -102,7 +102,7 @@ class TrajectoryTransformer(SequenceModel):
             config.context, self.tokens_per_step, config.bins, config.width, config.layers, config.heads, config.dropout
         )
         self.discretizer = Discretizer(self.tokens_per_step, config.bins)
-        self.audit: list[Audit] = []  # filled by calibrate; `discretizer.table` prints it
+        self.audit: list[Audit] = []  # filled by calibrate
         self._columns: tuple[Trajectories, Trajectories, np.ndarray] | None = None
 
     def columns(self, data: Trajectories) -> tuple[Trajectories, np.ndarray]:
@@ -128,12 +128,10 @@ class TrajectoryTransformer(SequenceModel):
             else:
                 self.discretizer.fit(dimension, np.asarray(column), self.config.discretizer)
             self.audit.append(self.discretizer.audit(dimension, column, name))
-        used, wasted = sum(row.used for row in self.audit), sum(row.duplicate > 0 for row in self.audit)
-        print(
-            f"bins: {used} of {len(self.audit) * self.config.bins} used in {len(self.audit)} dimensions; "
-            f"edges coincide in {wasted}",
-            file=sys.stderr,
-        )
+        print(f"discretizer audit, {self.config.bins} bins each:\n{table(self.audit)}", file=sys.stderr)
+
+    def report(self) -> dict[str, Any]:
+        return {"discretizer audit": [asdict(row) for row in self.audit]}
 
     def sample(self, data: Trajectories, rng: np.random.Generator) -> TrajectoryBatch:
         """Windows that begin at steps drawn uniformly, and may run beyond the end of their episode."""
