@@ -72,8 +72,8 @@ class Config(ModelConfig):
     prompt_from: str = option("any", "prompts while training: any other episode, or one of alike return")
     prompt_steps: int = option(2, "longest prompt, in steps")
     prompt: str = option("best", "when acting: none, end, uniform, best, or an .npz file of observations and actions")
-    decoding: str = option("median", "of actions that are not sampled: the median bin, or the most likely one")
-    temperature: float = option(0.7, "of sampled actions; 0: none is sampled, and --decoding says which is taken")
+    decoding: str = option("auto", "of an action's bins: sampled, median, likely, or auto: as the data were made")
+    temperature: float = option(0.7, "of sampled actions; the lower, the nearer to the most likely")
     memory: str = option("rolling", "when acting: rolling keys and values, or recompute the window at every step")
 
     def __post_init__(self) -> None:
@@ -84,11 +84,13 @@ class Config(ModelConfig):
             "feedforward": ("gelu", "geglu"),
             "memory": ("rolling", "recompute"),
             "prompt_from": ("any", "alike"),
-            "decoding": ("median", "likely"),
+            "decoding": ("auto", "sampled", "median", "likely"),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise UserError(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(allowed)}.")
+        if self.temperature <= 0:
+            raise UserError(f"temperature is {self.temperature}: give a positive one, or --decoding likely.")
         if not 0 <= self.prompt_steps < self.context:
             raise UserError(
                 f"prompt_steps is {self.prompt_steps}, but a sequence has {self.context} steps (context): leave at "

@@ -30,6 +30,7 @@ class Decoder:
     def __init__(self, model: Gato, task: int, episodes: int, seed: int) -> None:
         self.model, self.spec, self.episodes = model, model.tasks[task], episodes
         self.legal = model.legal(self.spec)
+        self.decoding = model.decoding(task)
         self.window = model.config.context - model.config.prompt_steps  # steps, as in a prompted training sequence
         self.prompt = model.demonstration(task).choose(model.config.prompt, episodes, seed)
         if self.prompt is None:
@@ -43,16 +44,13 @@ class Decoder:
     def choose(self, hidden: Tensor, rows: Tensor) -> Tensor:
         """One legal id for each row of (R, D) hidden states: drawn, the most likely, or in the middle.
 
-        Bins have an order, and a policy that is squashed into [-1, 1] piles up at the ends: there a bin may be the most
-        likely one and yet far from nearly all that the policy does. The median is not. Discrete actions have no middle.
         Every episode draws from a stream of its own, so that what it does never depends on how many others there are.
         """
-        config = self.model.config
         logits = self.model.logits(hidden, self.legal).float()  # (R, V)
-        if config.temperature > 0:
+        if self.decoding == "sampled":
             drawn = torch.tensor([self.random[row].random() for row in rows.tolist()], device=logits.device)
-            return self.bin_at(logits / config.temperature, drawn[:, None])
-        if config.decoding == "median" and not self.spec.discrete:
+            return self.bin_at(logits / self.model.config.temperature, drawn[:, None])
+        if self.decoding == "median" and not self.spec.discrete:  # discrete actions have no middle
             return self.bin_at(logits, 0.5)
         return self.legal.start + logits.argmax(dim=1)
 

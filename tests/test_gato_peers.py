@@ -121,10 +121,10 @@ def test_the_table_that_is_read_is_the_table_that_is_written():
 
 
 @pytest.mark.parametrize("logits", ["legal", "full"])
-@pytest.mark.parametrize("temperature", [0.0, 50.0])
-def test_no_action_is_ever_anything_but_an_action(logits, temperature):
+@pytest.mark.parametrize("decoding", [{"decoding": "likely"}, {"decoding": "sampled", "temperature": 50.0}])
+def test_no_action_is_ever_anything_but_an_action(logits, decoding):
     """Decoding over the whole table, as others do, can say a word or a separator; ours chooses among legal ids only."""
-    config = replace(SMALL, logits=logits, temperature=temperature)
+    config = replace(SMALL, logits=logits, **decoding)
     assert np.abs(played(gato(config), 4)).max() <= 1
     data = pictures()
     model = Gato(config, PICTURES)
@@ -171,7 +171,7 @@ def test_one_gato_learns_to_act_see_and_write_from_a_mixture():
     words = Corpus("words", np.array(Text().encode("to be or not to be, " * 30)))
     mixture = Mixture((numbers, shown, words), weights=(4.0, 1.0, 1.0))
     config = replace(
-        SMALL, text=True, batch_size=24, learning_rate=5e-3, patch_width=8, patch_groups=4, temperature=0.0
+        SMALL, text=True, batch_size=24, learning_rate=5e-3, patch_width=8, patch_groups=4, decoding="likely"
     )
     model = Gato(config, mixture.spec)
     model.calibrate(mixture)

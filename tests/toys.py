@@ -38,7 +38,7 @@ def walk(lengths: Sequence[int], seed: int = 0, spec: Spec = POINT) -> Trajector
 
 
 SMALL["tt"]["planning_context"] = 3
-SMALL["gato"] |= {"prompt_steps": 1, "temperature": 0.0}
+SMALL["gato"] |= {"prompt_steps": 1, "decoding": "likely"}
 
 
 def small(name: str, data: Trajectories, **changes: object) -> SequenceModel:
