@@ -30,7 +30,7 @@ class WindowPlayer:
     def __init__(self, model: WindowModel, episodes: int, target_return: float, device: torch.device) -> None:
         self.model = model
         self.device = device
-        self.history = History(model.spec, episodes, target_return)
+        self.history = History(model.spec, episodes, target_return, longest=model.config.context)
 
     @torch.inference_mode()
     def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:

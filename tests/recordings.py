@@ -9,13 +9,14 @@ import numpy as np
 from trajectories.types import Origin, Spec, Trajectories
 
 SPEC = Spec("made-up", observation_shape=(3,), action_shape=(2,), horizon=50)
+STACKED = Spec("made-up", observation_shape=(4, 3), action_shape=(2,), horizon=50, frame_stack=4)
 
 
 def made_up(lengths: Sequence[int], spec: Spec = SPEC, seed: int = 0) -> Trajectories:
-    """Episodes of the given lengths; the first observation number is the row plus 1, to tell where a window was cut."""
+    """Episodes of the given lengths; the first number of a frame is the row plus 1, to tell where a window was cut."""
     rng = np.random.default_rng(seed)
     steps = sum(lengths)
-    observations = rng.normal(size=(steps, *spec.observation_shape)).astype(np.float32)
+    observations = rng.normal(size=(steps, *spec.frame_shape)).astype(np.float32)
     observations[:, 0] = np.arange(1, steps + 1)
     return Trajectories.of(
         spec,

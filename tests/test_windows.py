@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.recordings import SPEC, made_up
-from trajectories.types import Batch, Trajectories
+from tests.recordings import SPEC, STACKED, made_up
+from trajectories.types import Batch, Spec, Trajectories
 from trajectories.windows import History, cut, sample_windows
 
 COLUMNS = ("observations", "actions", "rewards", "returns_to_go", "timesteps", "mask")
@@ -29,13 +30,22 @@ def naive(data: Trajectories, last: int, length: int) -> dict[str, np.ndarray]:
     for place in range(length):
         row = last - (length - 1 - place)
         if row >= data.starts[episode]:
-            window["observations"][place] = data.observations[row]
+            window["observations"][place] = seen(data, row, episode)
             window["actions"][place] = data.actions[row]
             window["rewards"][place] = data.rewards[row]
             window["returns_to_go"][place] = data.rewards[row : data.starts[episode + 1]].sum(dtype=np.float64)
             window["timesteps"][place] = row - data.starts[episode]
             window["mask"][place] = True
     return window
+
+
+def seen(data: Trajectories, row: int, episode: int) -> np.ndarray:
+    """What an environment shows at a row: its observation, or its last frames, blank before the episode."""
+    if data.spec.frame_stack == 1:
+        return data.observations[row]
+    blank = np.zeros(data.spec.frame_shape, np.float32)
+    rows = range(row - data.spec.frame_stack + 1, row + 1)
+    return np.stack([data.observations[r] if r >= data.starts[episode] else blank for r in rows])
 
 
 def every_window(data: Trajectories, length: int) -> Batch:
@@ -50,10 +60,10 @@ def assert_is(batch: Batch, index: int, expected: dict[str, np.ndarray]) -> None
         np.testing.assert_allclose(found, expected[name], rtol=1e-5, atol=1e-5, err_msg=name)
 
 
-@given(lengths=LENGTHS, length=st.integers(1, 15))
-@settings(deadline=None, max_examples=60)
-def test_windows_equal_a_naive_recomputation(lengths: list[int], length: int) -> None:
-    data = made_up(lengths)
+@given(lengths=LENGTHS, length=st.integers(1, 15), spec=st.sampled_from([SPEC, STACKED]))
+@settings(deadline=None, max_examples=100)
+def test_windows_equal_a_naive_recomputation(lengths: list[int], length: int, spec: Spec) -> None:
+    data = made_up(lengths, spec)
     batch = every_window(data, length)
     for last in range(len(data)):
         assert_is(batch, last, naive(data, last, length))
@@ -84,8 +94,9 @@ def test_timesteps_and_returns_to_go_are_right_at_every_start_and_end() -> None:
         assert batch.returns_to_go[end - 1, -1] == pytest.approx(data.rewards[end - 1], abs=1e-5)
 
 
-def test_padding_is_zero_throughout() -> None:
-    batch = every_window(made_up([2, 7, 3]), 6)
+@pytest.mark.parametrize("spec", [SPEC, STACKED])
+def test_padding_is_zero_throughout(spec: Spec) -> None:
+    batch = every_window(made_up([2, 7, 3], spec), 6)
     assert not batch.mask.all()
     for name in COLUMNS:
         assert not getattr(batch, name)[~batch.mask].any()
@@ -122,23 +133,63 @@ def test_cutting_leaves_the_data_as_they_were() -> None:
         assert np.array_equal(getattr(data, name), values)
 
 
-def test_acting_windows_equal_recorded_windows() -> None:
+def test_frames_are_stored_once_and_stacked_without_a_copy() -> None:
+    data = made_up([5, 9], STACKED)
+    assert data.observations.shape == (14, 3)
+    batch = sample_windows(data, np.random.default_rng(0), 8, 6)
+    assert batch.observations.shape == (8, 6, 4, 3)
+    assert batch.observations.untyped_storage().nbytes() == 8 * (6 + 3) * 3 * 4
+
+
+def test_a_stack_never_shows_another_episode_s_frames_but_blank_ones() -> None:
+    data = made_up([3, 5, 1, 4], STACKED)
+    batch = every_window(data, 3)
+    for episode, start in enumerate(data.starts[:-1].tolist()):
+        rows = batch.observations[start, -1, :, 0].tolist()  # see made_up
+        assert rows == [0, 0, 0, start + 1], episode
+    assert batch.observations[7, -1, :, 0].tolist() == [5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("context", [1, 5])
+@pytest.mark.parametrize("spec", [SPEC, STACKED])
+@pytest.mark.parametrize("bounded", [True, False])
+def test_acting_windows_equal_recorded_windows(context: int, spec: Spec, bounded: bool) -> None:
     """Playing a recording again gives, at every step, the recording's own window, less what is not known yet."""
-    lengths, context = [7, 12, 1], 5
-    data = made_up(lengths)
+    lengths = [7, 49, 1]
+    data = made_up(lengths, spec)
     for episode, (start, end) in enumerate(zip(data.starts[:-1], data.starts[1:], strict=True)):
         target = float(data.rewards[start:end].sum(dtype=np.float64))
-        history = History(SPEC, episodes=1, target_return=target)
+        history = History(spec, episodes=1, target_return=target, longest=context if bounded else None)
         live = np.ones(1, bool)
         for row in range(start, end):
             earned = data.rewards[row - 1 : row] if row > start else np.zeros(1, np.float32)
-            history.observe(data.observations[row : row + 1], earned, live)
+            history.observe(seen(data, row, episode)[None], earned, live)
             acting, recorded = history.window(context, live), naive(data, row, context)
             recorded["actions"][-1] = 0  # not chosen yet
             recorded["rewards"][-1] = 0  # not earned yet
             assert_is(acting, 0, recorded)
             history.record(data.actions[row : row + 1], live)
         assert history.steps == lengths[episode]
+
+
+@pytest.mark.parametrize("spec", [SPEC, STACKED])
+def test_what_is_kept_of_an_episode_is_bounded_by_the_longest_window_and_changes_nothing(spec: Spec) -> None:
+    spec = replace(spec, horizon=1000)
+    data = made_up([400, 400, 400], spec)
+    whole, bounded = History(spec, 3, 20.0), History(spec, 3, 20.0, longest=6)
+    assert len(bounded.rewards) <= 3 * 2 * (6 + spec.frame_stack)
+    for step in range(400):
+        rows, live = data.starts[:-1] + step, np.array([True, step < 250, step < 3])
+        earned = data.rewards[rows - 1]
+        shown = np.stack([seen(data, row, episode) for episode, row in enumerate(rows.tolist())])
+        for history in (whole, bounded):
+            history.observe(shown, earned, live)
+        for name in COLUMNS:
+            assert torch.equal(*(getattr(history.window(6, live), name) for history in (whole, bounded))), name
+        for history in (whole, bounded):
+            history.record(data.actions[rows[live]], live)
+    with pytest.raises(ValueError, match="a window of 7 steps"):
+        bounded.window(7, live)
 
 
 def test_acting_windows_of_finished_episodes_are_left_out() -> None:
@@ -172,3 +223,10 @@ def test_delayed_rewards_come_at_the_last_step_and_leave_every_return_as_it_was(
     np.testing.assert_allclose(delayed.returns, data.returns, rtol=1e-5)
     assert np.flatnonzero(delayed.rewards).tolist() == [3, 9]
     np.testing.assert_allclose(delayed.returns_to_go[:4], data.returns[0], rtol=1e-5)
+
+
+def test_a_spec_without_stacks_is_written_as_it_always_was() -> None:
+    assert "frame_stack" not in SPEC.to_json()
+    assert STACKED.to_json()["frame_stack"] == 4
+    for spec in (SPEC, STACKED):
+        assert Spec.from_json(spec.to_json()) == spec

@@ -2,6 +2,8 @@
 
 Shapes   N steps, E episodes, B windows, T steps of a window; obs and act are the environment's own shapes
 Units    whatever the environment uses; nothing here normalises, scales or clips
+Frames   where an observation is the last S frames (Atari's are), a column holds each frame once, (N, *frame), and
+         windows.py stacks them
 """
 
 from dataclasses import asdict, dataclass, field, replace
@@ -25,6 +27,12 @@ class Spec:
     horizon: int  # steps after which an episode is cut off
     actions: int | None = None  # how many discrete actions; None: continuous, each in [-1, 1]
     observation_dtype: str = "float32"
+    frame_stack: int = 1  # S: an observation is the last so many frames, oldest first, (S, *frame)
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """What a column of observations holds of each step: the observation, or of a stack its newest frame."""
+        return self.observation_shape if self.frame_stack == 1 else self.observation_shape[1:]
 
     @property
     def discrete(self) -> bool:
@@ -44,7 +52,10 @@ class Spec:
         return int(np.prod(self.action_shape))
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        row = asdict(self)
+        if self.frame_stack == 1:  # so that what was hashed and stored before there were stacks is still the same
+            del row["frame_stack"]
+        return row
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> "Spec":
@@ -72,7 +83,7 @@ class Trajectories:
 
     spec: Spec
     origin: Origin
-    observations: np.ndarray  # (N, *obs)
+    observations: np.ndarray  # (N, *obs), or (N, *frame): each frame of a stack once
     actions: np.ndarray  # (N, *act)
     rewards: np.ndarray  # (N,) float32
     terminated: np.ndarray  # (N,) bool
@@ -104,7 +115,7 @@ class Trajectories:
             if len(column) != steps:
                 raise DatasetError(f"{origin.name}: {name} has {len(column)} steps, but rewards has {steps}.")
         for name, column, shape in (
-            ("observations", observations, spec.observation_shape),
+            ("observations", observations, spec.frame_shape),
             ("actions", actions, spec.action_shape),
         ):
             if column.shape[1:] != shape:

@@ -1,4 +1,10 @@
-"""The only place that cuts and pads windows: from a data set for learning, and from a History for acting."""
+"""The only place that cuts and pads windows: from a data set for learning, and from a History for acting.
+
+It is also the only place that stacks frames. Columns hold each frame once; an observation of a window is the last S of
+them, oldest first, and those before the episode began are blank (zero), as Dopamine's buffer has them.
+
+Shapes   B windows, T steps of a window, S frames of an observation (Spec.frame_stack), E episodes
+"""
 
 from typing import Protocol, runtime_checkable
 
@@ -14,6 +20,8 @@ class Columns(Protocol):
     """What a window is cut from: rows of steps, an episode's rows being consecutive."""
 
     @property
+    def spec(self) -> Spec: ...
+    @property
     def observations(self) -> np.ndarray: ...
     @property
     def actions(self) -> np.ndarray: ...
@@ -25,25 +33,39 @@ class Columns(Protocol):
 
 def cut(columns: Columns, first: np.ndarray, last: np.ndarray, length: int) -> Batch:
     """Windows of `length` steps that end at rows `last`, in episodes that begin at rows `first`, both (B,)."""
-    rows = last[:, None] + np.arange(1 - length, 1)  # (B, T)
-    mask = rows >= first[:, None]
-    rows = np.where(mask, rows, last[:, None])  # any real row will do: what it brings is blanked below
-    padding = ~mask
-
-    def gather(column: np.ndarray) -> torch.Tensor:
-        # take copies rows some ten times as fast as an index does, but would first copy all of a strided column
-        values = column.take(rows, axis=0) if column.flags.c_contiguous else column[rows]
-        values[padding] = 0
-        return torch.from_numpy(values)
-
+    stack = columns.spec.frame_stack
+    rows, padding = _rows(first, last, length)
+    if stack == 1:
+        observations = _gathered(columns.observations, rows, padding)
+    else:
+        observations = stacked(_gathered(columns.observations, *_rows(first, last, length + stack - 1)), stack)
     return Batch(
-        observations=gather(columns.observations),
-        actions=gather(columns.actions),
-        rewards=gather(columns.rewards),
-        returns_to_go=gather(columns.returns_to_go),
-        timesteps=torch.from_numpy(np.where(mask, rows - first[:, None], 0)),
-        mask=torch.from_numpy(mask),
+        observations=observations,
+        actions=_gathered(columns.actions, rows, padding),
+        rewards=_gathered(columns.rewards, rows, padding),
+        returns_to_go=_gathered(columns.returns_to_go, rows, padding),
+        timesteps=torch.from_numpy(np.where(padding, 0, rows - first[:, None])),
+        mask=torch.from_numpy(~padding),
     )
+
+
+def _rows(first: np.ndarray, last: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """The `length` rows up to each of `last`, and which are padding, both (B, length)."""
+    rows = last[:, None] + np.arange(1 - length, 1)
+    padding = rows < first[:, None]
+    return np.where(padding, last[:, None], rows), padding  # any real row will do: what it brings is blanked
+
+
+def _gathered(column: np.ndarray, rows: np.ndarray, padding: np.ndarray) -> torch.Tensor:
+    # take copies rows some ten times as fast as an index does, but would first copy all of a strided column
+    values = column.take(rows, axis=0) if column.flags.c_contiguous else column[rows]
+    values[padding] = 0
+    return torch.from_numpy(values)
+
+
+def stacked(frames: torch.Tensor, stack: int) -> torch.Tensor:
+    """T + S - 1 consecutive frames as T observations, (B, T, S, *frame); a view, so that no frame is copied."""
+    return frames.unfold(1, stack, 1).movedim(-1, 2)
 
 
 def sample_windows(data: Trajectories, rng: np.random.Generator, size: int, length: int) -> Batch:
@@ -62,28 +84,39 @@ def sample_windows(data: Trajectories, rng: np.random.Generator, size: int, leng
 class History:
     """Episodes being played, kept as the columns that a recording of them would have.
 
-    Row `e * horizon + t` is step t of episode e, so that `cut` serves both. A step's action and reward are zero until
-    they are known; its return-to-go is the target less the rewards so far.
+    Row `first[e] + t` is step t of episode e, so that `cut` serves both. A step's action and reward are zero until
+    they are known; its return-to-go is the target less the rewards so far. Of an observation's stacked frames only the
+    newest is kept.
+
+    Args:
+        longest: of the windows that will be asked for, in steps; the columns then hold at most about twice as many
+            steps of each episode, however long it lasts. None: windows of any length, and room for whole episodes.
     """
 
-    def __init__(self, spec: Spec, episodes: int, target_return: float) -> None:
-        rows = episodes * spec.horizon
-        self.horizon = spec.horizon
-        self.observations = np.zeros((rows, *spec.observation_shape), spec.observation_dtype)
+    def __init__(self, spec: Spec, episodes: int, target_return: float, longest: int | None = None) -> None:
+        self.spec = spec
+        self.longest = spec.horizon if longest is None else longest
+        self._kept = max(self.longest + spec.frame_stack - 2, 1)  # steps before now that a window can show
+        self.room = min(spec.horizon, 2 * self._kept + 1)  # rows of an episode; twice, so that they seldom move
+        rows = episodes * self.room
+        self.observations = np.zeros((rows, *spec.frame_shape), spec.observation_dtype)
         self.actions = np.zeros((rows, *spec.action_shape), spec.action_dtype)
         self.rewards = np.zeros(rows, np.float32)
         self.returns_to_go = np.zeros(rows, np.float32)
-        self.first = np.arange(episodes) * spec.horizon  # (E,)
+        self.first = np.arange(episodes) * self.room  # (E,): where step 0 is, or would be were it still kept
         self.steps = 0  # steps begun; the same in every episode that is still alive
+        self._forgotten = 0  # steps, from the beginning
         self._owed = np.full(episodes, target_return, np.float64)  # what is left of the target, in full precision
 
     def observe(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> None:
         """Begin a step: what the live episodes show now, and what their last action earned."""
+        if self.steps - self._forgotten == self.room:
+            self._forget()
         now = self.first + self.steps
         if self.steps > 0:
             self.rewards[now[live] - 1] = rewards[live]
             self._owed[live] -= rewards[live]
-        self.observations[now[live]] = observations[live]
+        self.observations[now[live]] = observations[live] if self.spec.frame_stack == 1 else observations[live, -1]
         self.returns_to_go[now[live]] = self._owed[live]
         self.steps += 1
 
@@ -93,5 +126,16 @@ class History:
 
     def window(self, length: int, live: np.ndarray) -> Batch:
         """The last `length` steps of each live episode."""
+        if length > self.longest:
+            raise ValueError(f"a window of {length} steps from a history that keeps {self.longest}")
         first = self.first[live]
         return cut(self, first, first + self.steps - 1, length)
+
+    def _forget(self) -> None:
+        """Move the steps that a window can still show to where the oldest ones were."""
+        for column in (self.observations, self.actions, self.rewards, self.returns_to_go):
+            rows = column.reshape(len(self.first), self.room, *column.shape[1:])  # (E, room, ...), a view
+            rows[:, : self._kept] = rows[:, -self._kept :]
+            rows[:, self._kept :] = 0
+        self.first -= self.room - self._kept
+        self._forgotten += self.room - self._kept

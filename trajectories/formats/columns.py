@@ -22,7 +22,7 @@ def trajectories(
     Raises:
         DatasetError: a column is of another width than `spec`'s, or holds what `numbers` and `flags` refuse.
     """
-    observations = fitting(table.pop("observations"), spec.observation_shape, "observations", file, zero_columns)
+    observations = fitting(table.pop("observations"), spec.frame_shape, "observations", file, zero_columns)
     actions = fitting(table.pop("actions"), spec.action_shape, "actions", file)
     rewards = fitting(flat(table.pop("rewards")), (), "rewards", file)
     if spec.actions is not None:
