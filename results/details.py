@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from results.drawings import cells, ink
+from results.drawings import cells, curve, ink
 from results.grid import Row, command, label
 from results.store import Record
 from results.table import Report, target
@@ -25,11 +25,12 @@ def runs(report: Report, folder: Path, here: Callable[[str], str]) -> str:
 
 
 def run(record: Record, row: Row, place: int, folder: Path, here: Callable[[str], str]) -> str:
-    score = f"{record.evaluations[0].normalised:.1f}"
+    score, measured = f"{record.evaluations[0].normalised:.1f}", curve(record, folder)
     charts = "".join(
-        f'<figure><figcaption><span>{title}</span>{axes}</figcaption><div data-chart="learning" data-row="{place}" '
+        f'<figure><figcaption><span>{title}</span>{AXES}</figcaption><div data-chart="learning" data-row="{place}" '
         f'data-run="{escape(record.name)}" data-ink="{ink(record.column)}" data-column="{column}"></div></figure>'
-        for column, title, axes in (("loss", "Loss", AXES), ("return", "Return while training", AXES))
+        for column, title in (("loss", "Loss"), ("return", "Return while training"))
+        if column in measured
     )
     return (
         f'<details id="{escape(record.name)}" data-key="{escape(record.dataset)}"><summary><b>{escape(row.label)}</b>'

@@ -88,7 +88,7 @@ def bar(report: Report, suites: Mapping[str, Sequence[str]]) -> str:
 def body(report: Report, runs: Path, stale: Mapping[str, Sequence[str]] | None) -> list[str]:
     first, *others = (section(table) for table in report.tables)
     anchored = first.replace("<section>", '<section id="tables">', 1)
-    figures = [*(ladder_charts(report)), *(row_charts(row, place) for place, row in enumerate(report.rows))]
+    figures = [*(ladder_charts(report)), *(row_charts(row, place, runs) for place, row in enumerate(report.rows))]
     return [
         anchored,
         *others[: 2 * bool(report.ladders)],
@@ -147,13 +147,17 @@ def ladder_charts(report: Report) -> list[str]:
     return made
 
 
-def row_charts(row: Row, place: int) -> str:
+def row_charts(row: Row, place: int, runs: Path) -> str:
     """Everything that is drawn of one row."""
     names, number = list(row.cells), str(place)
     several = "faint: each seed; strong: their mean" if len(row.seeds) > 1 else ""
+    curves = [drawings.curve(record, runs) for cell in row.cells.values() for record in cell.records]
     boxes = [
-        chart("learning", "Return while training", names, several, row=number, column="return"),
-        chart("learning", "Loss", names, several, row=number, column="loss"),
+        chart("learning", title, names, several, row=number, column=column)
+        for column, title in (("return", "Return while training"), ("loss", "Loss"))
+        if any(column in curve for curve in curves)
+    ]
+    boxes += [
         chart("returns", "Return of each episode", (), "right: mean return (score)", row=number),
     ]
     if any(len(cell.first.evaluations) > 1 for cell in row.cells.values()):
