@@ -150,7 +150,10 @@ def test_the_kitchen_shows_its_goal_behind_what_is_there() -> None:
     assert copies.step(np.zeros((1, 9)), ONE).observations.shape == (1, 60)
 
 
-@pytest.mark.parametrize("name", [name for name in environment_names() if not name.startswith(("kitchen", "toy"))])
+FEW = [name for name in environment_names() if environment(name).family not in ("kitchen", "toy", "atari")]
+
+
+@pytest.mark.parametrize("name", [*FEW, "breakout"])  # tests/test_atari.py has more of the games
 def test_every_environment_of_the_catalog_begins_and_steps_as_its_row_says(name: str) -> None:
     row = environment(name)
     if row.family in NEEDS:

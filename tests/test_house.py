@@ -26,7 +26,7 @@ MAY_IMPORT = {  # room: other rooms of the house
 }
 INSTALLED = {  # what requirements.txt brings, by the name under which it is imported; matplotlib brings Pillow
     *("torch", "numpy", "gymnasium", "mujoco", "h5py", "safetensors", "einops", "jaxtyping", "tyro", "rich", "tqdm"),
-    *("matplotlib", "PIL", "sentencepiece"),
+    *("matplotlib", "PIL", "sentencepiece", "ale_py"),
 }
 NEEDS_MORE = {  # file: the package that another requirements file brings for it alone
     "trajectories/policies/train.py": {"stable_baselines3"},
@@ -107,8 +107,9 @@ def test_what_is_imported_is_installed_by_the_requirements_of_the_first_command(
 
 def test_the_list_of_what_is_installed_is_that_of_the_requirements() -> None:
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    pinned = {match[1] for line in lines if (match := re.match(r"([\w-]+)(\[\w+])?==\d", line))}
-    assert pinned == {line.split("==")[0].split("[")[0] for line in lines if line and not line.startswith("#")}
+    pinned = {match[1].replace("-", "_") for line in lines if (match := re.match(r"([\w-]+)(\[\w+])?==\d", line))}
+    named = {line.split("==")[0].split("[")[0] for line in lines if line and not line.startswith("#")}
+    assert pinned == {each.replace("-", "_") for each in named}
     assert pinned - {"imageio", "tensorboard"} == INSTALLED - {"PIL"}  # these two are imported where they are asked for
 
 

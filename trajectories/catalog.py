@@ -1,4 +1,4 @@
-"""Every environment and data set is a row of catalog.toml; an unknown name is answered with the nearest ones.
+"""Every environment and data set is a row of catalog.toml or atari.toml; an unknown name is answered with the nearest.
 
 A new data set is a row there, not a branch here. A number that no source gives is absent from its row, and None here.
 
@@ -8,6 +8,7 @@ What has no row is named by what it is made of, so that a record alone says how 
     Hopper-v4?{"frame_skip": 2}      likewise, with options
     mine@Hopper-v4                   a data set of somebody's own, and the environment it belongs to
     D4RL/door/human-v2               a Minari data set; its environment is in its own metadata (formats/minari.py)
+    pong?{"sticky_actions": 0.25}    an Atari game with options other than its row's
 """
 
 import difflib
@@ -15,7 +16,7 @@ import itertools
 import re
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from trajectories.errors import UserError
 from trajectories.types import Spec
 
 FILE = Path(__file__).with_suffix(".toml")
+ATARI = FILE.with_name("atari.toml")
 OWN = "@"  # between the name of somebody's own data and its environment's
 FOREIGN = re.compile(r"^\S+-v\d+(\?.*)?$", re.DOTALL)  # what environments of gymnasium's are called
 
@@ -47,6 +49,8 @@ class EnvironmentRow:
     ] = ()  # where these are not -1 and 1: models act in [-1, 1], files and environments here
     action_high: tuple[float, ...] = ()
     observation_dtype: str = "float32"
+    frame_stack: int = 1  # frames that make an observation
+    rounded_scores: tuple[float, ...] = ()  # of random actions and of an expert, as a paper rounds them
     zero_columns: int = 0  # trailing columns of recorded observations that are zero throughout and are left out
     options: dict[str, Any] = field(
         default_factory=dict
@@ -56,7 +60,7 @@ class EnvironmentRow:
     @property
     def as_shipped(self) -> bool:
         """Whether it is played in today's physics only, as its package has it, whatever --physics says."""
-        return self.family in ("adroit", "gymnasium", "kitchen", "minigrid")
+        return self.family in ("adroit", "atari", "gymnasium", "kitchen", "minigrid")
 
     def spec(self) -> Spec:
         """What a model is told of this environment."""
@@ -67,6 +71,7 @@ class EnvironmentRow:
             horizon=self.horizon,
             actions=self.actions,
             observation_dtype=self.observation_dtype,
+            frame_stack=self.frame_stack,
         )
 
 
@@ -80,8 +85,8 @@ class DatasetRow:
     version: str = "v2"  # D4RL's, which may follow the name
     collected_steps: int = 0  # steps that `--source collected` records unless told otherwise; 0: it cannot
     file: str | None = None  # D4RL's file name; None: only collected
-    path: str | None = None  # where the file lies below D4RL's address
-    format: str = "d4rl"  # the file trajectories/formats/<format>.py
+    path: str | None = None  # where the file lies below D4RL's address, or the files below DQN-replay's
+    format: str = "d4rl"  # the file trajectories/formats/<format>.py of what is published
     minari: str | None = None  # the Minari data set that `--source minari` takes
     sha256: str | None = None
     steps: int | None = None  # the rest: of D4RL's own file
@@ -108,10 +113,13 @@ def environment(name: str) -> EnvironmentRow:
     Raises:
         UserError: there is none; the message names the nearest ones.
     """
-    if name not in _tables()["env"] and FOREIGN.match(name):
+    if name not in _environments() and FOREIGN.match(name):
         from trajectories import foreign  # with gymnasium: only where it is asked for
 
         return foreign.environment_row(name)
+    game, _, written = name.partition("?")
+    if written and game in _atari()["games"]:
+        return _with_options(environment(game), name)
     return EnvironmentRow(name=name, **_row("env", name, "environment"))
 
 
@@ -124,6 +132,8 @@ def dataset(name: str) -> DatasetRow:
     rows = _datasets()
     if name not in rows and OWN in name:
         return DatasetRow(name=name, env=environment(name.partition(OWN)[2]).name)
+    if "?" in name and (game := name.partition("?")[0]) in rows:
+        return replace(dataset(game), name=name, env=environment(name).name)
     if name not in rows and "/" in name:
         from trajectories.formats import minari  # whose metadata name the environment
 
@@ -135,7 +145,7 @@ def dataset(name: str) -> DatasetRow:
 
 
 def environment_names() -> tuple[str, ...]:
-    return tuple(_tables()["env"])
+    return tuple(_environments())
 
 
 def dataset_names() -> tuple[str, ...]:
@@ -154,12 +164,59 @@ def _tables() -> dict[str, Any]:
     return tomllib.loads(FILE.read_text(encoding="utf-8"))
 
 
+def replay() -> dict[str, Any]:
+    """Where DQN-replay's files are and what kzl selects of them: the table [replay] of atari.toml."""
+    return dict(_atari()["replay"])
+
+
+@cache
+def _atari() -> dict[str, Any]:
+    return tomllib.loads(ATARI.read_text(encoding="utf-8"))
+
+
+@cache
+def _environments() -> dict[str, dict[str, Any]]:
+    """Every row of an environment; Atari's games are what they share and what is their own."""
+    shared = _atari()["environment"]
+    limits = {"horizon": shared["options"]["frames"] // shared["options"]["frame_skip"]}
+    games = {
+        game: {**shared, **limits, "gym_id": f"ALE/{_title(game)}-v5", **own} for game, own in _atari()["games"].items()
+    }
+    return {**_tables()["env"], **games}
+
+
+def _with_options(row: EnvironmentRow, name: str) -> EnvironmentRow:
+    """An Atari game with other options than its row's.
+
+    Raises:
+        UserError: there is no such option, or it is of another kind.
+    """
+    from trajectories.foreign import parse
+
+    _, chosen = parse(name)
+    for key, value in chosen.items():
+        usual = row.options.get(key)
+        if usual is None or key == "size" or not isinstance(value, type(usual) if usual != 0.0 else float | int):
+            raise UserError(f"{name}: {key} = {value!r} is no option of Atari's: {nearest(key, row.options)}")
+    options = {**row.options, **chosen}
+    return replace(row, name=name, options=options, horizon=options["frames"] // options["frame_skip"])
+
+
+def _title(game: str) -> str:
+    """ms_pacman -> MsPacman, as gymnasium and DQN-replay call it."""
+    return "".join(word.capitalize() for word in game.split("_"))
+
+
 @cache
 def _datasets() -> dict[str, dict[str, Any]]:
     """Every row of a data set, those that stand for several spelt out; by environment, the latest versions first."""
     rows = dict(_tables()["dataset"])
     for template in _tables()["rows"]:
         rows |= _spelt_out(template)
+    for game in _atari()["games"]:
+        shared = _atari()["dataset"]
+        path, steps = shared["path"].format(game=_title(game)), _atari()["collected"].get(game, 0)
+        rows[game] = {**shared, "env": game, "path": path, "collected_steps": steps}
     order = list(environment_names())
 
     def place(item: tuple[str, dict[str, Any]]) -> tuple[int, bool]:
@@ -184,13 +241,13 @@ def _spelt_out(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _row(table: str, name: str, kind: str) -> dict[str, Any]:
-    rows = _tables()["env"] if table == "env" else _datasets()
+    rows = _environments() if table == "env" else _datasets()
     if name not in rows:
         raise UserError(f"There is no {kind} called {name!r}: {nearest(name, rows)}")
     return {key: _frozen(key, value) for key, value in rows[name].items()}
 
 
-REALS = ("target_returns", "random_score", "expert_score", "mean_return", "state_mean", "state_std")
+REALS = ("target_returns", "random_score", "expert_score", "rounded_scores", "mean_return", "state_mean", "state_std")
 
 
 def _frozen(key: str, value: Any) -> Any:
