@@ -3,6 +3,7 @@
 learning-<row>   return while training (where it was measured) and each model's loss, over updates
 episodes-<row>   the returns of all evaluation episodes, beside those of the recorded behaviour
 asked-<row>      the return that was asked for against the return that came of it
+                 (return_conditioning: the same, of the row where a model was asked for most, if for more than two)
 
 Colours are Okabe and Ito's, which colour-blind readers can tell apart. The same records give the same SVG.
 """
@@ -60,7 +61,10 @@ def draw(folder: Path, runs: Path, records: Sequence[Record]) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     wanted = plan(runs, records)
     for old in folder.iterdir():
-        if re.fullmatch(r"(learning|episodes|asked)-.*\.(png|svg)", old.name) and old.stem not in wanted:
+        if (
+            re.fullmatch(r"((learning|episodes|asked)-.*|return_conditioning)\.(png|svg)", old.name)
+            and old.stem not in wanted
+        ):
             old.unlink()
     with plt.rc_context(STYLE):
         for name, make in wanted.items():
@@ -89,6 +93,9 @@ def plan(runs: Path, records: Sequence[Record]) -> dict[str, Callable[[], Figure
         wanted[f"episodes-{name}"] = partial(episodes, row)
         if any(len(asked_returns(cell)) > 1 for cell in row.cells.values()):
             wanted[f"asked-{name}"] = partial(asked, row)
+    asks = [max(len(asked_returns(cell)) for cell in row.cells.values()) for row in table]
+    if max(asks, default=0) > 2:
+        wanted["return_conditioning"] = partial(asked, table[asks.index(max(asks))])
     return wanted
 
 
@@ -234,16 +241,9 @@ def achieved(axes: Axes, cell: Cell, targets: dict[float, int], ink: str) -> flo
         runs = [np.array(record.evaluations[place].returns) for record in cell.records]
         low, high = np.quantile(np.concatenate(runs), [0.25, 0.75])
         axes.plot([target, target], [low, high], color=ink, linewidth=5, alpha=0.22, solid_capstyle="round")
-        axes.plot(
-            [target] * len(runs),
-            [run.mean() for run in runs],
-            "o",
-            color=ink,
-            markersize=6,
-            markeredgecolor="white",
-            zorder=3,
-        )
         means.append(float(np.mean([run.mean() for run in runs])))
+        dots = {"color": ink, "markersize": 6, "markeredgecolor": "white", "zorder": 3}
+        axes.plot([target] * len(runs), [run.mean() for run in runs], "o", **dots)
     axes.plot(sorted(targets), means, color=ink, linewidth=1.8)
     return means[-1]
 

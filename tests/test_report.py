@@ -303,6 +303,14 @@ def test_figures_are_drawn_of_a_diverged_loss_and_of_returns_without_spread(tmp_
     assert len(figures.draw(tmp_path / "figures", tmp_path, [record])) == 4
 
 
+def test_the_row_that_was_asked_for_the_most_returns_shows_return_conditioning(tmp_path: Path) -> None:
+    few = made_up(dataset="hopper-medium", targets=(3600.0, 1800.0))
+    assert "return_conditioning" not in figures.plan(tmp_path, [few])
+    many = made_up(dataset="hopper-medium-replay", targets=(3600.0, 2700.0, 1800.0, 900.0))
+    planned = figures.plan(tmp_path, [few, many])
+    assert planned["return_conditioning"].args[0].first.dataset == "hopper-medium-replay"
+
+
 def test_without_runs_the_report_says_how_to_make_one(tmp_path: Path) -> None:
     report = table.report([])
     assert "python experiments/run.py" in markdown.document(report)
