@@ -242,8 +242,8 @@ def achieved(axes: Axes, cell: Cell, targets: dict[float, int], ink: str) -> flo
         low, high = np.quantile(np.concatenate(runs), [0.25, 0.75])
         axes.plot([target, target], [low, high], color=ink, linewidth=5, alpha=0.22, solid_capstyle="round")
         means.append(float(np.mean([run.mean() for run in runs])))
-        dots = {"color": ink, "markersize": 6, "markeredgecolor": "white", "zorder": 3}
-        axes.plot([target] * len(runs), [run.mean() for run in runs], "o", **dots)
+        dots = [run.mean() for run in runs]
+        axes.plot([target] * len(runs), dots, "o", color=ink, markersize=6, markeredgecolor="white", zorder=3)
     axes.plot(sorted(targets), means, color=ink, linewidth=1.8)
     return means[-1]
 
