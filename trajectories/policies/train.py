@@ -10,10 +10,13 @@ Source   PPO: Schulman et al. 2017, arXiv:1707.06347; SAC: Haarnoja et al. 2018,
 Differs  PPO: observations and rewards are normalised (VecNormalize) and the learning rate falls to zero, without which
          it climbs past its best and falls again. SAC: 2 gradient steps for every 4 steps, for the sake of time
 
-Each checkpoint is played with sampled actions, as data are recorded; its mean return is a row of curve.csv.
+Each checkpoint is played with sampled actions, as data are recorded; its mean return is a row of curve.csv. SAC takes
+hours: the same command again goes on from the last checkpoint (its random numbers begin anew, so that a run that was
+interrupted is as good as another but not the same).
 """
 
 import csv
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +39,9 @@ ALGORITHMS = {
     "ppo": "PPO (Stable-Baselines3 2.9.2, VecNormalize)",
     "sac": "SAC (Stable-Baselines3 2.9.2)",
 }
+
+
+LEARNER, BUFFER = "learner.zip", "buffer"  # what SAC goes on from, in the folder of its checkpoints
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,15 @@ class Checkpoints(BaseCallback):
         self.begun = time.perf_counter()
         self.due = 0  # steps at which the next checkpoint is taken
 
+    def _on_training_start(self) -> None:
+        """Where it goes on: nothing again that was checked before, and nothing of what was lost."""
+        if self.num_timesteps > 0:
+            self.due = self.num_timesteps + self.config.every
+            curve = self.config.out / "curve.csv"
+            header, *rows = curve.read_text().splitlines()
+            kept = [row for row in rows if int(row.partition(",")[0]) <= self.num_timesteps]
+            curve.write_text("\n".join([header, *kept]) + "\n")
+
     def _on_rollout_start(self) -> None:
         if self.num_timesteps >= self.due:
             self.checkpoint()
@@ -125,6 +140,11 @@ class Checkpoints(BaseCallback):
                 writer.writeheader()
             writer.writerow(row)
         print(*(f"{name} {value}" for name, value in row.items()), sep="  ", flush=True)
+        if config.algorithm == "sac" and self.num_timesteps > 0:
+            self.model.save_replay_buffer(config.out / "buffer.new")
+            os.replace(config.out / "buffer.new", config.out / BUFFER)
+            self.model.save(config.out / "learner.new.zip")
+            os.replace(config.out / "learner.new.zip", config.out / LEARNER)
 
 
 def learner(config: Config) -> tuple[Any, VecNormalize | None]:
@@ -135,6 +155,10 @@ def learner(config: Config) -> tuple[Any, VecNormalize | None]:
         one: Any = lambda: gymnasium.wrappers.TimeLimit(simulator(row.gym_id, config.physics), row.horizon)  # noqa: E731
         return DummyVecEnv([one] * count)
 
+    if config.algorithm == "sac" and (config.out / LEARNER).is_file():
+        sac = SAC.load(config.out / LEARNER, env=copies(4), device="cpu")
+        sac.load_replay_buffer(config.out / BUFFER)
+        return sac, None
     if config.algorithm == "sac":
         sac = SAC(
             "MlpPolicy",
@@ -174,7 +198,9 @@ def main(config: Config) -> None:
         raise SystemExit(f"--algorithm is {config.algorithm!r}: choose one of {', '.join(ALGORITHMS)}.")
     config.out.mkdir(parents=True, exist_ok=True)
     model, normalizer = learner(config)
-    model.learn(config.steps, callback=Checkpoints(config, normalizer))
+    left, done = config.steps - model.num_timesteps, model.num_timesteps
+    if left > 0:
+        model.learn(left, callback=Checkpoints(config, normalizer), reset_num_timesteps=done == 0)
 
 
 if __name__ == "__main__":
