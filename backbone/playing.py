@@ -1,5 +1,6 @@
 """The default player: it cuts its window from the episodes so far with the function that cut the training windows."""
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -20,23 +21,37 @@ class WindowModel(Protocol):
     @property
     def config(self) -> ModelConfig: ...
     def choose(self, batch: Batch) -> Tensor:
-        """The action for the last step of each window, (B, *act), in the environment's units."""
+        """The action for the last step of each window, (B, *act), in the environment's units, or what tells it."""
         ...
 
 
 class WindowPlayer:
-    """Acts by showing the model the last steps of every live episode."""
+    """Acts by showing the model the last steps of every live episode.
 
-    def __init__(self, model: WindowModel, episodes: int, target_return: float, device: torch.device) -> None:
+    Args:
+        draw: makes actions of what the model chooses where these are no actions yet, as logits are not; it is told
+            which episodes are live.
+    """
+
+    def __init__(
+        self,
+        model: WindowModel,
+        episodes: int,
+        target_return: float,
+        device: torch.device,
+        draw: Callable[[Tensor, np.ndarray], np.ndarray] | None = None,
+    ) -> None:
         self.model = model
         self.device = device
+        self.draw = draw
         self.history = History(model.spec, episodes, target_return, longest=model.config.context)
 
     @torch.inference_mode()
     def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
         self.history.observe(observations, rewards, live)
         window = self.history.window(self.model.config.context, live)
-        chosen = self.model.choose(window.to(self.device)).float().cpu().numpy()
+        said = self.model.choose(window.to(self.device)).float()
+        chosen = said.cpu().numpy() if self.draw is None else self.draw(said, live)
         actions = np.zeros((len(live), *self.model.spec.action_shape), self.model.spec.action_dtype)
         actions[live] = chosen.reshape(-1, *self.model.spec.action_shape)
         self.history.record(actions[live], live)

@@ -2,10 +2,10 @@
 
 Paper    Chen et al. 2021, arXiv:2106.01345, appendix; code: kzl gym/decision_transformer/models/mlp_bc.py at e2d82e6
 Input    the last K observations, side by side; no returns, no actions
-Learns   the last action of the window, by squared error
+Learns   the last action of the window, by squared error; a discrete one by cross-entropy
 Differs  256 wide, as the paper's table says (the code's default is 128); padding is zero after normalising
 
-Shapes   B windows, K steps, S numbers in an observation, A in an action
+Shapes   B windows, K steps, S numbers in an observation, A in an action (or its logits)
 """
 
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from backbone.interface import ModelConfig, SequenceModel
 from backbone.normalise import Normalise
 from backbone.options import option
 from backbone.playing import WindowPlayer
+from decision_transformer.actions import Drawing, answer, answer_size, draw, mistakes
 from trajectories.types import Batch, Spec, Trajectories
 
 
@@ -28,6 +29,11 @@ class Config(ModelConfig):
     width: int = option(256, "numbers in a hidden layer")
     layers: int = option(3, "linear layers before the head's")
     dropout: float = option(0.1, "dropout after each activation")
+
+
+@dataclass(frozen=True)
+class DiscreteConfig(Config, Drawing):
+    """The same, where actions are discrete."""
 
 
 class BehaviourCloning(SequenceModel):
@@ -42,21 +48,21 @@ class BehaviourCloning(SequenceModel):
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(sizes):
             layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(config.dropout)]
-        self.network = nn.Sequential(*layers, nn.Linear(sizes[-1], spec.action_size), nn.Tanh())
+        self.network = nn.Sequential(*layers, nn.Linear(sizes[-1], answer_size(spec)))
 
     def calibrate(self, data: Trajectories) -> None:
         self.normalise.calibrate(data.observations)
 
     def choose(self, batch: Batch) -> Float[Tensor, "B A"]:
         observations = self.normalise(batch.observations.flatten(2)) * batch.mask[..., None]
-        return self.network(observations.flatten(1))
+        return answer(self.network(observations.flatten(1)), self.spec)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        error = self.choose(batch).float() - batch.actions[:, -1].flatten(1)  # a window's last step is always real
-        return {"total": error.square().mean()}
+        return mistakes(self.choose(batch).float(), batch.actions[:, -1], self.spec)  # a window's last step is real
 
     def terms(self, batch: Batch) -> int:
         return len(batch.mask)
 
     def player(self, episodes: int, target_return: float, seed: int = 0) -> WindowPlayer:
-        return WindowPlayer(self, episodes, target_return, self.normalise.mean.device)
+        chosen = draw(self.config, self.spec, episodes, seed)
+        return WindowPlayer(self, episodes, target_return, self.normalise.mean.device, chosen)

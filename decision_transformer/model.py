@@ -2,13 +2,14 @@
 
 Paper    Chen et al. 2021, arXiv:2106.01345; its code: github.com/kzl/decision-transformer, gym/, at e2d82e6
 Tokens   (R_1, s_1, a_1, R_2, s_2, a_2, ...): 3 per step, continuous, one linear embedding each, plus the timestep's
-Learns   a_t from everything up to s_t, by squared error
+Learns   a_t from everything up to s_t, by squared error; discrete actions by cross-entropy (actions.py)
 Differs  no reward, return or state prediction (the paper trains none of them); padding is zero after normalising, in
          learning and in acting (kzl pads actions with -10 when learning and 0 when acting); steps are drawn as the
          last of their window (trajectories/windows.py); the warm-up is a share of the updates; only the outputs of
-         the state tokens are computed in the last block
+         the state tokens are computed in the last block. The paper has discrete actions only where it has images, and
+         another model for these (images.py); here they change nothing but the first and the last layer of an action
 
-Shapes   B windows, T steps, S numbers in an observation, A in an action, D width
+Shapes   B windows, T steps, S numbers in an observation, A in an action (or its logits), D width
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from backbone.normalise import Normalise
 from backbone.options import option
 from backbone.playing import WindowPlayer
 from backbone.transformer import Transformer, initialise
+from decision_transformer.actions import Drawing, answer, answer_size, draw, embedding, mistakes, readable
 from trajectories.types import Batch, Spec, Trajectories
 
 
@@ -34,6 +36,11 @@ class Config(ModelConfig):
     heads: int = option(1, "attention heads")
     dropout: float = option(0.1, "dropout of embeddings, attention and feed-forward layers")
     return_scale: float = option(1000.0, "returns-to-go are divided by this")
+
+
+@dataclass(frozen=True)
+class DiscreteConfig(Config, Drawing):
+    """The same, where actions are discrete."""
 
 
 class DecisionTransformer(SequenceModel):
@@ -49,11 +56,11 @@ class DecisionTransformer(SequenceModel):
         width = config.width
         self.embed_return = nn.Linear(1, width)
         self.embed_observation = nn.Linear(spec.observation_size, width)
-        self.embed_action = nn.Linear(spec.action_size, width)
+        self.embed_action = embedding(spec, width)
         self.embed_timestep = nn.Embedding(spec.horizon, width)
         self.norm = nn.LayerNorm(width)
         self.transformer = Transformer(width, config.layers, config.heads, config.dropout)
-        self.head = nn.Linear(width, spec.action_size)
+        self.head = nn.Linear(width, answer_size(spec))
         self.normalise = Normalise(spec.observation_size)
         self.apply(initialise)
 
@@ -69,20 +76,22 @@ class DecisionTransformer(SequenceModel):
             [
                 self.embed_return(batch.returns_to_go[..., None] / self.config.return_scale) + time,
                 self.embed_observation(observations) + time,
-                self.embed_action(batch.actions.flatten(2)) + time,
+                self.embed_action(readable(batch.actions, self.spec)) + time,
             ],
             dim=2,
         )  # (B, T, 3, D)
         tokens = self.norm(tokens).flatten(1, 2)[:, :-1]  # (B, 3T - 1, D): nobody may read the last action
         states = slice(-1, None) if latest_only else slice(1, None, 3)
-        return torch.tanh(self.head(self.transformer(tokens, real.repeat_interleave(3, 1)[:, :-1], states)))
+        outputs = self.head(self.transformer(tokens, real.repeat_interleave(3, 1)[:, :-1], states))
+        return answer(outputs, self.spec)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        error = (self(batch).float() - batch.actions.flatten(2))[batch.mask]  # padding never enters the mean
-        return {"total": error.square().mean()}
+        real = batch.mask  # padding never enters the mean
+        return mistakes(self(batch).float()[real], batch.actions[real], self.spec)
 
     def player(self, episodes: int, target_return: float, seed: int = 0) -> WindowPlayer:
-        return WindowPlayer(self, episodes, target_return, self.normalise.mean.device)
+        chosen = draw(self.config, self.spec, episodes, seed)
+        return WindowPlayer(self, episodes, target_return, self.normalise.mean.device, chosen)
 
     def choose(self, batch: Batch) -> Float[Tensor, "B A"]:
         return self(batch, latest_only=True)[:, -1]

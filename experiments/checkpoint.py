@@ -45,12 +45,13 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> SequenceMode
         raise UserError(f"{folder}: there is no model here: run the command in its record.json again to train it.")
     try:
         card = json.loads(card_path.read_text(encoding="utf-8"))
-        entry = find(card["model"])
+        spec = _spec_from_json(card["spec"])
+        entry = find(card["model"], spec)
         known = {field.name for field in fields(entry.config)}
         if unknown := set(card["config"]) - known:
             raise ValueError(f"unknown settings {sorted(unknown)}")
         config = entry.config(**{key: _tuples(value) for key, value in card["config"].items()})
-        model = entry.model(config, _spec_from_json(card["spec"]))
+        model = entry.model(config, spec)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{card_path}: damaged or of another version ({error}): train the run again.") from error
     load_weights(model, folder / WEIGHTS)

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 
+from backbone.images import image_shape, shows_images
 from backbone.interface import ModelConfig, SequenceModel
 from trajectories.catalog import nearest
 from trajectories.errors import UserError
+from trajectories.types import Spec
 
 MODELS = {
     "bc": "decision_transformer.cloning:BehaviourCloning",
@@ -14,6 +16,11 @@ MODELS = {
     "tt": "trajectory_transformer.model:TrajectoryTransformer",
     "gato": "gato.model:Gato",
 }
+OF_IMAGES = {  # those that are another class where an environment shows images
+    "bc": "decision_transformer.image_cloning:ImageCloning",
+    "dt": "decision_transformer.images:ImageDecisionTransformer",
+}
+SMALLEST = 36  # pixels of a side; to these classes what is smaller is a row of numbers
 LONG_NAMES = {"behaviour_cloning": "bc", "decision_transformer": "dt", "trajectory_transformer": "tt"}
 
 
@@ -24,10 +31,15 @@ class Entry:
     name: str
     model: type[SequenceModel]
     config: type[ModelConfig]
+    of_images: bool = False  # whether it is to see images
 
 
-def find(name: str) -> Entry:
-    """The model called `name`, by its short or its long name.
+def find(name: str, spec: Spec | tuple[Spec, ...] | None = None) -> Entry:
+    """The model called `name`, by its short or its long name, as it is for an environment.
+
+    Args:
+        spec: what the environment looks like: some models are another class where it shows images, or have more
+            settings where its actions are discrete. None, or several, for a model that takes several: the usual one.
 
     Raises:
         UserError: there is no such model, or it is announced and not there yet.
@@ -35,10 +47,13 @@ def find(name: str) -> Entry:
     short = LONG_NAMES.get(name, name)
     if short not in MODELS:
         raise UserError(f"There is no model called {name!r}: {nearest(name, [*MODELS, *LONG_NAMES])}")
-    path, _, cls = MODELS[short].partition(":")
+    one = spec if isinstance(spec, Spec) else None
+    of_images = one is not None and shows_images(one) and min(image_shape(one)[1:]) >= SMALLEST
+    path, _, cls = {**MODELS, **(OF_IMAGES if of_images else {})}[short].partition(":")
     package = path.partition(".")[0]
     if find_spec(package) is None or find_spec(path) is None:
         here = ", ".join(key for key, value in MODELS.items() if find_spec(value.partition(".")[0]))
         raise UserError(f"The model {name!r} is announced and not there yet: choose one of {here}.")
     module = import_module(path)
-    return Entry(short, getattr(module, cls), module.Config)
+    config = getattr(module, "DiscreteConfig", module.Config) if one is not None and one.discrete else module.Config
+    return Entry(short, getattr(module, cls), config, of_images)

@@ -179,7 +179,7 @@ def build(settings: Settings, data: Trajectories | Mixture, device: torch.device
     """A fresh model, its weights decided by the seed, calibrated to the data."""
     run = settings.run
     torch.manual_seed(run.seed)
-    model = find(run.model).model(settings.config, data.spec)
+    model = find(run.model, data.spec).model(settings.config, data.spec)
     model.calibrate(data)  # type: ignore[arg-type]  # a Mixture only where the model takes several
     rise = round(settings.config.warmup * run.updates)
     print(

@@ -19,10 +19,12 @@ import tyro
 from backbone.interface import ModelConfig
 from backbone.options import option
 from experiments.registry import MODELS, Entry, find
-from trajectories.catalog import OWN
+from trajectories.catalog import OWN, dataset
 from trajectories.errors import UserError
+from trajectories.types import Spec
 
 PRESETS = Path(__file__).with_name("presets.toml")
+IMAGES = "images"  # in presets: all data sets that show images
 DESCRIPTION = "Train a model on recorded trajectories, play it in the real environment, record the result."
 
 
@@ -114,7 +116,7 @@ def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:
     chosen, _ = first.parse_known_args(list(arguments))
     if chosen.task:
         chosen.env = [own_name(chosen.task, chosen.path, chosen.env)]
-    entry = find(chosen.model)
+    entry = find(chosen.model, seen(chosen.env))
     values = preset_values(presets, chosen.preset, entry, chosen.env)
     defaults = {
         "run": fill(Run(model=entry.name, env=tuple(chosen.env), preset=chosen.preset), values),
@@ -152,6 +154,11 @@ def own_name(task: str, paths: Sequence[str], env: Sequence[str]) -> str:
     return f"{name}{OWN}{task}"
 
 
+def seen(env: Sequence[str]) -> Spec | None:
+    """What the environment of a data set looks like to a model; None where there are several data sets."""
+    return dataset(env[0]).environment.spec() if len(env) == 1 else None
+
+
 def flag(name: str, value: Any) -> list[str]:
     """An option as it is typed."""
     dashed = name.replace("_", "-")
@@ -176,7 +183,7 @@ def preset_names(path: Path, entry: Entry) -> list[str]:
 def preset_values(path: Path, preset: str, entry: Entry, env: Sequence[str]) -> dict[str, Any]:
     """What `preset` says of a model on a data set: for all models, for this one, for data sets like this one.
 
-    Several data sets are called "one+another": "*+*" is for all mixtures.
+    Several data sets are called "one+another": "*+*" is for all mixtures. "images" is for all that show images.
     """
     called = "+".join(env)
     tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -189,7 +196,9 @@ def preset_values(path: Path, preset: str, entry: Entry, env: Sequence[str]) -> 
             rows = table.get(part, {})
             values |= {key: value for key, value in rows.items() if not isinstance(value, dict)}
             for pattern, row in rows.items():
-                if isinstance(row, dict) and ("+" in pattern) == ("+" in called) and fnmatch.fnmatch(called, pattern):
+                if not isinstance(row, dict) or ("+" in pattern) != ("+" in called):
+                    continue
+                if fnmatch.fnmatch(called, pattern) or (pattern == IMAGES and entry.of_images):
                     values |= row
     return values | dict(entry.config.presets.get(preset, {}))
 

@@ -9,20 +9,26 @@ import torch
 
 from backbone.interface import SequenceModel
 from experiments.checkpoint import load_model, save_model
-from tests.toys import SMALL, small, walk
-from trajectories.types import Batch, Trajectories
+from tests.toys import CHOICES, POINT, SCREEN, SMALL, seen, small, walk
+from trajectories.types import Batch, Spec, Trajectories
 
 LENGTHS = (12, 1, 7, 12, 3)
+CASES = [(name, spec) for spec in (POINT, CHOICES, SCREEN) for name in SMALL if (name, spec) != ("tt", SCREEN)]
 
 
-@pytest.fixture(scope="module")
-def data() -> Trajectories:
-    return walk(LENGTHS)
-
-
-@pytest.fixture(params=SMALL)
-def name(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(params=CASES, ids=[f"{name}-{spec.name}" for name, spec in CASES])
+def case(request: pytest.FixtureRequest) -> tuple[str, Spec]:
     return request.param
+
+
+@pytest.fixture
+def name(case: tuple[str, Spec]) -> str:
+    return case[0]
+
+
+@pytest.fixture
+def data(case: tuple[str, Spec]) -> Trajectories:
+    return walk(LENGTHS, spec=case[1])
 
 
 @pytest.fixture
@@ -32,7 +38,7 @@ def model(name: str, data: Trajectories) -> SequenceModel:
 
 
 def played(model: SequenceModel, observations: np.ndarray, lives: np.ndarray | None = None) -> np.ndarray:
-    """Actions (steps, E, A) on given observations (steps, E, S); `lives` (steps, E) says who still plays."""
+    """Actions (steps, E, *act) on given observations (steps, E, *obs); `lives` (steps, E) says who still plays."""
     steps, episodes = observations.shape[:2]
     lives = np.ones((steps, episodes), bool) if lives is None else lives
     player = model.player(episodes, 5.0)
@@ -41,16 +47,29 @@ def played(model: SequenceModel, observations: np.ndarray, lives: np.ndarray | N
 
 
 @pytest.fixture
-def observations() -> np.ndarray:
-    return np.random.default_rng(1).normal(3, 2, (6, 4, 3)).astype(np.float32)
+def observations(case: tuple[str, Spec]) -> np.ndarray:
+    spec = case[1]
+    return seen(np.random.default_rng(1), spec, (6, 4, *spec.observation_shape))
+
+
+def spoilt(observations: np.ndarray, *where: tuple[slice, int]) -> np.ndarray:
+    """The same with something useless at some steps of some episodes."""
+    others = observations.copy()
+    for steps, episode in where:
+        others[steps, episode] = np.nan if others.dtype == np.float32 else 255
+    return others
 
 
 def test_actions_are_legal_numbers_one_for_each_episode(model: SequenceModel, observations: np.ndarray) -> None:
     actions = played(model, observations)
-    assert actions.shape == (6, 4, 2)
-    assert actions.dtype == np.float32
+    assert actions.shape == (6, 4, *model.spec.action_shape)
+    assert actions.dtype == model.spec.action_dtype
     assert np.isfinite(actions).all()
-    assert np.abs(actions).max() <= 1
+    if model.spec.actions is None:
+        assert np.abs(actions).max() <= 1
+    else:
+        assert actions.min() >= 0
+        assert actions.max() < model.spec.actions
 
 
 def test_an_episode_is_played_the_same_whatever_happens_in_the_others(
@@ -60,17 +79,14 @@ def test_an_episode_is_played_the_same_whatever_happens_in_the_others(
     lives = np.ones((6, 4), bool)
     lives[2:, 0] = False
     lives[4:, 3] = False
-    others = observations.copy()
-    others[2:, 0] = np.nan
-    others[4:, 3] = np.nan
+    others = spoilt(observations, (slice(2, None), 0), (slice(4, None), 3))
     np.testing.assert_allclose(played(model, others, lives)[:, 1:3], together[:, 1:3], atol=1e-5)
 
 
 def test_a_finished_episode_gets_zeros_and_nobody_looks_at_it(model: SequenceModel, observations: np.ndarray) -> None:
     lives = np.ones((6, 4), bool)
     lives[3:, 1] = False
-    observations[3:, 1] = np.nan
-    actions = played(model, observations, lives)
+    actions = played(model, spoilt(observations, (slice(3, None), 1)), lives)
     assert not actions[3:, 1].any()
     assert np.isfinite(actions).all()
 
@@ -99,7 +115,7 @@ def smudged(batch: Batch) -> Batch:
     columns = {}
     for name in ("observations", "actions", "rewards", "returns_to_go"):
         column = getattr(batch, name).clone()
-        column[padding] = 0.5
+        column[padding] = 0.5 if column.is_floating_point() else 1
         columns[name] = column
     timesteps = batch.timesteps.clone()
     timesteps[padding] = 3
@@ -119,11 +135,13 @@ def test_only_the_given_generator_decides_the_batch(model: SequenceModel, data: 
     assert not torch.equal(one.observations, model.sample(data, np.random.default_rng(8)).observations)
 
 
-def test_a_few_hundred_updates_on_a_few_steps_are_learnt_by_heart(name: str) -> None:
-    data = walk((5, 5))
+def test_a_few_hundred_updates_on_a_few_steps_are_learnt_by_heart(case: tuple[str, Spec]) -> None:
+    name, spec = case
+    data = walk((5, 5), spec=spec)
     torch.manual_seed(0)
     model = small(name, data, dropout=0.0)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    rate = 1e-3 if (name, spec) == ("bc", SCREEN) else 3e-3  # it is convolutions alone, which take small steps
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
     rng = np.random.default_rng(0)
     losses = []
     for _ in range(150):

@@ -6,8 +6,8 @@ from dataclasses import fields
 import pytest
 
 from backbone.options import HELP
-from experiments.registry import MODELS, find
-from experiments.settings import PRESETS, Machine, Run, fill, parse, preset_names, preset_values
+from experiments.registry import MODELS, Entry, find
+from experiments.settings import IMAGES, PRESETS, Machine, Run, fill, parse, preset_names, preset_values, seen
 from trajectories.catalog import dataset_names
 from trajectories.errors import UserError
 
@@ -15,9 +15,10 @@ TABLES = tomllib.loads(PRESETS.read_text(encoding="utf-8"))
 SEVERAL = [("hopper-medium", "walker2d-medium")]
 
 
-def options(model: str) -> dict[str, object]:
+def options(model: str, entry: Entry | None = None) -> dict[str, object]:
     """Every option of a model by its name, with its default."""
-    return {each.name: each.default for owner in (Run, find(model).config, Machine) for each in fields(owner)}
+    config = (entry or find(model)).config
+    return {each.name: each.default for owner in (Run, config, Machine) for each in fields(owner)}
 
 
 # ---- presets --------------------------------------------------------------------------------------------------------
@@ -25,13 +26,13 @@ def options(model: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_preset_of_every_model_says_what_its_options_are_on_every_data_set(model: str) -> None:
-    entry = find(model)
-    for preset in preset_names(PRESETS, entry):
-        for env in [*((name,) for name in dataset_names()), *(SEVERAL if entry.model.takes_several else ())]:
+    for preset in preset_names(PRESETS, find(model)):
+        for env in [*((name,) for name in dataset_names()), *(SEVERAL if find(model).model.takes_several else ())]:
+            entry = find(model, seen(env))
             values = preset_values(PRESETS, preset, entry, env)
             for name, value in values.items():
-                assert name in options(model), (preset, env, name)
-                assert type(value) is type(options(model)[name]), (preset, env, name)
+                assert name in options(model, entry), (preset, env, name)
+                assert type(value) is type(options(model, entry)[name]), (preset, env, name)
             fill(entry.config(), {name: value for name, value in values.items() if not hasattr(Run, name)})
 
 
@@ -39,7 +40,8 @@ def test_every_table_of_the_presets_belongs_to_a_model_and_to_a_data_set_that_th
     for preset, parts in TABLES.items():
         assert set(parts) <= {"all", *MODELS}, preset
         for part, values in parts.items():
-            for pattern in [key for key, value in values.items() if isinstance(value, dict) and key != "*+*"]:
+            patterns = [key for key, value in values.items() if isinstance(value, dict)]
+            for pattern in set(patterns) - {"*+*", IMAGES}:
                 start = pattern.partition("*")[0]
                 assert any(name.startswith(start) for name in dataset_names()), (preset, part, pattern)
 

@@ -9,6 +9,8 @@ from experiments.registry import find
 from trajectories.types import Origin, Spec, Trajectories
 
 POINT = Spec("point", (3,), (2,), horizon=12)
+CHOICES = Spec("choices", (3,), (), horizon=12, actions=5)
+SCREEN = Spec("screen", (4, 36, 36), (), horizon=12, actions=5, observation_dtype="uint8", frame_stack=4)
 
 # Small enough for a test, and still with everything that the real ones have.
 SMALL: dict[str, dict[str, object]] = {
@@ -16,6 +18,13 @@ SMALL: dict[str, dict[str, object]] = {
     "dt": {"context": 4, "batch_size": 8, "width": 32, "return_scale": 10.0},
     "tt": {"context": 4, "batch_size": 8, "width": 32, "layers": 2, "bins": 20, "horizon": 2, "beam_width": 4},
     "gato": {"context": 4, "batch_size": 8, "width": 32, "heads": 2, "head_width": 16, "hidden": 64, "layers": 2},
+}
+
+
+# What else is small where there are images.
+SMALL_ON_IMAGES: dict[str, dict[str, object]] = {
+    "dt": {"layers": 2, "heads": 2},
+    "gato": {"patch_width": 8, "patch_groups": 4},
 }
 
 
@@ -29,12 +38,26 @@ def walk(lengths: Sequence[int], seed: int = 0, spec: Spec = POINT) -> Trajector
     return Trajectories.of(
         spec,
         Origin(spec.name, "made-up", "0"),
-        observations=rng.normal(3, 2, (steps, *spec.observation_shape)).astype(np.float32),
-        actions=rng.uniform(-1, 1, (steps, *spec.action_shape)).astype(np.float32),
+        observations=seen(rng, spec, (steps, *spec.frame_shape)),
+        actions=done(rng, spec, steps),
         rewards=rng.normal(size=steps).astype(np.float32),
         terminated=terminated,
         starts=starts,
     )
+
+
+def seen(rng: np.random.Generator, spec: Spec, shape: tuple[int, ...]) -> np.ndarray:
+    """Noise such as an environment might show."""
+    if spec.observation_dtype == "uint8":
+        return rng.integers(256, size=shape, dtype=np.uint8)
+    return rng.normal(3, 2, shape).astype(np.float32)
+
+
+def done(rng: np.random.Generator, spec: Spec, steps: int) -> np.ndarray:
+    """Noise such as an agent might do."""
+    if spec.actions is not None:
+        return rng.integers(spec.actions, size=steps)
+    return rng.uniform(-1, 1, (steps, *spec.action_shape)).astype(np.float32)
 
 
 SMALL["tt"]["planning_context"] = 3
@@ -43,7 +66,8 @@ SMALL["gato"] |= {"prompt_steps": 1, "decoding": "likely"}
 
 def small(name: str, data: Trajectories, **changes: object) -> SequenceModel:
     """A small model of that name, calibrated to the data, ready to act."""
-    entry = find(name)
-    model = entry.model(entry.config(**{**SMALL[name], **changes}), data.spec)  # type: ignore[arg-type]
+    entry = find(name, data.spec)
+    settings = {**SMALL[name], **(SMALL_ON_IMAGES.get(name, {}) if entry.of_images else {}), **changes}
+    model = entry.model(entry.config(**settings), data.spec)  # type: ignore[arg-type]
     model.calibrate(data)
     return model.eval()

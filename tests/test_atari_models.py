@@ -1,0 +1,293 @@
+"""What the models see of images and discrete actions, and that what they keep while acting changes nothing."""
+
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+
+from backbone.images import channels_first, image_shape, shows_images
+from backbone.interface import SequenceModel
+from backbone.playing import WindowPlayer
+from decision_transformer.actions import Draw
+from decision_transformer.cloning import BehaviourCloning
+from decision_transformer.frames import FrameEncoder
+from decision_transformer.images import HIGHEST, ImageDecisionTransformer
+from decision_transformer.model import DecisionTransformer
+from experiments.registry import find
+from tests.toys import CHOICES, POINT, SCREEN, seen, small, walk
+from trajectories.errors import UserError
+from trajectories.types import Batch, Spec, Trajectories
+from trajectories.windows import cut
+
+LENGTHS = (12, 7, 12)
+
+
+@pytest.fixture(scope="module")
+def data() -> Trajectories:
+    return walk(LENGTHS, spec=SCREEN)
+
+
+@pytest.fixture(scope="module")
+def model(data: Trajectories) -> ImageDecisionTransformer:
+    torch.manual_seed(0)
+    found = small("dt", data)
+    assert isinstance(found, ImageDecisionTransformer)
+    for places in (found.place_in_episode, found.place_in_window):  # they begin as zero, which would hide them
+        torch.nn.init.normal_(places.weight, std=0.5)
+    torch.nn.init.normal_(found.embed_return[0].weight, std=0.5)
+    torch.nn.init.normal_(found.embed_action[0].weight, std=0.5)
+    return found
+
+
+@pytest.fixture(scope="module")
+def batch(data: Trajectories) -> Batch:
+    return cut(data, first=np.array([0, 12, 12]), last=np.array([9, 18, 13]), length=4)
+
+
+def changed(batch: Batch, column: str, step: int) -> Batch:
+    """The same windows with something else at one step."""
+    values = getattr(batch, column).clone()
+    other = {"observations": lambda x: 255 - x, "actions": lambda x: (x + 1) % 5}.get(column, lambda x: x + 2)
+    values[:, step] = other(values[:, step])
+    return replace(batch, **{column: values})
+
+
+# ---- the Decision Transformer of images -----------------------------------------------------------------------------
+
+
+def test_an_environment_that_shows_images_gets_the_models_of_images() -> None:
+    assert find("dt", SCREEN).model is ImageDecisionTransformer
+    assert find("dt", CHOICES).model is find("dt", POINT).model is find("dt").model is DecisionTransformer
+    tiny = replace(SCREEN, observation_shape=(7, 7, 3), frame_stack=1)  # MiniGrid's view
+    assert find("bc", tiny).model is BehaviourCloning
+
+
+def test_the_paper_s_atari_settings_are_the_defaults() -> None:
+    config = asdict(find("dt", SCREEN).config())
+    paper = {"context": 30, "batch_size": 128, "layers": 6, "heads": 8, "width": 128, "dropout": 0.1, "temperature": 1}
+    optimiser = {"learning_rate": 6e-4, "weight_decay": 0.1, "beta1": 0.9, "beta2": 0.95, "clip": 1.0}
+    for name, value in (paper | optimiser).items():
+        assert config[name] == value, name
+
+
+@pytest.mark.parametrize("column", ["actions", "rewards"])
+def test_it_does_not_read_its_own_last_action_or_reward(
+    model: ImageDecisionTransformer, batch: Batch, column: str
+) -> None:
+    assert torch.equal(model(changed(batch, column, -1)), model(batch))
+
+
+@pytest.mark.parametrize("column", ["observations", "actions", "returns_to_go"])
+def test_it_reads_nothing_of_the_future(model: ImageDecisionTransformer, batch: Batch, column: str) -> None:
+    before = slice(None, -1)
+    assert torch.equal(model(changed(batch, column, -1))[:, before], model(batch)[:, before])
+
+
+@pytest.mark.parametrize("column", ["observations", "actions", "returns_to_go"])
+def test_it_reads_all_that_came_before(model: ImageDecisionTransformer, batch: Batch, column: str) -> None:
+    other = changed(batch, column, -2)
+    assert not torch.allclose(model(other)[:2, -1], model(batch)[:2, -1], atol=1e-6)
+
+
+def test_it_reads_when_its_window_begins_and_nothing_else_of_time(
+    model: ImageDecisionTransformer, batch: Batch
+) -> None:
+    later = replace(batch, timesteps=(batch.timesteps + 1) * batch.mask)
+    assert not torch.allclose(model(later), model(batch), atol=1e-6)
+    inside = batch.timesteps.clone()
+    inside[:, 1:-1] += 1
+    assert torch.equal(model(replace(batch, timesteps=inside)), model(batch))
+
+
+def test_a_padded_window_is_judged_like_the_short_window_itself(
+    model: ImageDecisionTransformer, data: Trajectories
+) -> None:
+    first, last = np.array([12]), np.array([13])
+    padded, exact = cut(data, first, last, 4), cut(data, first, last, 2)
+    torch.testing.assert_close(model(padded)[:, -2:], model(exact))
+
+
+def test_the_latest_action_alone_is_the_last_of_all_actions(model: ImageDecisionTransformer, batch: Batch) -> None:
+    torch.testing.assert_close(model(batch, latest_only=True), model(batch)[:, -1:])
+
+
+def test_steps_beyond_the_longest_recorded_episode_count_as_its_last(
+    model: ImageDecisionTransformer, batch: Batch
+) -> None:
+    assert model.latest == max(LENGTHS) - 1
+    late = replace(batch, timesteps=(batch.timesteps + 100) * batch.mask)
+    later = replace(batch, timesteps=(batch.timesteps + 200) * batch.mask)
+    assert torch.equal(model(late), model(later))
+
+
+def test_the_highest_return_of_the_data_is_scaled_to_the_same_number_everywhere(data: Trajectories) -> None:
+    for factor in (1, 1000):
+        scaled = replace(data, returns_to_go=data.returns_to_go * np.float32(factor))
+        model = small("dt", scaled, return_scale=0.0)
+        assert isinstance(model, ImageDecisionTransformer)
+        assert np.abs(scaled.returns_to_go).max() / model.scale.item() == pytest.approx(HIGHEST)
+    assert small("dt", data, return_scale=1.0).scale == 1
+
+
+# ---- acting ---------------------------------------------------------------------------------------------------------
+
+
+class Steps:
+    """An environment's side of 3 episodes of noise, of which one ends early."""
+
+    def __init__(self, spec: Spec, steps: int = 9) -> None:
+        rng = np.random.default_rng(3)
+        self.observations = seen(rng, spec, (steps, 3, *spec.frame_shape))
+        if spec.frame_stack > 1:
+            blank = np.zeros_like(self.observations[: spec.frame_stack - 1])
+            frames = np.concatenate([blank, self.observations])
+            self.observations = np.stack([frames[i : i + steps] for i in range(spec.frame_stack)], axis=2)
+        self.rewards = rng.normal(size=(steps, 3))
+        self.live = np.ones((steps, 3), bool)
+        self.live[4:, 1] = False
+
+    def played(self, player: WindowPlayer) -> np.ndarray:
+        turns = zip(self.observations, self.rewards, self.live, strict=True)
+        return np.stack([player.act(*turn) for turn in turns])
+
+
+def test_vectors_that_are_kept_give_the_actions_of_windows_that_are_encoded_anew(
+    model: ImageDecisionTransformer,
+) -> None:
+    steps = Steps(SCREEN)
+    kept, anew = model.player(3, 5.0, seed=7), WindowPlayer(model, 3, 5.0, model.scale.device, Draw(1.0, 3, 7))
+    said: dict[str, list[torch.Tensor]] = {"kept": [], "anew": []}
+    listen(kept, said["kept"])
+    listen(anew, said["anew"])
+    np.testing.assert_array_equal(steps.played(kept), steps.played(anew))
+    for one, other in zip(said["kept"], said["anew"], strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+def listen(player: WindowPlayer, said: list[torch.Tensor]) -> None:
+    draw = player.draw
+    assert draw is not None
+
+    def heard(logits: torch.Tensor, live: np.ndarray) -> np.ndarray:
+        said.append(logits)
+        return draw(logits, live)
+
+    player.draw = heard
+
+
+def test_frames_are_encoded_once_while_they_are_in_sight(
+    model: ImageDecisionTransformer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[int] = []
+    encode = FrameEncoder.forward
+
+    def counted(self: FrameEncoder, images: torch.Tensor) -> torch.Tensor:
+        encoded.append(len(images))
+        return encode(self, images)
+
+    monkeypatch.setattr(FrameEncoder, "forward", counted)
+    steps = Steps(SCREEN)
+    steps.played(model.player(3, 5.0))
+    assert encoded == steps.live.sum(axis=1).tolist()
+
+
+@pytest.mark.parametrize("name", ["bc", "dt"])
+@pytest.mark.parametrize("spec", [CHOICES, SCREEN], ids=lambda spec: spec.name)
+def test_discrete_actions_are_drawn_by_the_episodes_seeds_or_are_the_likeliest(name: str, spec: Spec) -> None:
+    torch.manual_seed(0)
+    model, steps = small(name, walk(LENGTHS, spec=spec)), Steps(spec)
+    once, again, other = (steps.played(model.player(3, 5.0, seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(once, again)
+    assert (once != other).any()
+    likely = small(name, walk(LENGTHS, spec=spec), temperature=0.0)
+    likely.load_state_dict(model.state_dict())
+    one, same = (steps.played(likely.player(3, 5.0, seed)) for seed in (1, 2))
+    np.testing.assert_array_equal(one, same)
+
+
+def test_actions_are_drawn_as_often_as_they_are_probable() -> None:
+    logits = torch.tensor([0.5, 0.3, 0.2, 0.0]).log().expand(4000, 4)
+    drawn = Draw(1.0, 4000, seed=0)(logits, np.ones(4000, bool))
+    np.testing.assert_allclose(np.bincount(drawn, minlength=4) / 4000, [0.5, 0.3, 0.2, 0], atol=0.03)
+    colder = Draw(0.5, 4000, seed=0)(logits, np.ones(4000, bool))
+    np.testing.assert_allclose(np.mean(colder == 0), 0.25 / 0.38, atol=0.03)
+
+
+def test_a_temperature_below_zero_is_refused() -> None:
+    with pytest.raises(UserError, match=r"--temperature is -1.*give a positive one"):
+        find("dt", SCREEN).config(**{"temperature": -1.0})
+
+
+# ---- what an image is -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(36, 40), (36, 40, 3), (3, 36, 40), (4, 36, 40)])
+def test_images_of_every_layout_are_encoded(shape: tuple[int, ...]) -> None:
+    spec = Spec("images", shape, (), horizon=9, actions=3, observation_dtype="uint8")
+    assert shows_images(spec)
+    assert image_shape(spec)[1:] == (36, 40)
+    images = torch.randint(256, (2, 5, *shape), dtype=torch.uint8)
+    encoder = FrameEncoder(spec, 16)
+    vectors = encoder(images)
+    assert vectors.shape == (2, 5, 16)
+    torch.testing.assert_close(encoder(images[1, 3][None])[0], vectors[1, 3])
+
+
+def test_stacks_that_share_their_frames_are_encoded_like_copies_of_them(batch: Batch) -> None:
+    encoder = FrameEncoder(SCREEN, 16)
+    assert not batch.observations.is_contiguous()
+    assert torch.equal(encoder(batch.observations), encoder(batch.observations.contiguous()))
+
+
+def test_channels_that_cannot_be_told_from_pixels_are_refused() -> None:
+    with pytest.raises(UserError, match=r"\(36, 36, 7\) has no axis of 1, 3 or 4 channels"):
+        channels_first(torch.zeros(2, 36, 36, 7, dtype=torch.uint8), leading=1)
+
+
+# ---- learning -------------------------------------------------------------------------------------------------------
+
+
+def bright(lengths: tuple[int, ...] = (12,) * 6) -> Trajectories:
+    """Episodes in which the newest frame's brighter half names the action; the good do as it says, the others not."""
+    data = walk(lengths, spec=SCREEN)
+    rng = np.random.default_rng(5)
+    side = rng.integers(2, size=len(data))
+    frames = np.full((len(data), 36, 36), 60, np.uint8)
+    for row, bright_side in enumerate(side.tolist()):
+        frames[row, :, 18 * bright_side : 18 * (bright_side + 1)] = 200
+    good = np.repeat(np.arange(len(lengths)) % 2, lengths)
+    return Trajectories.of(
+        data.spec,
+        data.origin,
+        observations=frames,
+        actions=np.where(good == 1, side, 1 - side),
+        rewards=good.astype(np.float32),
+        terminated=np.zeros(len(data), bool),
+        starts=data.starts,
+    )
+
+
+def test_a_decision_transformer_of_images_does_what_earns_the_return_it_is_asked_for() -> None:
+    data = bright()
+    torch.manual_seed(0)
+    model = small("dt", data, dropout=0.0, return_scale=0.0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    rng = np.random.default_rng(0)
+    for _ in range(150):
+        optimizer.zero_grad()
+        model.loss(model.sample(data, rng))["total"].backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    model.eval()
+    frame = data.observations[0]
+    stack = np.concatenate([np.zeros((3, 36, 36), np.uint8), frame[None]])
+    side = int(frame[0, -1] > frame[0, 0])
+    asked = {target: first_action(model, stack, target) for target in (12.0, 0.0)}
+    assert asked == {12.0: side, 0.0: 1 - side}
+
+
+def first_action(model: SequenceModel, observation: np.ndarray, target_return: float) -> int:
+    """The likeliest one: that of most of many draws."""
+    player = model.player(51, target_return)
+    actions = player.act(np.repeat(observation[None], 51, axis=0), np.zeros(51), np.ones(51, bool))
+    return int(np.bincount(actions).argmax())
