@@ -74,17 +74,22 @@ class Unpaid:
 
 
 def play(player: Player, environments: Environments, seeds: Sequence[int], doing: str = "playing") -> Played:
-    """One episode in each environment. A finished one is left alone, so short episodes are not counted twice."""
+    """One episode in each environment. A finished one is left alone, so short episodes are not counted twice.
+
+    The bar counts the steps of the longest episode up to the time limit: how long playing still takes at the most.
+    """
     count = environments.count
     returns, lengths = np.zeros(count), np.zeros(count, np.int64)
     rewards, live = np.zeros(count), np.ones(count, bool)
     observations = environments.reset(seeds)
-    with progress(count, doing, "episodes") as bar:
+    with progress(environments.spec.horizon, doing) as bar:
         while live.any():
             step = environments.step(player.act(observations, rewards, live), live)
             returns[live] += step.rewards[live]
             lengths[live] += 1
-            finished = live & (step.terminated | step.truncated)
-            bar.update(int(finished.sum()))
-            observations, rewards, live = step.observations, step.rewards, live & ~finished
+            observations, rewards = step.observations, step.rewards
+            live = live & ~(step.terminated | step.truncated)
+            bar.set_postfix_str(f"{count - live.sum()} of {count} episodes over", refresh=False)
+            bar.update()
+        bar.total = bar.n  # all may be over long before the limit
     return Played(returns, lengths)

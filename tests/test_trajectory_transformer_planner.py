@@ -1,6 +1,7 @@
 """The planner that is used against the one that defines it, and the player around it."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 from tests.toys import walk
 from trajectory_transformer import Config, TrajectoryTransformer, planner, reference_planner
 from trajectory_transformer.discretizer import Discretizer
+from trajectory_transformer.memory import family
 from trajectory_transformer.network import Network
-from trajectory_transformer.planner import family
-from trajectory_transformer.search import Choice, Search, best, choose
+from trajectory_transformer.search import Choice, Plan, Search, best, choose
 
 CHOICES = st.builds(Choice, top=st.sampled_from([0, 1, 3]), cdf=st.sampled_from([0.0, 0.4, 0.6]))
 
@@ -80,6 +81,18 @@ def test_the_fast_planner_agrees_in_single_precision_at_the_papers_network() -> 
     torch.testing.assert_close(fast.values, plain.values, rtol=0, atol=1e-4)
     assert fast.passes == plain.passes
     assert fast.read < plain.read / 10
+
+
+def test_no_token_is_read_twice_while_the_window_holds_the_whole_plan() -> None:
+    search = Search(11, 3, 5, 8, 2, 9, 0.99, Choice(top=1), Choice(cdf=0.6))
+    network, discretizer = scattered(search, 100, (128, 4, 4), seed=0)
+    contexts, draws = questions(search, 100, 1, 5)
+    fast = planner.plan(network, discretizer, search, contexts, draws)
+    plain = reference_planner.plan(network, discretizer, search, contexts[0], draws[0])
+    assert torch.equal(fast.tokens, plain.tokens)
+    torch.testing.assert_close(fast.values, plain.values, rtol=0, atol=1e-4)
+    context = 5 * 15 + 11  # past values are not read
+    assert fast.read == context + 5 * 16 * (3 + 1) + 4 * 8 * (1 + 11)  # 16 candidates act, 8 beams go on
 
 
 def test_episodes_planned_together_are_planned_as_if_alone() -> None:
@@ -186,6 +199,21 @@ def test_the_player_shows_the_planner_what_was_recorded_of_the_last_transitions(
     recorded = np.c_[seen[:3], np.stack(actions[:3]), rewards[1:]].astype(np.float32)
     expected = model.discretizer.encode(torch.from_numpy(recorded))[-2:]  # planning_context - 1 transitions
     assert torch.equal(torch.cat(player.past)[:, :6], expected)
+
+
+def test_a_plan_begins_from_as_many_played_transitions_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths: list[int] = []
+
+    def noted(*arguments: Any) -> Plan:
+        lengths.append(arguments[3].shape[1])
+        return planner.plan(*arguments)
+
+    monkeypatch.setattr("trajectory_transformer.player.plan", noted)
+    played(prefix=1, steps=4)
+    assert lengths == [3, 7 + 3, 7 + 3, 7 + 3]
+    lengths.clear()
+    played(steps=4)
+    assert lengths == [3, 7 + 3, 14 + 3, 14 + 3]  # as many as the planner sees
 
 
 @pytest.mark.parametrize("prefix", [True, False])

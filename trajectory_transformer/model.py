@@ -71,6 +71,7 @@ class Config(ModelConfig):
     cdf_actions: float = option(0.6, "draw actions without the unlikeliest bins holding this share (cdf_act)")
     percentile: float = option(0.0, "percentile of rewards and values that plans go by, in (0, 1); 0: their mean")
     planning_context: int = option(5, "transitions that the planner sees, the one being planned included")
+    prefix: int = option(0, "played transitions that a plan begins from, of those it sees; 0: all that fit")
     prefix_context: bool = option(True, "plan from the last transitions, not from the present observation alone")
     plan_every: int = option(1, "steps of a plan that are played before the next is made (plan_freq)")
     plan_seconds: float = option(0.0, "seconds for a decision of all episodes, then the best plan so far; 0: no limit")

@@ -24,6 +24,7 @@ class BeamPlayer:
     def __init__(self, model: "TrajectoryTransformer", episodes: int, seed: int) -> None:
         self.model = model
         self.search = model.search()
+        self.prefix = min(model.config.prefix or self.search.past, self.search.past)
         self.device = model.discretizer.edges.device
         self.generators = [np.random.default_rng(seed + episode) for episode in range(episodes)]
         self.past: list[Int[Tensor, "E D"]] = []  # transitions played, oldest first
@@ -63,7 +64,7 @@ class BeamPlayer:
         rows = len(rewards)
         kept = observations.reshape(rows, -1)[:, : self.search.observation_size]
         numbers = np.concatenate([kept, actions.reshape(rows, -1), rewards[:, None], np.zeros((rows, 1))], axis=1)
-        self.past = [*self.past, self.encode(numbers, 0)][-self.search.past :]
+        self.past = [*self.past, self.encode(numbers, 0)][-self.prefix :]
 
     def make_plan(self, seen: Int[Tensor, "E observation"], live: np.ndarray) -> None:
         """Plan for the live episodes, as many at once as the memory allows."""
