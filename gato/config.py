@@ -61,7 +61,7 @@ class Config(ModelConfig):
 
     text: bool = option(False, "build the 32,000 rows of text ids; logits over the full table have them anyway")
     images: bool = option(False, "build the patch encoder although no task shows images")
-    image_channels: int = option(3, "of the patches; images with fewer are completed with zeros")
+    image_channels: int = option(3, "of the patches, raised to those of the images; fewer are completed with zeros")
     patch: int = option(16, "side of an image patch, in pixels")
     patch_blocks: int = option(1, "residual blocks of the patch encoder")
     patch_width: int = option(64, "channels inside the patch encoder, a multiple of patch_groups")

@@ -11,6 +11,7 @@ Shapes   B sequences, T steps, L tokens, D width, R positions that are read, A t
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
+from backbone.images import image_shape, shows_images
 from backbone.interface import Player, SequenceModel
 from gato import prompts, raw
 from gato.config import Config
@@ -61,15 +63,15 @@ class Gato(SequenceModel):
         super().__init__()
         if gato_torch:
             config = raw.config_of(config, **gato_torch)
-        self.config = config or Config()
         self.tasks = tasks(spec)
+        self.config = with_channels(config or Config(), self.tasks)
         if spec is not None:
             self.spec = spec  # type: ignore[assignment]  # a tuple where there are several tasks
         self.layout = layout(self.config.layout)
         for task in self.tasks:
             if (task.actions or 0) > BINS:
                 raise UserError(f"{task.name} has {task.actions} actions, but Gato has tokens for {BINS}: merge some.")
-        images = self.config.images or bool(gato_torch) or any(_shows_images(task) for task in self.tasks)
+        images = self.config.images or bool(gato_torch) or any(shows_images(task) for task in self.tasks)
         horizon = max((task.horizon for task in self.tasks), default=self.config.context)
         self.embedding = Embedding(self.config, self.layout.size, images, horizon)
         self.core = core or Transformer(self.config)
@@ -251,13 +253,15 @@ def parameters(config: Config, spec: Spec | tuple[Spec, ...]) -> int:
         return sum(parameter.numel() for parameter in Gato(config, spec).parameters())
 
 
-def _shows_images(task: Spec) -> bool:
-    return task.observation_dtype == "uint8" and len(task.observation_shape) >= 2
+def with_channels(config: Config, tasks: tuple[Spec, ...]) -> Config:
+    """At least as many channels in a patch as the tasks' images have, stacked frames among them."""
+    most = max((image_shape(task)[0] for task in tasks if shows_images(task)), default=0)
+    return replace(config, image_channels=max(config.image_channels, most))
 
 
 def tokens_per_step(task: Spec, patch: int = 16) -> int:
-    """Tokens of one timestep: 15 on hopper, 36 on ant."""
-    if not _shows_images(task):
+    """Tokens of one timestep: 15 on hopper, 36 on ant, 38 on Atari's games."""
+    if not shows_images(task):
         return task.observation_size + 1 + task.action_size
     blank = torch.zeros(1, 1, *task.observation_shape, dtype=torch.uint8)
     pieces = observation_pieces(blank, layout("split"), patch, channels=4)

@@ -1,7 +1,9 @@
 """Images as patches: 16x16 squares in raster order, pixels to [-1, 1] and then divided by 4, the square root of 16.
 
-A size that is no multiple of 16 is padded with black below and to the right, before anything else. (The paper's images
-fit; GIA enlarges the image instead, which changes every pixel.)
+A size that is no multiple of 16 is padded with black below and to the right, before anything else: Atari's 84x84 to
+96x96, which makes 36 patches. (The paper's images fit; GIA enlarges the image instead, which changes every pixel.)
+
+Stacked grey frames are the channels of one image, so that a patch shows how what is in it moves.
 
 Shapes   H high, W wide, C channels, N patches, p side of a patch
 """
@@ -14,23 +16,15 @@ from torch.nn.functional import pad
 
 from trajectories.errors import UserError
 
-CHANNELS = (1, 3, 4)  # what tells an axis of channels from one of pixels
-
-
-def channels_first(images: UInt8[Tensor, "*n"], leading: int = 2) -> UInt8[Tensor, "*m"]:
-    """(..., H, W), (..., H, W, C) or (..., C, H, W) as (..., C, H, W); `leading` axes (batch, time) come before."""
-    axes = images.ndim - leading
-    if axes == 2:
-        return images.unsqueeze(-3)
-    if axes == 3 and images.shape[-3] in CHANNELS:
-        return images
-    if axes == 3 and images.shape[-1] in CHANNELS:
-        return images.movedim(-1, -3)
-    raise UserError(f"An image of shape {tuple(images.shape[leading:])} has no axis of 1, 3 or 4 channels: reshape it.")
-
 
 def to_patches(images: UInt8[Tensor, "*n C H W"], side: int, channels: int) -> Float[Tensor, "*n N D p p"]:
-    """Patches in raster order, as many channels as the model has; channels that an image lacks are zero."""
+    """Patches in raster order, as many channels as the model has; channels that an image lacks are zero.
+
+    Raises:
+        UserError: an image has more.
+    """
+    if images.shape[-3] > channels:
+        raise UserError(f"An image has {images.shape[-3]} channels, but the patches {channels}: raise image_channels.")
     high, wide = images.shape[-2:]
     images = pad(images, (0, -wide % side, 0, -high % side))
     pixels = (images.float() / 255 * 2 - 1) / 4

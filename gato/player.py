@@ -207,7 +207,7 @@ class Recomputing(Decoder):
 
     def __init__(self, model: Gato, task: int, episodes: int, seed: int) -> None:
         super().__init__(model, task, episodes, seed)
-        self.history = History(self.spec, episodes, 0.0)
+        self.history = History(self.spec, episodes, 0.0, longest=self.window)
 
     @torch.inference_mode()
     def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:

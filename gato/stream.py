@@ -16,7 +16,8 @@ from einops import rearrange, repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, device
 
-from gato.patches import channels_first, patch_intervals, to_patches
+from backbone.images import channels_first
+from gato.patches import patch_intervals, to_patches
 from gato.text import Text
 from gato.tokens import Layout, check_discrete, to_bins
 from trajectories.errors import UserError

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from backbone.images import channels_first, image_shape, shows_images
-from backbone.interface import SequenceModel
+from backbone.interface import Player, SequenceModel
 from backbone.playing import WindowPlayer
 from decision_transformer.actions import Draw
 from decision_transformer.cloning import BehaviourCloning
@@ -15,6 +15,9 @@ from decision_transformer.frames import FrameEncoder
 from decision_transformer.images import HIGHEST, ImageDecisionTransformer
 from decision_transformer.model import DecisionTransformer
 from experiments.registry import find
+from gato import Gato
+from gato.model import tokens_per_step
+from gato.patches import to_patches
 from tests.toys import CHOICES, POINT, SCREEN, seen, small, walk
 from trajectories.errors import UserError
 from trajectories.types import Batch, Spec, Trajectories
@@ -147,7 +150,7 @@ class Steps:
         self.live = np.ones((steps, 3), bool)
         self.live[4:, 1] = False
 
-    def played(self, player: WindowPlayer) -> np.ndarray:
+    def played(self, player: Player) -> np.ndarray:
         turns = zip(self.observations, self.rewards, self.live, strict=True)
         return np.stack([player.act(*turn) for turn in turns])
 
@@ -291,3 +294,66 @@ def first_action(model: SequenceModel, observation: np.ndarray, target_return: f
     player = model.player(51, target_return)
     actions = player.act(np.repeat(observation[None], 51, axis=0), np.zeros(51), np.ones(51, bool))
     return int(np.bincount(actions).argmax())
+
+
+# ---- Gato ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_step_of_atari_is_36_patches_a_separator_and_an_action() -> None:
+    atari = Spec("game", (4, 84, 84), (), horizon=9, actions=6, observation_dtype="uint8", frame_stack=4)
+    assert tokens_per_step(atari) == 38
+    patches = to_patches(torch.full((1, 4, 84, 84), 255, dtype=torch.uint8), 16, 4)
+    assert patches.shape == (1, 36, 4, 16, 16)
+    assert patches[0, 0].min() == patches.max() == 0.25
+    assert patches[0, 35, :, :4, :4].min() == 0.25  # 84 = 5 x 16 + 4
+    assert patches[0, 35, :, 4:].max() == patches[0, 35, :, :, 4:].max() == -0.25  # black
+
+
+def test_gato_sees_every_frame_of_a_stack(data: Trajectories) -> None:
+    torch.manual_seed(0)
+    gato = small("gato", data)
+    assert isinstance(gato, Gato)
+    assert gato.config.image_channels == 4
+    batch = cut(data, first=np.array([0]), last=np.array([9]), length=4)
+    for frame in range(4):
+        other = batch.observations.clone()
+        other[:, 0, frame] = 255 - other[:, 0, frame]
+        now, then = (gato.predict(gato.stream(replace(batch, observations=x)))[0] for x in (other, batch.observations))
+        assert not torch.allclose(now[0], then[0], atol=1e-6), frame
+
+
+def test_an_image_with_more_channels_than_the_patches_is_refused_and_not_cropped() -> None:
+    with pytest.raises(UserError, match="has 4 channels, but the patches 3"):
+        to_patches(torch.zeros(1, 4, 32, 32, dtype=torch.uint8), 16, 3)
+
+
+@pytest.mark.parametrize("prompt", ["none", "best"])
+def test_gato_s_kept_keys_and_values_give_the_actions_of_a_recomputation(data: Trajectories, prompt: str) -> None:
+    torch.manual_seed(0)
+    said: dict[str, list[torch.Tensor]] = {}
+    actions = {}
+    for memory in ("rolling", "recompute"):
+        gato = small("gato", data, memory=memory, prompt=prompt, decoding="sampled", temperature=1.0)
+        torch.manual_seed(1)
+        for weight in gato.parameters():
+            torch.nn.init.normal_(weight, std=0.1)
+        steps = Steps(SCREEN, steps=4 if prompt == "none" else 3)  # a context, less the prompt's step
+        assert isinstance(gato, Gato)
+        said[memory] = overheard(gato)
+        actions[memory] = steps.played(gato.player(3, seed=5))
+    np.testing.assert_array_equal(actions["rolling"], actions["recompute"])
+    for one, other in zip(said["rolling"], said["recompute"], strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+def overheard(gato: Gato) -> list[torch.Tensor]:
+    """Whatever logits it will give."""
+    said: list[torch.Tensor] = []
+    logits = gato.logits
+
+    def heard(hidden: torch.Tensor, ids: slice) -> torch.Tensor:
+        said.append(logits(hidden, ids))
+        return said[-1]
+
+    gato.logits = heard  # type: ignore[method-assign]
+    return said
