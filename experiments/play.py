@@ -1,5 +1,7 @@
 """Watch a trained agent: python experiments/play.py results/runs/<run> --video hopper.mp4
 
+    python experiments/play.py results/runs/<run of tt> --plans plans.png     # what it planned over what happened
+
 Plays a finished run's model in the environment and the physics in which it was measured. Episode 0 begins where the
 evaluation's first episode began. A video is rendered off screen, streamed to ffmpeg and renamed when it is whole.
 """
@@ -23,6 +25,7 @@ from environments.make import make
 from experiments.checkpoint import CARD, WEIGHTS, load_model
 from experiments.complain import complaining
 from experiments.evaluate import Played, begin, episode_seeds, play
+from experiments.plan_pictures import Plans, check_file, draw
 from results.grid import command
 from results.store import RECORD, Record, read_record
 from trajectories.catalog import nearest
@@ -43,6 +46,8 @@ class Options:
     """which of its data sets' environments to play, where it has learnt several"""
     video: Path | None = None
     """write what happens into this file (.mp4)"""
+    plans: Path | None = None
+    """draw what a Trajectory Transformer planned in the first episode into this file (.png, .svg, .pdf)"""
     episodes: int = 1
     """how many, one after the other"""
     seed: int = 0
@@ -61,17 +66,23 @@ def main(options: Options) -> None:
     print(f"{record.column} on {record.dataset}: {record.protocol.environment or record.env}, "
           f"{record.protocol.physics} physics, asked for {f'{asked[0]:g}' if asked else 'nothing'}")  # fmt: skip
     environments = make(record.env, 1, record.protocol.physics)
+    plans = Plans() if options.plans else None
     try:
         with camera(options.video, environments) as film:
             for number, seed in list(enumerate(episode_seeds(options.seed + options.episodes)))[options.seed :]:
                 task = record.dataset if len(record.tasks) > 1 else None
                 delayed = record.config["run"].get("delayed_reward", False)
-                played = episode(model, environments, film, seed, asked[0] if asked else 0.0, task, delayed)
+                watched = plans if number == options.seed else None
+                played = episode(model, environments, film, seed, asked[0] if asked else 0.0, task, delayed, watched)
                 print(told(record, number, played))
     finally:
         environments.close()
     if options.video:
         print(f"video   {options.video}")
+    if options.plans and plans:
+        title = f"{record.column} on {record.dataset}: what it planned over what happened in episode {options.seed}"
+        draw(plans, record.env, title, options.plans)
+        print(f"plans   {options.plans}: {told_of_plans(plans)}")
 
 
 def finished(run: Path, env: str | None = None) -> Record:
@@ -114,6 +125,8 @@ def check(options: Options) -> None:
         raise UserError(f"--seed is {options.seed}, and episodes are numbered from 0: give 0 or more.")
     if options.video and options.video.suffix != ".mp4":
         raise UserError(f"--video {options.video}: only mp4 is written: name it {options.video.with_suffix('.mp4')}.")
+    if options.plans:
+        check_file(options.plans)
     if options.video and not options.video.absolute().parent.is_dir():
         raise UserError(f"--video {options.video}: there is no folder {options.video.parent}: make it first.")
 
@@ -126,15 +139,25 @@ def episode(
     target_return: float,
     task: str | None = None,
     delayed: bool = False,
+    plans: Plans | None = None,
 ) -> Played:
-    """One episode, filmed if there is a camera; the evaluator's own loop plays it."""
+    """One episode, filmed if there is a camera, its plans kept if wanted; the evaluator's own loop plays it."""
     player = begin(model, 1, target_return, seed, task, delayed)
+    if plans is not None:
+        player = plans.watch(player)
     return play(player, film or environments, (seed,), "playing")
 
 
 def told(record: Record, number: int, played: Played) -> str:
     score = float(record.protocol.score(played.returns[0]))
     return f"episode {number}: return {played.returns[0]:.1f}, {played.lengths[0]} steps, score {score:.1f}"
+
+
+def told_of_plans(plans: Plans) -> str:
+    """How far the last planned state of a plan lies from the one that came."""
+    error = plans.error()
+    ahead = np.flatnonzero(np.isfinite(error))[-1]
+    return f"{len(plans.made)} plans, {error[ahead]:.2f} deviations off {ahead} steps ahead"
 
 
 class Film:

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from environments.make import make
-from experiments import checkpoint, play
+from experiments import checkpoint, plan_pictures, play
 from experiments.evaluate import episode_seeds
 from experiments.evaluate import play as play_episodes
 from results import store
 from tests.records import made_up
 from trajectories.errors import UserError
+from trajectory_transformer import Config, TrajectoryTransformer
 
 TARGETS = (18.0, 6.0)
 
@@ -116,14 +117,13 @@ def test_a_run_without_weights_gives_the_command_that_trains_them(run: Path, nam
 
 @pytest.mark.parametrize(
     "options",
-    [{"episodes": 0}, {"seed": -1}, {"video": "film.gif"}, {"video": "no/such/folder/film.mp4"}],
+    [{"episodes": 0}, {"seed": -1}, {"video": "film.gif"}, {"video": "no/such/folder/film.mp4"}, {"plans": "p.gif"}],
     ids=lambda options: "-".join(options),
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_played(
     run: Path, options: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if "video" in options:
-        options = {"video": run / options["video"]}
+    options = {name: run / value if isinstance(value, str) else value for name, value in options.items()}
     monkeypatch.setattr(play, "load_model", lambda *_: pytest.fail("a model was loaded"))
     with pytest.raises(UserError, match=f"--{next(iter(options))}"):
         play.main(play.Options(run, **options))
@@ -146,3 +146,29 @@ def test_without_ffmpeg_the_message_says_what_to_install(
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(UserError, match="pip install imageio-ffmpeg"):
         play.main(play.Options(run, video=tmp_path / "toy.mp4"))
+
+
+def test_plans_are_drawn_over_what_happened(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    environments = make("toy", 1)
+    config = Config(
+        context=4, width=16, layers=1, heads=2, bins=7, horizon=3, beam_width=4, planning_context=4, plan_every=2
+    )
+    monkeypatch.setattr(play, "load_model", lambda *_: TrajectoryTransformer(config, environments.spec).eval())
+    play.main(play.Options(run, plans=tmp_path / "plans.png"))
+    assert (tmp_path / "plans.png").read_bytes().startswith(b"\x89PNG")
+    assert "plans.png: 10 plans" in capsys.readouterr().out  # one every other of 20 steps
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["plans.png", "runs"]
+
+
+def test_a_plan_is_kept_with_the_step_that_it_begins_at_and_compared_with_what_came() -> None:
+    plans = plan_pictures.Plans()
+    plans.seen = [np.array([float(step), 0.0]) for step in range(5)]
+    plans.made = [(1, np.array([[1.0, 0.0], [3.0, 0.0]])), (4, np.array([[4.0, 0.0], [9.0, 0.0]]))]
+    deviation = np.sqrt(2.0)  # of 0 ... 4
+    np.testing.assert_allclose(plans.error(), [0, (3 - 2) / deviation / 2])  # nothing came after the last step
+
+
+def test_a_model_that_plans_nothing_has_no_plans_to_draw(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--plans"):
+        play.main(play.Options(run, plans=tmp_path / "plans.png"))
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
