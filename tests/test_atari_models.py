@@ -327,6 +327,23 @@ def test_an_image_with_more_channels_than_the_patches_is_refused_and_not_cropped
         to_patches(torch.zeros(1, 4, 32, 32, dtype=torch.uint8), 16, 3)
 
 
+def test_a_patch_that_is_seen_often_is_encoded_once_and_learns_from_all_its_places(data: Trajectories) -> None:
+    torch.manual_seed(0)
+    gato = small("gato", data)
+    assert isinstance(gato, Gato)
+    few, which = torch.randn(3, 4, 16, 16), torch.tensor([2, 0, 1, 1, 2, 2])
+    weights = torch.randn(6, gato.config.width)
+    gradients = []
+    encoder = gato.embedding.patch
+    assert encoder is not None
+    for encode in (gato.embedding.encode, encoder):
+        gato.zero_grad()
+        (encode(few[which]) * weights).sum().backward()
+        gradients.append([weight.grad.clone() for weight in encoder.parameters() if weight.grad is not None])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("prompt", ["none", "best"])
 def test_gato_s_kept_keys_and_values_give_the_actions_of_a_recomputation(data: Trajectories, prompt: str) -> None:
     torch.manual_seed(0)
