@@ -5,6 +5,8 @@ Peer     trajectory_transformer/reference_planner.py: every token a full forward
 Network  random weights, scattered so that beams differ; how many ancestors the beams share decides part of our cost
 """
 
+from dataclasses import dataclass, replace
+
 import torch
 
 from benchmarks.timing import seconds
@@ -14,52 +16,73 @@ from trajectory_transformer.network import Network
 from trajectory_transformer.search import Choice, Plan, Search
 
 OBSERVATION, ACTION, BINS = 11, 3, 100
-EPISODES = 10
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is planned, and how much of it the reference has to do."""
+
+    what: str
+    horizon: int
+    beams: int
+    past: int  # transitions in the window, beside the one being planned
+    prefix: int  # transitions played
+    together: int  # episodes planned in the same products
+    watched: int  # transitions that the reference plans; it costs the same for each of the others
+
+
+CASES = (
+    Case("default preset", horizon=5, beams=32, past=9, prefix=5, together=10, watched=5),
+    Case("horizon 5, beam 32", horizon=5, beams=32, past=4, prefix=4, together=10, watched=5),
+    Case("paper's settings", horizon=15, beams=128, past=4, prefix=4, together=3, watched=3),
+)
 
 
 def measure() -> list[dict[str, object]]:
     """The rows of the table that this file answers for."""
-    return [row for horizon, beams in ((5, 32), (15, 128)) for row in compare(horizon, beams)]
+    return [row for case in CASES for row in compare(case)]
 
 
-def compare(horizon: int, beams: int) -> list[dict[str, object]]:
-    """One decision, and ten planned together, against the reference in turn."""
-    search = Search(OBSERVATION, ACTION, horizon, beams, 2, 4, 0.99, Choice(top=1), Choice(cdf=0.6))
+def compare(case: Case) -> list[dict[str, object]]:
+    """One decision, and several planned together, against the reference in turn."""
+    search = Search(OBSERVATION, ACTION, case.horizon, case.beams, 2, case.past, 0.99, Choice(top=1), Choice(cdf=0.6))
     network, discretizer = scattered(search)
-    contexts = torch.randint(0, BINS, (EPISODES, 4 * search.tokens + OBSERVATION))
-    draws = torch.rand(EPISODES, horizon, search.tokens, search.candidates, dtype=torch.float64)
+    contexts = torch.randint(0, BINS, (case.together, case.prefix * search.tokens + OBSERVATION))
+    draws = torch.rand(case.together, case.horizon, search.tokens, search.candidates, dtype=torch.float64)
+    begun = replace(search, horizon=case.watched)
     plans: dict[str, Plan] = {}
 
     def alone() -> None:
         plans["ours"] = planner.plan(network, discretizer, search, contexts[:1], draws[:1])
 
     def reference() -> None:
-        plans["peer"] = reference_planner.plan(network, discretizer, search, contexts[0], draws[0])
+        plans["peer"] = reference_planner.plan(network, discretizer, begun, contexts[0], draws[0])
 
     def together() -> None:
         plans["together"] = planner.plan(network, discretizer, search, contexts, draws)
 
     alone()
-    ours, peer, batched = min(seconds(alone) for _ in range(3)), seconds(reference), seconds(together) / EPISODES
-    same = torch.equal(plans["ours"].tokens, plans["peer"].tokens)
-    apart = float((plans["ours"].values - plans["peer"].values).abs().max())
-    shown = f"horizon {horizon}, beam {beams}"
+    ours, peer, batched = min(seconds(alone) for _ in range(3)), seconds(reference), seconds(together) / case.together
+    scale = plans["ours"].passes / plans["peer"].passes
+    ours_begun = planner.plan(network, discretizer, begun, contexts[:1], draws[:1])
+    same = "same" if torch.equal(ours_begun.tokens, plans["peer"].tokens) else "ANOTHER"
+    apart = float((ours_begun.values - plans["peer"].values).abs().max())
+    watched = f" in {case.watched} transitions, the peer's time scaled to {case.horizon}" if scale > 1 else ""
+    notes = [
+        f"{same} plan, values {apart:.0e} apart{watched}; {plans['ours'].passes} passes each, "
+        f"{plans['ours'].read:,} tokens against {plans['peer'].read * scale:,.0f}",
+        f"{plans['together'].read // case.together:,} tokens each, {plans['together'].passes} passes for all",
+    ]
+    what = "one plan", f"one of {case.together} plans made together"
     return [
         {
-            "what": f"TT: one plan, {shown}",
-            "ours": f"{ours * 1e3:.0f} ms",
-            "peer": f"{peer * 1e3:.0f} ms",
-            "ratio": peer / ours,
-            "note": f"{'same' if same else 'ANOTHER'} plan, values {apart:.0e} apart; {plans['ours'].passes} passes "
-            f"each, {plans['ours'].read:,} tokens against {plans['peer'].read:,}",
-        },
-        {
-            "what": f"TT: one of {EPISODES} plans made together, {shown}",
-            "ours": f"{batched * 1e3:.0f} ms",
-            "peer": f"{peer * 1e3:.0f} ms",
-            "ratio": peer / batched,
-            "note": f"{plans['together'].read // EPISODES:,} tokens each, {plans['together'].passes} passes for all",
-        },
+            "what": f"TT: {made}, {case.what}",
+            "ours": f"{mine * 1e3:.0f} ms",
+            "peer": f"{peer * scale * 1e3:.0f} ms",
+            "ratio": peer * scale / mine,
+            "note": note,
+        }
+        for made, mine, note in zip(what, (ours, batched), notes, strict=True)
     ]
 
 

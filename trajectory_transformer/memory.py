@@ -13,6 +13,7 @@ Shapes     E episodes, B beams each, M = E B, S siblings, D tokens of a transiti
            n nodes of a family tree's level, m tokens of a node, T keys of the trunk, L of a beam
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -128,10 +129,11 @@ class Memory:
         common = torch.arange(self.alone, device=kept.device).expand(*kept.shape, -1)
         appended = torch.arange(self.alone, self.length, self.siblings, device=kept.device) + sibling[..., None]
         places = torch.cat([common, appended], dim=-1)  # (E, B, L)
+        *outer, width, room, size = self.own[0].shape
+        blocks = torch.arange(math.prod(outer), device=kept.device).view(*outer, 1, 1)  # 2, E, H
+        rows = (blocks * width + beams[:, None, :, None]) * room + places[:, None]  # (2, E, H, B, L)
         for number, own in enumerate(self.own):
-            rows = torch.arange(own[..., 0, 0, 0].numel(), device=kept.device).view(*own.shape[:3], 1, 1)  # 2, E, H
-            rows = (rows * own.shape[3] + beams[:, None, :, None]) * own.shape[4] + places[:, None]
-            lived = own.view(-1, own.shape[-1]).index_select(0, rows.flatten()).view(*rows.shape, -1)
+            lived = own.view(-1, size).index_select(0, rows.flatten()).view(*rows.shape, size)
             self.own[number] = self.with_room(lived)
         self.alone = self.length = places.shape[2]
 

@@ -1,0 +1,40 @@
+"""experiments/evaluate.py: what is told while episodes are played."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from environments.make import make
+from experiments.evaluate import episode_seeds, play
+
+FORWARD: Any = SimpleNamespace(act=lambda observations, rewards, live: np.ones((len(live), 1), np.float32))
+
+
+def last_line(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().err.replace("\r", "\n").strip().splitlines()[-1]
+
+
+def test_playing_tells_its_progress_in_steps_and_how_many_episodes_are_over(capsys: pytest.CaptureFixture[str]) -> None:
+    play(FORWARD, make("toy", 3), episode_seeds(3))
+    line = last_line(capsys)
+    assert "100%" in line
+    assert "20/20" in line
+    assert "3 of 3 episodes over" in line
+
+
+def test_the_bar_is_full_when_all_episodes_are_over_before_the_time_limit(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environments = make("toy", 2)
+    stepped = environments.step
+    taken: list[int] = []
+
+    def falls(actions: np.ndarray, live: np.ndarray) -> Any:
+        taken.append(1)
+        return stepped(actions, live)._replace(terminated=live & np.array([len(taken) >= 3, len(taken) >= 7]))
+
+    monkeypatch.setattr(environments, "step", falls)
+    assert play(FORWARD, environments, episode_seeds(2)).lengths.tolist() == [3, 7]
+    assert "7/7" in last_line(capsys)
