@@ -103,6 +103,7 @@ class TrajectoryTransformer(SequenceModel):
             config.context, self.tokens_per_step, config.bins, config.width, config.layers, config.heads, config.dropout
         )
         self.discretizer = Discretizer(self.tokens_per_step, config.bins)
+        self.choices = {} if spec.actions is None else {self.observation_size: spec.actions}  # dimensions of choices
         self.audit: list[Audit] = []  # filled by calibrate
         self._columns: tuple[Trajectories, Trajectories, np.ndarray] | None = None
 
@@ -124,8 +125,8 @@ class TrajectoryTransformer(SequenceModel):
         columns += [("reward", paid.rewards), ("value", worth)]
         self.audit = []
         for dimension, (name, column) in enumerate(columns):
-            if name == "action 0" and self.spec.actions is not None:
-                self.discretizer.fit_choices(dimension, self.spec.actions)
+            if dimension in self.choices:
+                self.discretizer.fit_choices(dimension, self.choices[dimension])
             else:
                 self.discretizer.fit(dimension, np.asarray(column), self.config.discretizer)
             self.audit.append(self.discretizer.audit(dimension, column, name))
@@ -246,6 +247,8 @@ def check(config: Config, spec: Spec) -> None:
     for name in ("horizon", "beam_width", "expand", "plan_every", "bins"):
         if getattr(config, name) < 1:
             raise UserError(f"--{name.replace('_', '-')} is {getattr(config, name)}: it must be at least 1.")
+    if config.prefix < 0:
+        raise UserError(f"--prefix is {config.prefix}: give the played transitions a plan begins from, or 0 for all.")
     if config.kept_observations > spec.observation_size:
         raise UserError(
             f"--kept-observations is {config.kept_observations}, but {spec.name} has {spec.observation_size}: lower it."
