@@ -61,11 +61,14 @@ class AtariEnvironments:
         copies = np.flatnonzero(live).tolist()
         for copy in copies:  # each goes to work on a thread of its own
             self._games[copy].send(actions[copy : copy + 1].astype(np.int64))
+            self._played[copy].append(int(actions[copy]))
+        for copy in copies:  # meanwhile
+            if (shadow := self._shadows[copy]) is not None:
+                shadow.follow(self._played[copy])
         for copy in copies:
             seen, reward, ended, cut, _ = self._games[copy].recv()
             self._seen[copy] = seen[0]
             rewards[copy], terminated[copy], truncated[copy] = reward[0], ended[0], cut[0] and not ended[0]
-            self._played[copy].append(int(actions[copy]))
         return Step(self._seen.copy(), rewards, terminated, truncated)
 
     def infos(self) -> dict[str, np.ndarray]:

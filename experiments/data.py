@@ -13,7 +13,7 @@ Nothing here needs a network but `fetch`, and nothing but `fetch`, `collect` and
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,17 +45,19 @@ class One(Cache):
     """A data set, and where it comes from."""
 
     name: Annotated[str, tyro.conf.Positional] = option("hopper-medium", "data set, a Minari id, or mine@Hopper-v4")
-    source: str = option("auto", "where the data come from: auto, d4rl, reroll, collected, minari")
+    source: str = option("auto", "where the data come from: auto, d4rl, reroll, collected, minari, dqn-replay")
     path: Path | None = option(None, "a data file of your own, or the D4RL file whose policy is to be rerolled")
     task: str | None = option(None, "with a --path of your own: the environment it belongs to, Hopper-v4 or hopper")
     steps: int | None = option(None, "steps to reroll or collect, if not the data set's own number")
     seed: int = option(0, "seed of rerolled and collected data")
     physics: str = option("d4rl", "d4rl or gymnasium, of rerolled and collected data")
+    replay_steps: int = option(500_000, "dqn-replay: steps to select")
+    replay_checkpoints: int = option(50, "dqn-replay: of the last so many checkpoints")
 
     def load(self) -> Trajectories:
         name = self.name if self.task is None else f"{self.name.partition('@')[0]}@{self.task}"
         request = Request(name, self.source, self.path, self.steps, self.seed, self.physics, self.data_dir)
-        return load(request)
+        return load(replace(request, replay_steps=self.replay_steps, replay_checkpoints=self.replay_checkpoints))
 
 
 @dataclass(frozen=True)
@@ -93,18 +95,23 @@ class Show(One):
 
 @dataclass(frozen=True)
 class Fetch(Cache):
-    """Download D4RL's files into the cache, and check them against what is published."""
+    """Download D4RL's or DQN-replay's files into the cache, and check them against what is published."""
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = field(default=("hopper-medium",))
+    replay_steps: int = option(500_000, "dqn-replay: steps to select")
+    replay_checkpoints: int = option(50, "dqn-replay: of the last so many checkpoints, which alone are fetched")
 
     def run(self) -> None:
         for name in self.names:
-            print(describe(load(Request(name, "d4rl", data_dir=self.data_dir))))
+            source = "dqn-replay" if dataset(name).format == "dqn_replay" else "d4rl"
+            request = Request(name, source, data_dir=self.data_dir)
+            request = replace(request, replay_steps=self.replay_steps, replay_checkpoints=self.replay_checkpoints)
+            print(describe(load(request)))
 
 
 @dataclass(frozen=True)
 class Collect(Cache):
-    """Record data sets here from our own behaviour policies, with no network."""
+    """Record data sets here from our own behaviour policies and players, with no network."""
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = field(default=("hopper-medium",))
     steps: int | None = option(None, "how many, if not the data set's own number")
@@ -158,7 +165,7 @@ class Remove(Cache):
     """Remove what the cache holds of a data set; files given with --path are never touched."""
 
     name: Annotated[str, tyro.conf.Positional] = option("hopper-medium", "data set")
-    source: str = option("all", "only what came from here: d4rl, reroll, collected, minari, file")
+    source: str = option("all", "only what came from here: d4rl, reroll, collected, minari, dqn-replay, file")
     dry_run: bool = option(False, "only say what would be removed")
 
     def run(self) -> None:

@@ -134,6 +134,8 @@ def load_data(settings: Settings, name: str, path: Path | None) -> Trajectories:
             path=path,
             steps=run.steps,
             seed=run.data_seed,
+            replay_steps=run.replay_steps,
+            replay_checkpoints=run.replay_checkpoints,
             physics=run.physics,
             data_dir=settings.machine.data_dir,
         )

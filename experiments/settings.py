@@ -38,13 +38,15 @@ class Run:
     )
     task_weights: tuple[float, ...] = option((), "how often each of several --env is drawn; else equally often")
     preset: str = option("default", "budget and settings to start from: see above, and experiments/presets.toml")
-    source: str = option("auto", "where the data come from: auto, d4rl, reroll, collected, minari")
+    source: str = option("auto", "where the data come from: auto, d4rl, reroll, collected, minari, dqn-replay")
     path: tuple[Path, ...] = option(
         (), "a data file of your own, or the D4RL file whose policy is to be rerolled; one for each --env"
     )
     task: str | None = option(None, "with a --path of your own: the environment it belongs to, Hopper-v4 or hopper")
     steps: int | None = option(None, "steps to reroll or collect, if not the data set's own number")
     data_seed: int = option(0, "seed of rerolled and collected data; the same data serve every --seed")
+    replay_steps: int = option(500_000, "dqn-replay: steps to select")
+    replay_checkpoints: int = option(50, "dqn-replay: of the last so many checkpoints")
     physics: str = option("d4rl", "d4rl: the bodies in which D4RL was recorded; gymnasium: as it ships them")
     fraction_best: float = option(1.0, "learn from the best episodes only, this share of the steps (%BC)")
     delayed_reward: bool = option(False, "give each episode's whole reward at its last step")
@@ -82,6 +84,7 @@ class Settings:
         """What decides the result, for the record; where a file lies does not, what is in it does (the digest)."""
         run = asdict(self.run)
         del run["path"], run["preset"], run["task"]  # the task is in the data set's name
+        del run["replay_steps"], run["replay_checkpoints"]  # likewise in the digest
         if len(self.run.env) == 1:
             del run["task_weights"]
             run["env"] = self.run.env[0]
@@ -224,7 +227,7 @@ def check(settings: Settings) -> None:
     if not 0 < settings.run.fraction_best <= 1:
         raise UserError(f"--fraction-best is {settings.run.fraction_best}: give a share above 0 and up to 1.")
     for name, allowed in (
-        ("source", ("auto", "d4rl", "reroll", "collected", "minari")),
+        ("source", ("auto", "d4rl", "reroll", "collected", "minari", "dqn-replay")),
         ("physics", ("d4rl", "gymnasium")),
         ("precision", ("auto", "fp32", "bf16")),
     ):

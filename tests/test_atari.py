@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ ALIVE = np.ones(3, bool)
 
 
 @pytest.fixture(scope="module")
-def breakout() -> Iterator[AtariEnvironments]:
+def breakout() -> Iterator[Any]:
     """Three copies, made once: each costs a tenth of a second."""
     environments = make("breakout", 3)
     yield environments

@@ -4,11 +4,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from trajectories import replay
 from trajectories.catalog import DatasetRow, dataset, dataset_names
 from trajectories.formats import minari
 from trajectories.policies.recipes import available
 
-SOURCES = ("d4rl", "reroll", "collected", "minari", "file")
+SOURCES = ("d4rl", "reroll", "collected", "minari", "dqn-replay", "file")
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Kept:
     """Something in the cache that belongs to a data set."""
 
     path: Path
-    source: str  # d4rl, reroll, collected, minari, file
+    source: str  # one of SOURCES
     columns: bool  # whether it is the memory-mapped form of something else
 
     @property
@@ -63,6 +64,10 @@ def kept(folder: Path, name: str) -> list[Kept]:
     file = dataset(name).file if name in dataset_names() else None
     if file and (folder / "d4rl" / file).exists():
         found.append(Kept(folder / "d4rl" / file, "d4rl", columns=False))
+    if name in dataset_names() and (row := dataset(name)).format == "dqn_replay":
+        paths = [replay.folder(folder, row), *sorted((folder / "collected").glob(f"{name}-*-seed*"))]
+        sources = ["dqn-replay", *["collected"] * (len(paths) - 1)]
+        found += [Kept(path, each, columns=False) for path, each in zip(paths, sources, strict=True) if path.is_dir()]
     for source in ("reroll", "collected"):  # a recording's name: NAME-PHYSICS-STEPS-seedN-POLICY
         for physics in ("d4rl", "gymnasium"):
             paths = sorted((folder / source).glob(f"{name}-{physics}-*-seed*.hdf5"))
@@ -76,6 +81,8 @@ def kept(folder: Path, name: str) -> list[Kept]:
 
 
 def _sources(row: DatasetRow) -> tuple[str, ...]:
+    if row.format == "dqn_replay":
+        return ("dqn-replay", *(["collected"] if row.collected_steps else []))
     published = ["d4rl"] if row.urls else []
     carries = {"mujoco": ("medium", "expert"), "adroit": ("expert",)}  # qualities whose files hold their policy
     first = row.name.endswith(("-v0", "-v1"))

@@ -4,14 +4,17 @@
     reroll     a million steps rolled out here from the behaviour policy that a D4RL file carries
     collected  rolled out here from behaviour policies of our own
     minari     a data set of Minari's on this machine, by its id, by the catalog's, or by its folder with --path
+    dqn-replay Atari's public files: in the cache, fetched into it shard by shard, or a folder given with --path
     file       whatever --path names, if no source is named: a D4RL-style HDF5 file or a trajectory pickle
     auto       `file` if a path is given, `minari` if the name is an id of Minari's, else `d4rl` if it is there or can
-               be fetched, else `collected`
+               be fetched, else `collected`. Of Atari `dqn-replay` if a path is given or the files are in the cache:
+               many gigabytes are never fetched without being asked for
 
 Every source ends in the same column cache (store.py). The name of what is made here holds everything that decides it
 (policy, steps, seed, physics), so that a new policy is never answered with an old one's data.
 """
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,12 +22,13 @@ from typing import Any
 
 import numpy as np
 
+from trajectories import replay
 from trajectories.catalog import OWN, DatasetRow, EnvironmentRow, dataset, environment, nearest
 from trajectories.description import against_published, describe, is_published
-from trajectories.disk import alone, data_folder
+from trajectories.disk import alone, data_folder, writing
 from trajectories.errors import DatasetError, UserError
 from trajectories.fetch import FetchError, fetch
-from trajectories.formats import d4rl, minari, reader
+from trajectories.formats import d4rl, dqn_replay, minari, reader
 from trajectories.store import cached
 from trajectories.types import Trajectories
 
@@ -44,6 +48,8 @@ class Request:
     seed: int = 0  # reroll and collected: of the recording
     physics: str = "d4rl"  # reroll and collected: d4rl or gymnasium
     data_dir: Path | None = None  # the cache
+    replay_steps: int = 500_000  # dqn-replay: how many to select; kzl's run_dt_atari.py, --num_steps
+    replay_checkpoints: int = 50  # dqn-replay: of the last so many of 50; kzl's --num_buffers
 
 
 def load(request: Request) -> Trajectories:
@@ -65,6 +71,9 @@ def load(request: Request) -> Trajectories:
         )
     if request.steps is not None and request.steps < 1:
         raise UserError(f"--steps {request.steps} leaves nothing to learn from: ask for at least 1.")
+    for option, value in (("steps", request.replay_steps), ("checkpoints", request.replay_checkpoints)):
+        if value < 1:
+            raise UserError(f"--replay-{option} {value} leaves nothing to learn from: ask for at least 1.")
     if request.path is not None and request.source == "collected":
         raise UserError(f"--source collected records its own data and cannot use --path {request.path}: leave one out.")
     data = SOURCES[request.source](request, row)
@@ -73,6 +82,8 @@ def load(request: Request) -> Trajectories:
 
 
 def _auto(request: Request, row: DatasetRow) -> Trajectories:
+    if row.format == "dqn_replay" and not (request.path and minari.metadata_file(request.path).exists()):
+        return _auto_atari(request, row)
     if request.path is not None:
         return _minari(request, row) if request.path.is_dir() else _file(request, row)
     if row.minari == row.name:
@@ -90,6 +101,17 @@ def _auto(request: Request, row: DatasetRow) -> Trajectories:
             raise
         print(f"D4RL's {row.name} is not in the cache and cannot be fetched ({error.reasons}): using collected data.")
         return _collected(request, row)
+
+
+def _auto_atari(request: Request, row: DatasetRow) -> Trajectories:
+    if request.path is not None or replay.is_here(data_folder(request.data_dir), row, request.replay_checkpoints):
+        return _dqn_replay(request, row)
+    if not row.collected_steps:
+        raise UserError(
+            f"Nobody here can play {row.name}: fetch DQN-replay's files by --source dqn-replay, or name them by --path."
+        )
+    print(f"DQN-replay's {row.name} is not in the cache (--source dqn-replay fetches it): using collected data.")
+    return _collected(request, row)
 
 
 def _file(request: Request, row: DatasetRow) -> Trajectories:
@@ -131,6 +153,8 @@ def _reroll(request: Request, row: DatasetRow) -> Trajectories:
 
 
 def _collected(request: Request, row: DatasetRow) -> Trajectories:
+    if row.environment.family == "atari":
+        return _collected_atari(request, row)
     from trajectories import collect
 
     if not row.collected_steps or not collect.available(row.env, row.quality):
@@ -144,6 +168,53 @@ def _collected(request: Request, row: DatasetRow) -> Trajectories:
         if not file.exists():
             collect.collect(row.env, row.quality, file, steps, request.seed, request.physics)
     return _columns(request, row, "collected", file, _made(request, steps, policies), d4rl.read)
+
+
+def _collected_atari(request: Request, row: DatasetRow) -> Trajectories:
+    if not row.collected_steps:
+        raise UserError(f"Nobody here can play {row.name}: use --source dqn-replay, or --path with its files.")
+    from trajectories import atari  # with the emulator: only where something is recorded
+
+    steps, player = request.steps or row.collected_steps, atari.player_digest(row.env.partition("?")[0])
+    details = {"seed": request.seed, "steps": steps, "policy": player, "rewards": "as the game's score"}
+    folder = data_folder(request.data_dir) / "collected" / f"{row.name}-{steps}-seed{request.seed}-{player[:12]}"
+    with alone(folder):
+        if not folder.exists():
+            atari.collect(row.env, folder, steps, request.seed)
+    return _stacks(request, row, "collected", folder, details, dqn_replay.Selection())
+
+
+def _dqn_replay(request: Request, row: DatasetRow) -> Trajectories:
+    """DQN-replay's files, of which kzl's number of steps is selected; the user's own files likewise."""
+    if row.format != "dqn_replay" or row.path is None:
+        raise UserError(f"DQN-replay holds Atari's games, and not {row.name}: use another --source.")
+    if request.path is not None:
+        folder = dqn_replay.folder_of(request.path, row.path.partition("/")[0])
+    else:
+        folder = replay.fetched(data_folder(request.data_dir), row, request.replay_checkpoints)
+    asked = {"replay_steps": request.replay_steps, "replay_checkpoints": request.replay_checkpoints}
+    details = {**asked, "seed": request.seed, "rewards": "as in the files; DQN-replay's own are clipped to [-1, 1]"}
+    selection = replay.selection(request.replay_steps, request.replay_checkpoints, request.seed)
+    return _stacks(request, row, "dqn-replay", folder, details, selection)
+
+
+def _stacks(
+    request: Request,
+    row: DatasetRow,
+    source: str,
+    folder: Path,
+    details: dict[str, Any],
+    selection: dqn_replay.Selection,
+) -> Trajectories:
+    """The columns of files in DQN-replay's layout; frames are streamed into theirs."""
+    cache, details = data_folder(request.data_dir) / "columns", {**details, "environment": row.environment.options}
+    with writing(cache), tempfile.TemporaryDirectory(prefix=f".{row.name}.", dir=cache) as fresh:
+        frames = Path(fresh) / "observations.npy"
+
+        def read(*arguments: Any) -> Trajectories:
+            return dqn_replay.read(*arguments, frames=frames, selection=selection)
+
+        return _columns(request, row, source, folder, details, read, frames)
 
 
 def _minari(request: Request, row: DatasetRow) -> Trajectories:
@@ -169,6 +240,7 @@ SOURCES: dict[str, Callable[[Request, DatasetRow], Trajectories]] = {
     "reroll": _reroll,
     "collected": _collected,
     "minari": _minari,
+    "dqn-replay": _dqn_replay,
 }
 
 
@@ -200,6 +272,7 @@ def _columns(
     file: Path,
     details: dict[str, Any],
     read: Callable[..., Trajectories],
+    streamed: Path | None = None,
 ) -> Trajectories:
     """The file's columns, from the cache or through it."""
     if not file.exists():
@@ -213,7 +286,7 @@ def _columns(
         return _with(data, **(against_published(data, row) if source != "collected" else {}))
 
     folder = data_folder(request.data_dir)
-    return cached(folder, row.name, source, file, played.spec(), read_and_compare, details)
+    return cached(folder, row.name, source, file, played.spec(), read_and_compare, details, streamed)
 
 
 def _shrunk(actions: np.ndarray, played: EnvironmentRow) -> np.ndarray:

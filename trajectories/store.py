@@ -24,6 +24,7 @@ import numpy as np
 from trajectories.disk import beside, writing
 from trajectories.types import Origin, Spec, Trajectories
 
+PIECE = 1 << 26  # bytes hashed at once
 LARGE = 1 << 28  # bytes; of a larger column, pages that were read are let go of again
 COLUMNS = ("observations", "actions", "rewards", "terminated", "starts", "returns_to_go")
 PROVENANCE = "provenance.json"
@@ -38,12 +39,14 @@ def cached(
     spec: Spec,
     read: Callable[[], Trajectories],
     details: dict[str, Any],
+    streamed: Path | None = None,
 ) -> Trajectories:
     """The columns of `file`, from the cache below `folder`, or else read, stored there and opened.
 
     Args:
         read: reads the file; called only where the cache has no columns of it at its present size and time.
         details: what to add to the origin's details; part of the key.
+        streamed: where `read` writes the column of observations by itself, because it is too large for memory.
 
     Raises:
         UserError: the disk is full.
@@ -58,21 +61,29 @@ def cached(
     except (OSError, ValueError, KeyError, TypeError):  # absent, or somebody took a file out of it
         shutil.rmtree(target, ignore_errors=True)
     data = read()
-    save(target, replace(data, origin=replace(data.origin, details={**data.origin.details, **details})), stamp)
+    save(
+        target, replace(data, origin=replace(data.origin, details={**data.origin.details, **details})), stamp, streamed
+    )
     _forget_older(target, stamp)
     return load(target)
 
 
-def save(target: Path, data: Trajectories, stamp: dict[str, Any] | None = None) -> None:
+def save(target: Path, data: Trajectories, stamp: dict[str, Any] | None = None, streamed: Path | None = None) -> None:
     """Write the columns and their provenance as the folder `target`, whole or not at all.
+
+    Args:
+        streamed: a file on the same disk that already is the column of observations: it is moved there.
 
     Raises:
         UserError: the disk is full.
     """
-    size = sum(getattr(data, column).nbytes for column in COLUMNS)
+    written = [column for column in COLUMNS if streamed is None or column != "observations"]
+    size = sum(getattr(data, column).nbytes for column in written)
     with writing(target.parent, size), beside(target) as fresh:
-        for column in COLUMNS:
+        for column in written:
             _write(fresh / f"{column}.npy", getattr(data, column))
+        if streamed is not None:
+            streamed.replace(fresh / "observations.npy")
         provenance = {
             "origin": asdict(replace(data.origin, digest=digest(data))),
             "spec": data.spec.to_json(),
@@ -102,8 +113,10 @@ def digest(data: Trajectories) -> str:
     for column in COLUMNS[:-1]:  # returns-to-go follow from the rest
         values = np.ascontiguousarray(getattr(data, column))
         content.update(f"{column} {values.dtype.str} {values.shape} ".encode())
-        content.update(values.reshape(-1).view(np.uint8).data)
-        release(values)
+        flat = values.reshape(-1).view(np.uint8)
+        for first in range(0, len(flat), PIECE):
+            content.update(flat[first : first + PIECE].data)
+            release(values)
     return content.hexdigest()
 
 
@@ -126,9 +139,10 @@ def _mapping(values: Any) -> mmap.mmap | None:
 
 
 def file_stamp(file: Path) -> dict[str, Any]:
-    """What tells one state of a file from another without reading it."""
-    status = file.stat()
-    return {"path": str(file.resolve()), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+    """What tells one state of a file, or of the files in a folder, from another without reading it."""
+    files = [each.stat() for each in (file.iterdir() if file.is_dir() else [file])]
+    size, changed = sum(each.st_size for each in files), max((each.st_mtime_ns for each in files), default=0)
+    return {"path": str(file.resolve()), "size": size, "mtime_ns": changed}
 
 
 def _write(path: Path, values: np.ndarray) -> None:

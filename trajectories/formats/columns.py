@@ -48,7 +48,8 @@ def numbers(values: np.ndarray, dtype: str, column: str, file: str) -> np.ndarra
         raise DatasetError(f"{file}: {column} holds {values.dtype} where numbers belong: look at how it was written.")
     with np.errstate(over="ignore", invalid="ignore"):  # said below, with the place
         converted = values.astype(dtype, copy=False)
-    for first, block in _blocks(converted if converted.dtype.kind == "f" else values):
+    checked = converted if converted.dtype.kind == "f" else values
+    for first, block in _blocks(checked) if checked.dtype.kind == "f" else ():  # whole numbers are finite
         if not np.isfinite(block).all():
             row, *rest = np.argwhere(~np.isfinite(block))[0]
             value = values[(first + row, *rest)]

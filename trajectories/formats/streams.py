@@ -1,0 +1,103 @@
+"""Columns too large for memory: read from the front of a gzipped .npy, written into a .npy that grows."""
+
+import gzip
+import math
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from trajectories.errors import DatasetError
+
+PIECE = 1 << 23  # bytes that are skipped at once
+
+
+class GzippedColumn:
+    """A gzipped .npy, read row by row from its front; whatever is wrong with it is said in one sentence.
+
+    Raises:
+        DatasetError: it is truncated or damaged, or holds objects, which would have to be unpickled.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._reading():
+            self._file = gzip.open(path)  # noqa: SIM115 (closed by __exit__)
+            version = np.lib.format.read_magic(self._file)
+            if version != (1, 0):
+                raise ValueError(f"its format is {version}")
+            self.shape, by_columns, self.dtype = np.lib.format.read_array_header_1_0(self._file)
+            if (by_columns and len(self.shape) > 1) or self.dtype.hasobject:
+                raise ValueError(f"it holds {self.dtype}{' by columns' if by_columns else ''}")
+
+    def __enter__(self) -> "GzippedColumn":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    @property
+    def length(self) -> int:
+        return self.shape[0] if self.shape else 1
+
+    @property
+    def row_bytes(self) -> int:
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
+
+    def rows(self, count: int) -> np.ndarray:
+        """The next `count` rows."""
+        with self._reading():
+            content = self._file.read(count * self.row_bytes)
+            if len(content) < count * self.row_bytes:
+                raise EOFError("it ends too early")
+        return np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
+
+    def skip(self, count: int) -> None:
+        """Go on behind the next `count` rows."""
+        left = count * self.row_bytes
+        with self._reading():
+            while left > 0:
+                piece = len(self._file.read(min(left, PIECE)))
+                if not piece:
+                    raise EOFError("it ends too early")
+                left -= piece
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (EOFError, OSError, ValueError, zlib.error) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+            raise DatasetError(
+                f"{self.path} is truncated or damaged ({reason}): delete it and fetch it again."
+            ) from error
+
+
+class GrowingColumn:
+    """A .npy of rows of one shape that grows; its header tells how long it is once it is closed."""
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: str) -> None:
+        self.path, self.shape, self.dtype = path, shape, np.dtype(dtype)
+        self.length = 0
+
+    def __enter__(self) -> "GrowingColumn":
+        self._file = self.path.open("wb")
+        self._write_header()
+        self._begin = self._file.tell()
+        return self
+
+    def append(self, rows: np.ndarray) -> None:
+        self._file.write(np.ascontiguousarray(rows, self.dtype).data)
+        self.length += len(rows)
+
+    def __exit__(self, *error: object) -> None:
+        self._file.seek(0)
+        self._write_header()
+        assert self._file.tell() == self._begin  # numpy leaves room for the number of rows to grow
+        self._file.close()
+
+    def _write_header(self) -> None:
+        header = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.length, *self.shape)}
+        np.lib.format.write_array_header_1_0(self._file, header)

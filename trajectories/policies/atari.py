@@ -1,0 +1,119 @@
+"""Players of Atari games that read the console's memory: no network, no training, a few lines each.
+
+Source   where things stand in the memory: Anand et al. 2019, arXiv:1906.08226 (AtariARI), and looking; how the paddles
+         answer to an action of four frames was fitted to recorded games
+Noise    a share of the actions is replaced by random ones, at several levels: from random play to expert play. What
+         each level earns stands in README.md
+"""
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+
+@runtime_checkable
+class Player(Protocol):
+    """Plays one episode."""
+
+    def act(self, memory: np.ndarray, last: int) -> int:
+        """The next action, one of the game's minimal set.
+
+        Args:
+            memory: the console's, (128,) uint8.
+            last: the action that was done before; noise may have changed it. 0 at first.
+        """
+        ...
+
+
+class Ball:
+    """A ball that flies straight between two walls: where it will come down, from where it was and is."""
+
+    def __init__(self, low: int, high: int) -> None:
+        self.low, self.high = low, high  # of the walls that it bounces off, along the paddle
+        self._last: tuple[int, int] | None = None
+
+    def seen(self, along: int, towards: int) -> tuple[int, int] | None:
+        """The ball's way since the step before, along the paddle and towards it; None if it was not there."""
+        last, self._last = self._last, (along, towards)
+        return None if last is None else (along - last[0], towards - last[1])
+
+    def lost(self) -> None:
+        self._last = None
+
+    def landing(self, along: int, speed: int, steps: float) -> float:
+        """Where it will be after so many steps, bounces included."""
+        width = self.high - self.low
+        way = (along + speed * steps - self.low) % (2 * width)
+        return self.low + (way if way <= width else 2 * width - way)
+
+
+def pressed(error: float, steps: float, least: tuple[float, ...]) -> int:
+    """-1, 0 or 1: which way to press a paddle whose error is that much, `steps` before the ball comes.
+
+    A press moves it far, and less far if the ball comes before all of it is done: so with `steps` left it is worth it
+    for errors above `least[steps - 1]`, and with more for those above the last of them.
+    """
+    left = min(max(int(np.ceil(steps)), 1), len(least))
+    return int(np.sign(error)) if abs(error) > least[left - 1] else 0
+
+
+class Breakout:
+    """Stands where the ball will come down, and hits it with a part of the paddle drawn anew each time.
+
+    A press moves the paddle by 12, and by 11 more in the step after it.
+    """
+
+    LEAST = (6.0, 11.5)
+    PADDLE, NEAR = 180, 8  # where the ball is hit; the paddle's middle from its left end
+    FIRE, RIGHT, LEFT = 1, 2, 3
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng, self.ball, self.aim = rng, Ball(57, 201), 0.0
+
+    def act(self, memory: np.ndarray, last: int) -> int:
+        x, y, paddle = int(memory[99]), int(memory[101]), int(memory[72])
+        if y == 0:
+            self.ball.lost()
+            return self.FIRE
+        target, steps = float(x), 9.0
+        if (way := self.ball.seen(x, y)) is not None:
+            if way[1] > 0:
+                steps = (self.PADDLE - y) / way[1]
+                target = self.ball.landing(x, way[0], steps)
+            else:
+                self.aim = self.rng.uniform(-6, 6)
+        moving = {self.RIGHT: 11, self.LEFT: -11}.get(last, 0)
+        error = target + self.aim - (paddle + self.NEAR + moving)
+        return {0: 0, 1: self.RIGHT, -1: self.LEFT}[pressed(error, steps, self.LEAST)]
+
+
+class Pong:
+    """Stands where the ball will come, and hits it with an end of the paddle, which sends it away steeply.
+
+    A press moves the paddle by 8, and by 11 and 3 more in the steps after it.
+    """
+
+    LEAST = (4.2, 13.8, 11.3)
+    PADDLE, NEAR = 187, 8
+    AIMS = (-6.5, -6.5, -6.5, 6.0)
+    UP, DOWN = 2, 3
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng, self.ball, self.aim, self.presses = rng, Ball(46, 203), 0.0, [0, 0]
+
+    def act(self, memory: np.ndarray, last: int) -> int:
+        x, y, paddle = int(memory[49]), int(memory[54]), int(memory[51])
+        self.presses = [{self.DOWN: 1, self.UP: -1, 4: -1, 5: 1}.get(last, 0), self.presses[0]]  # 4, 5: with FIRE
+        target, steps = 120.0, 9.0
+        if x == 0 or y == 0:
+            self.ball.lost()
+            self.aim = self.rng.choice(self.AIMS)
+        elif (way := self.ball.seen(y, x)) is not None:
+            if way[1] > 0 and x < self.PADDLE:
+                steps = (self.PADDLE - x) / way[1]
+                target = self.ball.landing(y, way[0], steps) + self.aim
+            elif way[1] < 0:
+                self.aim = self.rng.choice(self.AIMS)
+        moving = (10.9 if steps <= 1 else 14.2) * self.presses[0] + 3.3 * self.presses[1]
+        error = target - (paddle + self.NEAR + moving)
+        return {0: 0, 1: self.DOWN, -1: self.UP}[pressed(error, steps, self.LEAST)]
