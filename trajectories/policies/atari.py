@@ -6,6 +6,7 @@ Noise    a share of the actions is replaced by random ones, at several levels: f
          each level earns stands in README.md
 """
 
+import itertools
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -87,15 +88,28 @@ class Breakout:
         return {0: 0, 1: self.RIGHT, -1: self.LEFT}[pressed(error, steps, self.LEAST)]
 
 
+def planned(error: float, steps: float, reach: tuple[float, ...]) -> int:
+    """Likewise, where a press moves the paddle by `reach[n - 1]` until n steps later: the first of the best presses.
+
+    Before the last few steps, half a whole press is the most that is left; in these all ways to press are compared.
+    """
+    left = int(np.ceil(steps))
+    if left > len(reach):
+        return int(np.sign(error)) if abs(error) > reach[-1] / 2 else 0
+    ways = np.array(list(itertools.product((0, -1, 1), repeat=max(left, 1))))  # (3^n, n), without a press first
+    away = np.abs(error - ways @ np.array(reach[: max(left, 1)][::-1]))
+    return int(ways[np.argmin(away)][0])
+
+
 class Pong:
-    """Stands where the ball will come, and hits it with an end of the paddle, which sends it away steeply.
+    """Stands where the ball will come, and hits it near the upper end of the paddle.
 
     A press moves the paddle by 8, and by 11 and 3 more in the steps after it.
     """
 
-    LEAST = (4.2, 13.8, 11.3)
+    REACH = (8.3, 19.2, 22.5)
     PADDLE, NEAR = 187, 8
-    AIMS = (-6.5, -6.5, -6.5, 6.0)
+    AIMS = (7.0, 5.0)  # from the middle: there it is sent away so steeply that the other one often misses it
     UP, DOWN = 2, 3
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -111,9 +125,9 @@ class Pong:
         elif (way := self.ball.seen(y, x)) is not None:
             if way[1] > 0 and x < self.PADDLE:
                 steps = (self.PADDLE - x) / way[1]
-                target = self.ball.landing(y, way[0], steps) + self.aim
+                target = self.ball.landing(y, way[0], (self.PADDLE + 1 - x) / way[1]) + self.aim
             elif way[1] < 0:
                 self.aim = self.rng.choice(self.AIMS)
         moving = (10.9 if steps <= 1 else 14.2) * self.presses[0] + 3.3 * self.presses[1]
         error = target - (paddle + self.NEAR + moving)
-        return {0: 0, 1: self.DOWN, -1: self.UP}[pressed(error, steps, self.LEAST)]
+        return {0: 0, 1: self.DOWN, -1: self.UP}[planned(error, steps, self.REACH)]
