@@ -81,6 +81,10 @@ class SequenceModel(nn.Module, ABC):
         """What the model wants kept in its run's record about how it was calibrated, as JSON."""
         return {}
 
+    def pictures(self) -> dict[str, np.ndarray]:
+        """What is worth seeing of the model, by a file's name: (H, W, 3) uint8 each, kept beside its weights."""
+        return {}
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """What the optimiser is given; a model may exempt some of its parameters from weight decay."""
         return [{"params": list(self.parameters())}]

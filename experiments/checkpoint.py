@@ -1,6 +1,7 @@
 """Checkpoints are safetensors plus JSON: loading one runs no code.
 
-model.safetensors, model.json   a finished model: weights and buffers; which model, its configuration and its spec
+model.safetensors, model.json   a finished model: weights and buffers; which model, its configuration and its spec;
+                                beside them the pictures that it has to show
 state.safetensors               a training under way: weights, the optimiser's moments and how far it has come
 """
 
@@ -12,6 +13,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -30,8 +32,22 @@ WEIGHTS, CARD, STATE = "model.safetensors", "model.json", "state.safetensors"
 def save_model(folder: Path, name: str, model: SequenceModel) -> None:
     """Weights first, card last: a card promises that the weights are there."""
     write_tensors(folder / WEIGHTS, model.state_dict())
+    for title, picture in model.pictures().items():
+        save_picture(folder / f"{title}.png", picture)
     card = {"model": name, "config": asdict(model.config), "spec": _spec_to_json(model.spec)}
     replace_text(folder / CARD, json.dumps(card, indent=1) + "\n")
+
+
+def save_picture(path: Path, picture: np.ndarray) -> None:
+    """(H, W, 3) uint8, written beside and renamed."""
+    from PIL import Image  # only where there is something to show
+
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        Image.fromarray(picture).save(beside, "PNG")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def load_model(folder: Path, device: torch.device | str = "cpu") -> SequenceModel:

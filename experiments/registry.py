@@ -19,6 +19,7 @@ MODELS = {
 OF_IMAGES = {  # those that are another class where an environment shows images
     "bc": "decision_transformer.image_cloning:ImageCloning",
     "dt": "decision_transformer.images:ImageDecisionTransformer",
+    "tt": "trajectory_transformer.frames:FrameTrajectoryTransformer",
 }
 SMALLEST = 36  # pixels of a side; to these classes what is smaller is a row of numbers
 LONG_NAMES = {"behaviour_cloning": "bc", "decision_transformer": "dt", "trajectory_transformer": "tt"}

@@ -25,6 +25,7 @@ SMALL: dict[str, dict[str, object]] = {
 SMALL_ON_IMAGES: dict[str, dict[str, object]] = {
     "dt": {"layers": 2, "heads": 2},
     "gato": {"patch_width": 8, "patch_groups": 4},
+    "tt": {"bins": 512, "prefix": 0, "tokenizer_updates": 3, "tokenizer_batch": 8, "tokenizer_width": 8},
 }
 
 

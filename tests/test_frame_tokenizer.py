@@ -1,0 +1,97 @@
+"""Frames as tokens, and the Trajectory Transformer that reads them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from experiments.checkpoint import load_model, save_model
+from tests.toys import SCREEN, seen, small, walk
+from trajectories.errors import UserError
+from trajectories.types import Trajectories
+from trajectory_transformer.frame_tokenizer import CODES, FrameTokenizer
+from trajectory_transformer.frames import FrameTrajectoryTransformer
+
+
+@pytest.fixture(scope="module")
+def data() -> Trajectories:
+    return walk((12, 7, 12), spec=SCREEN)
+
+
+@pytest.mark.parametrize(("sides", "tokens"), [((84, 84), 25), ((36, 36), 4), ((84, 64), 20), ((50, 41), 6)])
+def test_a_frame_is_one_of_512_codes_for_each_place_and_is_shown_in_its_own_size(
+    sides: tuple[int, int], tokens: int
+) -> None:
+    torch.manual_seed(0)
+    tokenizer = FrameTokenizer((1, *sides), width=8)
+    torch.nn.init.normal_(tokenizer.down[-1].weight, std=5.0)
+    frames = torch.randint(256, (300, 1, *sides), dtype=torch.uint8)
+    codes = tokenizer.encode(frames)
+    assert codes.shape == (300, tokens) == (300, tokenizer.tokens)
+    assert codes.min() >= 0
+    assert 300 < codes.max() < CODES
+    assert tokenizer.decode(codes).shape == frames.shape
+
+
+def test_codes_are_shown_as_the_rounded_levels_they_stand_for() -> None:
+    torch.manual_seed(0)
+    tokenizer = FrameTokenizer((1, 36, 36), width=8)
+    torch.nn.init.normal_(tokenizer.down[-1].weight, std=5.0)
+    frames = torch.randint(256, (20, 1, 36, 36), dtype=torch.uint8)
+    torch.testing.assert_close(
+        tokenizer.decode(tokenizer.encode(frames)), tokenizer.show(tokenizer.levels(frames).round())
+    )
+    assert set(tokenizer.levels(frames).round().unique().tolist()) <= set(range(-4, 4))
+
+
+def test_the_tokenizer_learns_where_a_small_thing_is() -> None:
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    frames = np.full((400, 1, 36, 36), 90, np.uint8)
+    for frame, (row, column) in zip(frames, rng.integers(33, size=(400, 2)), strict=True):
+        frame[0, row : row + 3, column : column + 3] = 230
+    tokenizer = FrameTokenizer((1, 36, 36), width=32)
+    tokenizer.fit(frames, 150, 32, 3e-3, rng)
+    shown = tokenizer.decode(tokenizer.encode(torch.from_numpy(frames[:50])))[:, 0]
+    right = 0
+    for one, frame in zip(shown, frames, strict=False):
+        row, column = divmod(int(one.argmax()), 36)
+        right += frame[0, row, column] == 230
+    assert right > 35  # by chance less than one
+    assert not any(weight.requires_grad for weight in tokenizer.parameters())
+
+
+def test_the_trajectory_transformer_of_images_reads_the_newest_frame_s_codes_exactly(data: Trajectories) -> None:
+    torch.manual_seed(0)
+    model = small("tt", data)
+    assert isinstance(model, FrameTrajectoryTransformer)
+    batch = model.sample(data, np.random.default_rng(0))
+    tokens = model.tokenise(batch)[0]
+    assert tokens.shape[2] == 4 + 1 + 1 + 1
+    codes = model.tokenizer.encode(torch.from_numpy(data.observations[:, None]))
+    for window, mask in zip(tokens, batch.mask, strict=True):
+        rows = [(codes == window[step, :4]).all(1).nonzero()[:, 0].tolist() for step in range(int(mask.sum()))]
+        assert all(rows)
+    shown = seen(np.random.default_rng(2), SCREEN, (3, *SCREEN.observation_shape))
+    read = model.tokenizer.encode(model.newest(shown))
+    assert torch.equal(read, model.tokenizer.encode(torch.from_numpy(shown[:, 3:])))
+
+
+def test_a_run_of_it_keeps_a_picture_of_its_reconstructions(data: Trajectories, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = small("tt", data)
+    save_model(tmp_path, "tt", model)
+    with Image.open(tmp_path / "reconstructions.png") as picture:
+        assert picture.size == (8 * 36, 2 * 36)
+        above = np.asarray(picture)[:36, :36, 0]
+    np.testing.assert_array_equal(above, data.observations[0])
+    again = load_model(tmp_path)
+    assert isinstance(again, FrameTrajectoryTransformer)
+    assert again.report()["frames"] == model.report()["frames"]
+
+
+def test_other_bins_than_the_codes_are_refused(data: Trajectories) -> None:
+    with pytest.raises(UserError, match="--bins is 100, but the codes of frames are 512"):
+        small("tt", data, bins=100)

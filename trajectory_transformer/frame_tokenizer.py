@@ -1,0 +1,117 @@
+"""Frames as tokens: a small autoencoder whose middle is rounded to a few levels, so that a place has one of 512 codes.
+
+Source   finite scalar quantisation, Mentzer et al. 2023, arXiv:2309.15505: three numbers a place, each rounded to eight
+         levels; what the rounding does to a gradient is ignored. No codebook is learnt, so none of it can die
+Learns   the frame less the mean frame, by squared error. Where a pixel differs from the mean frame it weighs 20 times
+         as much: a ball is 4 pixels of 7056, and an autoencoder that leaves it out errs by next to nothing
+
+Shapes   N frames, C channels, H high, W wide, h x w places (84x84: 5x5), K = h w tokens of a frame
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+
+from trajectories.progress import progress
+from trajectories.store import release
+
+LEVELS = 8
+NUMBERS = 3  # of a place
+CODES = LEVELS**NUMBERS  # 512
+STEPS = ((8, 4, 2), (4, 2, 1), (4, 2, 1))  # kernel, stride and padding of each convolution; the smallest side is 16
+EXTRA = 19.0  # weight of a pixel that differs from the mean frame, beyond the 1 of every pixel
+DIFFERENT = 0.05  # of the brightest
+PIECE = 1024  # frames encoded at once
+
+
+class FrameTokenizer(nn.Module):
+    """Frames to codes and back. Its weights are frozen but for `fit`, which learns them."""
+
+    mean: Tensor  # (C, H, W), 0 to 1
+
+    def __init__(self, shape: tuple[int, int, int], width: int) -> None:
+        super().__init__()
+        channels, *sides = shape
+        widths = [channels, width // 2, width, width]
+        down: list[nn.Module] = []
+        up: list[nn.Module] = [nn.Conv2d(NUMBERS, width, 3, padding=1), nn.ReLU()]
+        missing: list[tuple[int, int]] = []  # what a transposed convolution would leave out of each side
+        for place, (kernel, stride, padding) in enumerate(STEPS):
+            down += [nn.Conv2d(widths[place], widths[place + 1], kernel, stride, padding), nn.ReLU()]
+            smaller = [(side + 2 * padding - kernel) // stride + 1 for side in sides]
+            restored = [(side - 1) * stride - 2 * padding + kernel for side in smaller]
+            missing.append((sides[0] - restored[0], sides[1] - restored[1]))
+            sides = smaller
+        for place, (kernel, stride, padding) in reversed(list(enumerate(STEPS))):
+            inputs, outputs = widths[place + 1], widths[place]
+            up += [nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding, missing[place]), nn.ReLU()]
+        self.down = nn.Sequential(*down, nn.Conv2d(width, NUMBERS, 1))
+        self.up = nn.Sequential(*up[:-1])
+        self.sides = (sides[0], sides[1])  # (h, w)
+        self.register_buffer("mean", torch.zeros(shape))
+        self.requires_grad_(False)
+
+    @property
+    def tokens(self) -> int:
+        """K: tokens of a frame."""
+        return self.sides[0] * self.sides[1]
+
+    def levels(self, frames: UInt8[Tensor, "N C H W"]) -> Float[Tensor, "N 3 h w"]:
+        """What the middle says before it is rounded: numbers from -4 to 3."""
+        middle = self.down(frames.to(self.mean.dtype) / 255 - self.mean)
+        reach = (LEVELS - 1) / 2 * 1.001  # so that the outermost levels are reached
+        return torch.tanh(middle + np.arctanh(0.5 / reach)) * reach - 0.5
+
+    @torch.no_grad()
+    def encode(self, frames: UInt8[Tensor, "N C H W"]) -> Int[Tensor, "N K"]:
+        """Codes in raster order, [0, 512)."""
+        digits = self.levels(frames).round().long() + LEVELS // 2  # (N, 3, h, w), [0, 8)
+        powers = LEVELS ** torch.arange(NUMBERS, device=digits.device)
+        return (digits * powers[:, None, None]).sum(1).flatten(1)
+
+    def decode(self, codes: Int[Tensor, "N K"]) -> Float[Tensor, "N C H W"]:
+        """What the codes show, 0 for black to 1; a little beyond where the network errs."""
+        powers = LEVELS ** torch.arange(NUMBERS, device=codes.device)
+        digits = codes.view(-1, 1, *self.sides) // powers[:, None, None] % LEVELS
+        return self.show(digits.to(self.mean.dtype) - LEVELS // 2)
+
+    def show(self, rounded: Float[Tensor, "N 3 h w"]) -> Float[Tensor, "N C H W"]:
+        return self.up(rounded / (LEVELS // 2)) + self.mean
+
+    def loss(self, frames: UInt8[Tensor, "N C H W"]) -> Float[Tensor, ""]:
+        """Weighted squared error of the frames through their codes."""
+        levels = self.levels(frames)
+        shown = self.show(levels + (levels.round() - levels).detach())
+        meant = frames.to(self.mean.dtype) / 255
+        weight = 1 + EXTRA * ((meant - self.mean).abs() > DIFFERENT)
+        return (weight * (shown - meant).square()).sum() / weight.sum()
+
+    def fit(self, frames: np.ndarray, updates: int, batch: int, rate: float, rng: np.random.Generator) -> None:
+        """Learn from (N, C, H, W) uint8 frames; weights and draws are decided by torch's generator and `rng`."""
+        some = frames[np.sort(rng.integers(len(frames), size=min(2000, len(frames))))]
+        self.mean.copy_(torch.from_numpy(some.mean(0, dtype=np.float64) / 255))
+        self.requires_grad_(True)
+        optimizer = torch.optim.AdamW(self.parameters(), lr=rate, weight_decay=0.0)
+        with progress(updates, "learning to see", "updates") as bar, torch.enable_grad():
+            for update in range(updates):
+                for group in optimizer.param_groups:
+                    group["lr"] = rate * min(1.0, 2 * (1 - update / updates))  # constant, then falling to zero
+                loss = self.loss(torch.from_numpy(frames[np.sort(rng.integers(len(frames), size=batch))]))
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                release(frames)
+                bar.update()
+        self.requires_grad_(False)
+
+    def encode_all(self, frames: np.ndarray) -> np.ndarray:
+        """(N, K) int16 codes of a column of frames, piece by piece."""
+        codes = np.empty((len(frames), self.tokens), np.int16)
+        with progress(len(frames), "looking at the data", "frames") as bar:
+            for first in range(0, len(frames), PIECE):
+                piece = torch.from_numpy(np.ascontiguousarray(frames[first : first + PIECE]))
+                codes[first : first + PIECE] = self.encode(piece.to(self.mean.device)).cpu().numpy()
+                release(frames)
+                bar.update(len(piece))
+        return codes

@@ -1,0 +1,134 @@
+"""Trajectory Transformer of images: the screen becomes 25 tokens, and then everything is as with numbers.
+
+Paper    none: Janner et al. 2021 have numbers only, and no published Trajectory Transformer plays Atari
+Tokens   the newest frame's codes (frame_tokenizer.py), then action, reward and value: 28 a transition. What moves, and
+         where to, is told by the transitions before
+Learns   first to see: an autoencoder of the data's frames, before the first update of the transformer and frozen from
+         then on; then the next token, as elsewhere
+Acts     by beam search, as elsewhere, over two transitions: the present one and one that is imagined
+
+What to expect. A plan this short is a step of policy improvement, not foresight: of the actions that the data make
+likely it takes the one that promises most over two steps and, by the value that follows, after them. The value is of
+those who recorded the data, so where they are of every quality a frame's value says little of what one more action is
+worth. A code stands for 17 x 17 pixels: what is smaller than a paddle may be lost between the codes, and the run's
+picture of reconstructions shows whether it is.
+
+Shapes   E episodes, N steps, K tokens of a frame
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from backbone.images import channels_first, image_shape
+from backbone.options import option
+from trajectories.errors import UserError
+from trajectories.types import Spec, Trajectories
+from trajectory_transformer import model
+from trajectory_transformer.frame_tokenizer import CODES, FrameTokenizer
+from trajectory_transformer.player import BeamPlayer
+
+EXAMPLES = 8  # frames whose reconstructions are shown
+
+
+@dataclass(frozen=True)
+class Config(model.Config):
+    """What differs from numbers: 28 tokens a transition, of 512 values each, and rewards that are mostly zero."""
+
+    context: int = option(4, "transitions in a window")
+    batch_size: int = option(32, "windows in an update")
+    bins: int = option(CODES, "bins of each dimension: the tokens of frames have 512 values")
+    discretizer: str = option(
+        "uniform", "edges of the bins: uniform, or quantile, which cannot tell rare rewards apart"
+    )
+    termination_penalty: float = option(0.0, "reward of a step that ends the task, where it is not 0")
+    horizon: int = option(2, "transitions in a plan")
+    beam_width: int = option(8, "sequences kept while planning")
+    planning_context: int = option(4, "transitions that the planner sees, the one being planned included")
+    prefix: int = option(2, "played transitions that a plan begins from, of those it sees; 0: all that fit")
+
+    tokenizer_updates: int = option(2_000, "updates in which the autoencoder of frames learns")
+    tokenizer_batch: int = option(64, "frames in each of them")
+    tokenizer_rate: float = option(1e-3, "their learning rate")
+    tokenizer_width: int = option(64, "channels of its convolutions")
+
+
+class FrameTrajectoryTransformer(model.TrajectoryTransformer):
+    """A Trajectory Transformer of what its tokenizer makes of the frames."""
+
+    config: Config
+    examples: Tensor  # (8, C, H, W): frames of the data, to show what the codes keep of them
+
+    def __init__(self, config: Config, spec: Spec) -> None:
+        if config.bins != CODES:
+            raise UserError(f"--bins is {config.bins}, but the codes of frames are {CODES}: leave it out.")
+        channels, high, wide = image_shape(spec)
+        shape = (1 if spec.frame_stack > 1 else channels, high, wide)  # of a stack the newest frame alone is read
+        tokenizer = FrameTokenizer(shape, config.tokenizer_width)
+        super().__init__(config, coded(spec, tokenizer.tokens))
+        self.spec = spec
+        self.tokenizer = tokenizer
+        self.choices |= dict.fromkeys(range(tokenizer.tokens), CODES)
+        self.register_buffer("examples", torch.zeros(EXAMPLES, *shape, dtype=torch.uint8))
+        self._coded: tuple[Trajectories, Trajectories] | None = None
+
+    def calibrate(self, data: Trajectories) -> None:
+        """Learn to see, then fit the bins of rewards and values."""
+        rng = np.random.default_rng(0)
+        frames, config = self.frames(data.observations), self.config
+        self.tokenizer.fit(frames, config.tokenizer_updates, config.tokenizer_batch, config.tokenizer_rate, rng)
+        spread = np.linspace(0, len(data) - 1, EXAMPLES).astype(int)
+        self.examples.copy_(torch.from_numpy(np.ascontiguousarray(frames[spread])))
+        super().calibrate(data)
+
+    def columns(self, data: Trajectories) -> tuple[Trajectories, np.ndarray]:
+        """As elsewhere, of the data with codes for observations; each frame is encoded once."""
+        if self._coded is None or self._coded[0] is not data:
+            codes = self.tokenizer.encode_all(self.frames(data.observations))
+            self._coded = data, replace(data, spec=coded(data.spec, self.tokenizer.tokens), observations=codes)
+        return super().columns(self._coded[1])
+
+    def frames(self, observations: np.ndarray) -> np.ndarray:
+        """A column of frames as (N, C, H, W), without a copy."""
+        return channels_first(torch.from_numpy(observations), leading=1).numpy()
+
+    def newest(self, observations: np.ndarray) -> UInt8[Tensor, "E C H W"]:
+        """What is read of (E, *obs) observations."""
+        images = channels_first(torch.from_numpy(observations), leading=1)
+        return (images[:, -1:] if self.spec.frame_stack > 1 else images).to(self.examples.device)
+
+    def player(self, episodes: int, target_return: float = 0.0, seed: int = 0) -> "FramePlayer":
+        return FramePlayer(self, episodes, seed)
+
+    def report(self) -> dict[str, Any]:
+        """How well the codes show the examples, and how many of them there are."""
+        codes = self.tokenizer.encode(self.examples)
+        error = (self.tokenizer.decode(codes) - self.examples / 255).square().mean()
+        frames = {"tokens": self.tokenizer.tokens, "codes": CODES, "mean squared error of a pixel": float(error)}
+        return {**super().report(), "frames": frames}
+
+    def pictures(self) -> dict[str, np.ndarray]:
+        """Frames of the data, and below them what their codes show."""
+        shown = self.tokenizer.decode(self.tokenizer.encode(self.examples)).clamp(0, 1) * 255
+        rows = torch.stack([self.examples, shown.to(torch.uint8)])  # (2, 8, C, H, W)
+        picture = rows.permute(0, 3, 1, 4, 2).flatten(0, 1).flatten(1, 2).cpu().numpy()  # (2 H, 8 W, C)
+        return {"reconstructions": np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture}
+
+
+class FramePlayer(BeamPlayer):
+    """Plans from codes; see backbone.interface.Player."""
+
+    model: FrameTrajectoryTransformer
+
+    def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
+        codes = self.model.tokenizer.encode(self.model.newest(observations)).cpu().numpy()
+        return super().act(codes, rewards, live)
+
+
+def coded(spec: Spec, tokens: int) -> Spec:
+    """The environment as the transformer sees it: so many codes for an observation."""
+    return replace(spec, observation_shape=(tokens,), observation_dtype="int16", frame_stack=1)
