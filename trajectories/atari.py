@@ -28,7 +28,12 @@ from trajectories.progress import progress
 VERSION = 1  # of what records; a higher one records everything anew
 COPIES = 4  # games at once
 ROWS = 10_000  # steps after which a checkpoint is written: 70 MB in memory
-PLAYERS: dict[str, Any] = {"breakout": players.Breakout, "pong": players.Pong}
+PLAYERS: dict[str, Any] = {
+    "breakout": players.Breakout,
+    "pong": players.Pong,
+    "qbert": players.Qbert,
+    "seaquest": players.Seaquest,
+}
 LEVELS = (0.02, 0.1, 0.3, 0.6, 1.0)  # shares of random actions, equal numbers of steps each
 
 

@@ -131,3 +131,91 @@ class Pong:
         moving = (10.9 if steps <= 1 else 14.2) * self.presses[0] + 3.3 * self.presses[1]
         error = target - (paddle + self.NEAR + moving)
         return {0: 0, 1: self.DOWN, -1: self.UP}[planned(error, steps, self.REACH)]
+
+
+class Qbert:
+    """Hops to the nearest tile that has not the colour which its last hop made; heeds no enemy.
+
+    Tiles are (row, place in the row) of a pyramid of six rows. Q*bert rests on one where he stays in place for a step.
+    """
+
+    TILES = tuple((row, place) for row in range(6) for place in range(row + 1))
+    COLOURS = (21, 52, 54, 83, 85, 87, 98, 100, 102, 104, 1, 3, 5, 7, 9, 32, 34, 36, 38, 40, 42)  # in the memory
+    HOPS = ((2, (-1, 0)), (3, (1, 1)), (4, (-1, -1)), (5, (1, 0)))  # action: up right, down right, up left, down left
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+        self.place = (0, 0)
+        self.made: int | None = None  # the colour that the last hop made
+        self.colours: dict[tuple[int, int], int] = {}
+
+    def act(self, memory: np.ndarray, last: int) -> int:
+        before, self.place = self.place, (int(memory[43]), int(memory[67]))
+        tile = self.tile(*self.place)
+        if self.place != before or tile is None:
+            return 0
+        colours = {each: int(memory[place]) for each, place in zip(self.TILES, self.COLOURS, strict=True)}
+        changed = [each for each in self.TILES if self.colours and colours[each] != self.colours[each]]
+        if len(changed) > 5:  # a new pyramid
+            self.made = None
+        elif tile in changed:  # others are undone by somebody else
+            self.made = colours[tile]
+        self.colours = colours
+        wanted = {each for each in self.TILES if colours[each] != self.made} - {tile}
+        return self.way(tile, wanted or set(self.TILES) - {tile})
+
+    @classmethod
+    def tile(cls, x: int, y: int) -> tuple[int, int] | None:
+        """The tile at a place of the screen, as the memory has it: 12 left and 28 down a row, 16 over the middle."""
+        row = round((y - 25) / 28)
+        left = round((77 - x) / 12) if x <= 77 else -round((x - 81) / 12)
+        found = (row, (row - left) // 2)
+        level = x > 0 and abs(y - 25 - 28 * row) <= 2 and (row - left) % 2 == 0
+        return found if level and found in cls.TILES else None
+
+    def way(self, tile: tuple[int, int], wanted: set[tuple[int, int]]) -> int:
+        """The first hop of a shortest way to one of the wanted tiles, by breadth first search."""
+        hops = [self.HOPS[place] for place in self.rng.permutation(len(self.HOPS))]
+        first, queue = {tile: 0}, [tile]
+        for here in queue:
+            if here in wanted:
+                return first[here]
+            for action, (down, along) in hops:
+                there = (here[0] + down, here[1] + along)
+                if there in self.TILES and there not in first:
+                    first[there] = first[here] or action
+                    queue.append(there)
+        return 0
+
+
+class Seaquest:
+    """Dives to the lane whose enemy is nearest, and shoots at it; comes up for air once it has a diver aboard."""
+
+    LANES = ((34, 30), (56, 31), (79, 32), (101, 33))  # how deep; where the memory has its enemy
+    FIRE_UP, FIRE_RIGHT, FIRE_LEFT, FIRE_DOWN, UP, DOWN = 10, 11, 12, 13, 2, 5
+    SURFACE, AIR_LOW, AIR_FULL = 14, 14, 60
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.steps = 0
+
+    def act(self, memory: np.ndarray, last: int) -> int:
+        self.steps += 1
+        shoots = self.steps % 2 == 1  # a shot needs the button let go of
+        x, depth, air, divers = (int(memory[place]) for place in (70, 97, 102, 62))
+        if depth <= self.SURFACE and 0 < air < self.AIR_FULL and self.steps > 30:
+            return 0
+        if air < self.AIR_LOW and divers:
+            return self.FIRE_UP if shoots else self.UP
+        seen = [(lane, int(memory[place])) for lane, place in self.LANES if 4 < memory[place] < 156]
+        lane, enemy = min(seen, key=lambda one: self._cost(x, depth, *one), default=(79, 160 if x < 80 else 0))
+        if abs(lane - depth) > 5:
+            if lane < depth:
+                return self.FIRE_UP if shoots else self.UP
+            return self.FIRE_DOWN if shoots else self.DOWN
+        return self.FIRE_RIGHT if enemy > x else self.FIRE_LEFT
+
+    @staticmethod
+    def _cost(x: int, depth: int, lane: int, enemy: int) -> float:
+        """How far away an enemy is; far too near if it would be met while diving."""
+        met = abs(enemy - x) < 14 and abs(lane - depth) > 8
+        return abs(enemy - x) / 3 + abs(lane - depth) + 60 * met
