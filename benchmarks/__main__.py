@@ -26,7 +26,7 @@ from experiments.complain import complaining
 from trajectories.errors import UserError
 
 FIGURES = Path(__file__).with_name("figures.md")
-Name = Literal["data", "decision_transformer", "evaluation", "tt_training", "planner", "gato"]
+Name = Literal["data", "atari", "decision_transformer", "evaluation", "tt_training", "planner", "gato"]
 NAMES = get_args(Name)
 Row = dict[str, object]  # what, ours, peer, ratio, note
 

@@ -7,13 +7,12 @@ import numpy as np
 
 from environments.scores import normalized
 from trajectories.catalog import DatasetRow, dataset
-from trajectories.description import TOLERANCE, against_published, is_published, moments
+from trajectories.description import TOLERANCE, against_published, blocks, is_published, moments
 from trajectories.errors import UserError
 from trajectories.inventory import Listed
 from trajectories.types import Trajectories
 
 BINS, WIDTH = 12, 40  # of the histogram in the terminal
-BLOCK = 1 << 16  # rows
 
 
 def print_list(rows: list[Listed], folder: Path) -> None:
@@ -83,18 +82,28 @@ def print_dimensions(data: Trajectories) -> None:
     known = row is not None and row.state_mean is not None and data.origin.source != "minari"
     lines = [["", "min", "max", "mean", "std", *(["D4RL's mean", "D4RL's std", "away"] if known else [])]]
     for kind, values in (("observation", data.observations), ("action", data.actions), ("reward", data.rewards)):
-        flat = values.reshape(len(values), -1)
-        mean, std = moments(flat)
-        low, high = extremes(flat)
-        for place in range(flat.shape[1]):
+        mean, std, low, high = statistics(values)
+        for place in range(len(mean)):
             cells = [f"{number:.5g}" for number in (low[place], high[place], mean[place], std[place])]
             if known:
                 cells += published_cells(row, place, mean[place]) if kind == "observation" else ["", "", ""]
-            name = kind if flat.shape[1] == 1 else f"{kind} {place}"
+            name = kind if len(mean) == 1 else f"{kind} {place}"
             lines.append([f"{name} (constant)" if low[place] == high[place] else name, *cells])
     print(aligned(lines, numbers=True))
     if known:
         print("away: difference of the means, in D4RL's published deviations")
+
+
+def statistics(values: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Mean, deviation, smallest and largest of each number of a column, or of an image's pixels together."""
+    flat = values.reshape(len(values), -1)
+    mean, std = moments(flat)
+    low, high = extremes(flat)
+    if values.ndim < 3:
+        return mean, std, low, high
+    whole = mean.mean()
+    deviation = np.sqrt((std**2 + mean**2).mean() - whole**2)
+    return tuple(np.array([value]) for value in (whole, deviation, low.min(), high.max()))
 
 
 def published_cells(row: DatasetRow | None, place: int, mean: float) -> list[str]:
@@ -129,10 +138,10 @@ def not_finite(data: Trajectories) -> int:
     """How many numbers of the columns are NaN or infinite; block by block, for columns may be larger than memory."""
     columns = [data.observations, data.actions, data.rewards]
     return sum(
-        int(np.count_nonzero(~np.isfinite(column[first : first + BLOCK])))
+        int(np.count_nonzero(~np.isfinite(column[rows])))
         for column in columns
         if column.dtype.kind == "f"
-        for first in range(0, len(column), BLOCK)
+        for rows in blocks(column)
     )
 
 
@@ -142,9 +151,9 @@ def duplicates(data: Trajectories) -> int:
     width = sum(4 * -(-column[:1].nbytes // 4) for column in (data.observations, data.actions, data.rewards)) // 4
     weights = draw.integers(1 << 63, size=width, dtype=np.uint64) * 2 + 1
     keys = np.zeros(len(data), np.uint64)  # a hash of each step's bytes
-    for first in range(0, len(data), BLOCK):
-        parts = [column[first : first + BLOCK] for column in (data.observations, data.actions, data.rewards)]
-        keys[first : first + BLOCK] = (np.concatenate([_words(part) for part in parts], 1) * weights).sum(1)
+    for rows in blocks(data.observations):
+        parts = [column[rows] for column in (data.observations, data.actions, data.rewards)]
+        keys[rows] = (np.concatenate([_words(part) for part in parts], 1) * weights).sum(1)
     return len(keys) - len(np.unique(keys))
 
 
@@ -158,7 +167,7 @@ def _words(values: np.ndarray) -> np.ndarray:
 def extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Smallest and largest of each column, block by block."""
     low, high = values[0].copy(), values[0].copy()
-    for first in range(0, len(values), BLOCK):
-        block = values[first : first + BLOCK]
+    for rows in blocks(values):
+        block = values[rows]
         low, high = np.minimum(low, block.min(0)), np.maximum(high, block.max(0))
     return low, high

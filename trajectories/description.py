@@ -1,5 +1,7 @@
 """What a data set is, in the lines that a run prints: how much, how good, and beside what is published about it."""
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ from trajectories.errors import UserError
 from trajectories.store import release
 from trajectories.types import Trajectories
 
-BLOCK = 1 << 16  # rows
+ROWS, NUMBERS = 1 << 16, 1 << 22  # the most that is looked at at once
 TOLERANCE = 0.02  # of a published deviation: what the unfinished last episode, which others drop, may change
 
 
@@ -75,10 +77,16 @@ def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     shift = values[0].astype(np.float64)  # near the mean, so that little is lost when squares are subtracted
     total = np.zeros_like(shift)
     squares = np.zeros_like(shift)
-    for first in range(0, len(values), BLOCK):
-        block = values[first : first + BLOCK] - shift
+    for rows in blocks(values):
+        block = values[rows] - shift
         total += block.sum(0)
         squares += np.square(block, out=block).sum(0)
         release(values)
     mean = total / len(values)
     return shift + mean, np.sqrt(np.maximum(squares / len(values) - mean**2, 0))
+
+
+def blocks(values: np.ndarray) -> Iterator[slice]:
+    """Rows of a column, piece by piece: as many as are worth a call, and of images fewer."""
+    count = min(ROWS, max(1, NUMBERS // math.prod(values.shape[1:])))
+    return (slice(first, first + count) for first in range(0, len(values), count))

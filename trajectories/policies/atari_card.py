@@ -1,0 +1,98 @@
+"""What the players of Atari earn at each level of noise, measured without drawing a single frame.
+
+    python -m trajectories.policies.atari_card                      # all games, 30 episodes a level: ten minutes
+    python -m trajectories.policies.atari_card --games qbert --episodes 5
+
+Written to atari.json beside this file, game by game; the README of this folder shows it.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+
+from environments.atari import emulator
+from environments.scores import normalized
+from trajectories.atari import LEVELS, PLAYERS
+from trajectories.catalog import environment
+
+CARD = Path(__file__).with_name("atari.json")
+
+
+@dataclass(frozen=True)
+class Options:
+    games: tuple[str, ...] = tuple(PLAYERS)  # which ones
+    episodes: int = 30  # of each level
+    write: bool = True  # into atari.json; else only print
+
+
+def play(game: str, noise: float, seed: int) -> tuple[float, int]:
+    """Return and length of one episode."""
+    row = environment(game)
+    rng = np.random.default_rng((seed, round(1000 * noise)))
+    console, player = emulator(row, int(rng.integers(1 << 31))), PLAYERS[game](rng)
+    console.reset_game()
+    actions = console.getMinimalActionSet()
+    for _ in range(int(rng.integers(row.options["no_ops"]))):
+        console.act(0)
+    earned, steps, last = 0.0, 0, 0
+    while not console.game_over() and steps < row.horizon:
+        last = player.act(console.getRAM(), last)
+        if rng.random() < noise:
+            last = int(rng.integers(len(actions)))
+        for _ in range(row.options["frame_skip"]):
+            earned += console.act(actions[last])
+            if console.game_over():
+                break
+        steps += 1
+    return earned, steps
+
+
+def levels(game: str, episodes: int) -> Iterator[dict[str, Any]]:
+    """A row for each level of noise."""
+    for noise in LEVELS:
+        returns, lengths = map(np.array, zip(*(play(game, noise, seed) for seed in range(episodes)), strict=True))
+        yield {
+            "noise": noise,
+            "episodes": episodes,
+            "return_mean": round(float(returns.mean()), 1),
+            "return_std": round(float(returns.std()), 1),
+            "return_best": float(returns.max()),
+            "length_mean": round(float(lengths.mean())),
+            "score": round(float(normalized(game, returns).mean()), 1),
+        }
+
+
+def table(card: dict[str, list[dict[str, Any]]]) -> str:
+    """Markdown, a line for each game and level."""
+    lines = [
+        "| game | random actions | return | best | steps | human-normalised |",
+        "|---|---|---|---|---|---|",
+    ]
+    for game, rows in card.items():
+        for row in rows:
+            lines.append(
+                f"| {game} | {row['noise']:.0%} | {row['return_mean']:,.1f} ± {row['return_std']:,.1f} | "
+                f"{row['return_best']:,.0f} | {row['length_mean']:,} | {row['score']:,.1f} |"
+            )
+    return "\n".join(lines)
+
+
+def main(options: Options) -> None:
+    card: dict[str, Any] = json.loads(CARD.read_text()) if CARD.exists() else {}
+    for game in options.games:
+        card[game] = list(levels(game, options.episodes))
+        print(table({game: card[game]}), flush=True)
+        if options.write:
+            fresh = CARD.with_name(f".{CARD.name}.{os.getpid()}")
+            fresh.write_text(json.dumps(dict(sorted(card.items())), indent=2) + "\n")
+            fresh.replace(CARD)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))
