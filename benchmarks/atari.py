@@ -94,7 +94,7 @@ def written(target: Path) -> Path:
             column.append(block)
     starts = np.arange(0, STEPS + 1, LENGTH)
     rewards = rng.integers(2, size=STEPS).astype(np.float32)
-    columns = {
+    columns: dict[str, np.ndarray] = {
         "actions": rng.integers(4, size=STEPS),
         "rewards": rewards,
         "terminated": np.isin(np.arange(1, STEPS + 1), starts),
@@ -103,7 +103,10 @@ def written(target: Path) -> Path:
     }
     for name, values in columns.items():
         np.save(target / f"{name}.npy", values)
-    told = {"origin": asdict(Origin("breakout", "noise", "")), "spec": environment("breakout").spec().to_json()}
+    told: dict[str, object] = {
+        "origin": asdict(Origin("breakout", "noise", "")),
+        "spec": environment("breakout").spec().to_json(),
+    }
     told |= {"steps": STEPS, "episodes": len(starts) - 1}
     (target / store.PROVENANCE).write_text(json.dumps(told))
     return target
