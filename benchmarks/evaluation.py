@@ -1,15 +1,18 @@
 """An evaluation of the Decision Transformer: a hundred episodes played together, against one after the other.
 
-Peer     the same model, player and environments, one episode at a time, as the authors' evaluation plays (kzl,
-         gym/decision_transformer/evaluation/evaluate_episodes.py); a few episodes of the hundred, scaled up
+Peers    transformers' DecisionTransformerModel, one episode at a time, its window grown and padded at every step as the
+         authors' evaluation does (kzl, gym/decision_transformer/evaluation/evaluate_episodes.py and get_action);
+         and our own model and player, one episode at a time, which is what batching alone is worth
 Task     halfcheetah, whose episodes never end early, cut after twice the context: an untrained agent's falls decide
-         nothing
+         nothing. Of the peers a few episodes are measured and scaled up to the hundred
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
+from transformers import DecisionTransformerConfig, DecisionTransformerModel
 
 from benchmarks.timing import paired
 from decision_transformer.model import Config, DecisionTransformer
@@ -20,38 +23,97 @@ from trajectories.types import Spec
 
 EPISODES = 100
 STEPS = 40
-ALONE = 3  # episodes of the peer's that are measured
+ALONE = 3  # episodes of the peers' that are measured
+TARGET = 6000.0  # return that is asked for
+WINDOW = 20  # steps
 
 
 def measure() -> list[dict[str, object]]:
     """The rows of the table that this file answers for."""
-    return [together(EPISODES, STEPS, ALONE)]
+    return together(EPISODES, STEPS, ALONE)
 
 
-def together(episodes: int, steps: int, alone: int) -> dict[str, object]:
+def together(episodes: int, steps: int, alone: int) -> list[dict[str, object]]:
     torch.manual_seed(0)
     many, one = Short(make("halfcheetah", episodes), steps), Short(make("halfcheetah", 1), steps)
-    model = DecisionTransformer(Config(), many.spec).eval()
+    model, port = DecisionTransformer(Config(), many.spec).eval(), made_port(many.spec)
     seeds = episode_seeds(episodes)
 
     def ours() -> None:
-        play(begin(model, episodes, 6000.0, seeds[0], None), many, seeds)
+        play(begin(model, episodes, TARGET, seeds[0], None), many, seeds)
 
-    def peer() -> None:
+    def ours_alone() -> None:
         for seed in seeds[:alone]:
-            play(begin(model, 1, 6000.0, seed, None), one, (seed,))
+            play(begin(model, 1, TARGET, seed, None), one, (seed,))
 
-    mine, theirs, ratio = paired(ours, peer, pairs=3, warm=1)
+    def port_alone() -> None:
+        for seed in seeds[:alone]:
+            play(PortPlayer(port, many.spec), one, (seed,))
+
+    rows: list[dict[str, object]] = []
+    for peer, note in (
+        (port_alone, "transformers' port, one after the other"),
+        (ours_alone, "ours, one after the other"),
+    ):
+        mine, theirs, ratio = paired(ours, peer, pairs=3, warm=1)
+        scale = episodes / alone
+        rows.append(
+            {
+                "what": f"DT: {episodes} evaluation episodes of {steps} steps",
+                "ours": f"{mine:.2f} s",
+                "peer": f"{theirs * scale:.2f} s",
+                "ratio": ratio * scale,
+                "note": f"{note}; ours together: {mine / episodes / steps * 1e3:.2f} ms a step",
+            }
+        )
     many.close()
     one.close()
-    scale = episodes / alone
-    return {
-        "what": f"DT: {episodes} evaluation episodes of {steps} steps",
-        "ours": f"{mine:.2f} s",
-        "peer": f"{theirs * scale:.2f} s",
-        "ratio": ratio * scale,
-        "note": f"together, against one after the other; {mine / episodes / steps * 1e3:.2f} ms a step",
-    }
+    return rows
+
+
+def made_port(spec: Spec) -> DecisionTransformerModel:
+    """The port at the paper's sizes."""
+    config = DecisionTransformerConfig(
+        state_dim=spec.observation_size, act_dim=spec.action_size, hidden_size=128, max_ep_len=spec.horizon, n_layer=3,
+        n_head=1, n_inner=512, n_positions=1024, activation_function="relu",
+    )  # fmt: skip
+    port: DecisionTransformerModel = DecisionTransformerModel(config).train(False)
+    return port
+
+
+class PortPlayer:
+    """One episode, played as the port's users play it."""
+
+    def __init__(self, port: DecisionTransformerModel, spec: Spec) -> None:
+        self.port, self.spec = port, spec
+        self.states = torch.zeros(0, spec.observation_size)
+        self.actions = torch.zeros(0, spec.action_size)
+        self.returns = torch.zeros(0, 1)
+        self.owed = TARGET
+
+    @torch.no_grad()
+    def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
+        self.owed -= float(rewards[0])
+        self.states = torch.cat([self.states, torch.from_numpy(observations).float()])
+        self.actions = torch.cat([self.actions, torch.zeros(1, self.spec.action_size)])
+        self.returns = torch.cat([self.returns, torch.tensor([[self.owed / 1000]])])
+        length = min(len(self.states), WINDOW)
+        missing = WINDOW - length
+
+        def padded(column: Tensor) -> Tensor:
+            return torch.cat([torch.zeros(missing, column.shape[1]), column[-length:]])[None]
+
+        times = torch.arange(len(self.states) - length, len(self.states))
+        said = self.port(
+            states=padded(self.states),
+            actions=padded(self.actions),
+            rewards=torch.zeros(1, WINDOW, 1),
+            returns_to_go=padded(self.returns),
+            timesteps=torch.cat([torch.zeros(missing, dtype=torch.long), times])[None],
+            attention_mask=torch.cat([torch.zeros(missing), torch.ones(length)]).long()[None],
+        )
+        self.actions[-1] = said.action_preds[0, -1]
+        return self.actions[-1:].numpy()
 
 
 class Short:

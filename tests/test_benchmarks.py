@@ -63,6 +63,6 @@ def test_the_command_knows_every_file_that_measures():
 
 
 def test_episodes_played_together_are_compared_with_episodes_played_alone():
-    row = together(episodes=3, steps=2, alone=1)
-    assert isinstance(row["ratio"], float)
-    assert row["what"] == "DT: 3 evaluation episodes of 2 steps"
+    rows = together(episodes=3, steps=2, alone=1)
+    assert all(isinstance(row["ratio"], float) for row in rows)
+    assert [row["what"] for row in rows] == ["DT: 3 evaluation episodes of 2 steps"] * 2
