@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trajectories import export, replay, sources, store
 from trajectories import fetch as fetching
-from trajectories import replay, sources, store
 from trajectories.catalog import dataset, environment
 from trajectories.errors import DatasetError, UserError
 from trajectories.formats import dqn_replay
@@ -203,6 +203,18 @@ def test_the_cache_keeps_each_frame_once_and_the_same_files_have_the_same_digest
     assert (columns / "observations.npy").stat().st_size == 128 + len(data) * 84 * 84
     fewer = load(Request("breakout", path=tmp_path, data_dir=tmp_path / "cache", replay_steps=1))
     assert fewer.origin.details["replay_steps"] == 1
+
+
+def test_what_is_exported_is_read_again_as_it_was(folder: Path, tmp_path: Path) -> None:
+    written(folder, [12, 9, 30], capacity=500)
+    data = load(Request("breakout", path=tmp_path, data_dir=tmp_path / "cache"))
+    exported = [
+        export.to_d4rl(data, tmp_path / "breakout.hdf5"),
+        export.to_minari(data, "atari/breakout/ours-v0", tmp_path / "minari"),
+    ]
+    for path, source in zip(exported, ("file", "minari"), strict=True):
+        again = load(Request("breakout", path=path, data_dir=tmp_path / "cache"))
+        assert (again.origin.source, again.origin.digest) == (source, data.origin.digest)
 
 
 def test_shards_are_fetched_once_and_only_those_of_the_last_checkpoints(

@@ -143,7 +143,7 @@ def _environment(row: EnvironmentRow) -> dict[str, Any]:
 
 def _observation_space(spec: Spec) -> dict[str, Any]:
     if spec.observation_dtype == "uint8":
-        return _box(spec.observation_shape, "uint8", 0, 255)
+        return _box(spec.frame_shape, "uint8", 0, 255)  # of a stack each frame once, as we keep it
     bound = math.inf if spec.observation_dtype == "float32" else 2**31
     return _box(spec.observation_shape, spec.observation_dtype, -bound, bound)
 

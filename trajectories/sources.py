@@ -82,7 +82,8 @@ def load(request: Request) -> Trajectories:
 
 
 def _auto(request: Request, row: DatasetRow) -> Trajectories:
-    if row.format == "dqn_replay" and not (request.path and minari.metadata_file(request.path).exists()):
+    path = request.path
+    if row.format == "dqn_replay" and not (path and (path.is_file() or minari.metadata_file(path).exists())):
         return _auto_atari(request, row)
     if request.path is not None:
         return _minari(request, row) if request.path.is_dir() else _file(request, row)
