@@ -79,6 +79,15 @@ def test_the_trajectory_transformer_of_images_reads_the_newest_frame_s_codes_exa
     assert torch.equal(read, model.tokenizer.encode(torch.from_numpy(shown[:, 3:])))
 
 
+def test_a_run_that_goes_on_learns_from_the_codes_of_the_tokenizer_that_it_began_with(data: Trajectories) -> None:
+    first, again = (small("tt", data, tokenizer_updates=updates) for updates in (3, 0))
+    assert isinstance(first, FrameTrajectoryTransformer)
+    assert isinstance(again, FrameTrajectoryTransformer)
+    assert not np.array_equal(first.columns(data)[0].observations, again.columns(data)[0].observations)
+    again.load_state_dict(first.state_dict())
+    np.testing.assert_array_equal(first.columns(data)[0].observations, again.columns(data)[0].observations)
+
+
 def test_a_run_of_it_keeps_a_picture_of_its_reconstructions(data: Trajectories, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = small("tt", data)

@@ -75,6 +75,7 @@ class FrameTrajectoryTransformer(model.TrajectoryTransformer):
         self.choices |= dict.fromkeys(range(tokenizer.tokens), CODES)
         self.register_buffer("examples", torch.zeros(EXAMPLES, *shape, dtype=torch.uint8))
         self._coded: tuple[Trajectories, Trajectories] | None = None
+        self.register_load_state_dict_post_hook(forget_codes)  # type: ignore[no-untyped-call]
 
     def calibrate(self, data: Trajectories) -> None:
         """Learn to see, then fit the bins of rewards and values."""
@@ -117,6 +118,11 @@ class FrameTrajectoryTransformer(model.TrajectoryTransformer):
         rows = torch.stack([self.examples, shown.to(torch.uint8)])  # (2, 8, C, H, W)
         picture = rows.permute(0, 3, 1, 4, 2).flatten(0, 1).flatten(1, 2).cpu().numpy()  # (2 H, 8 W, C)
         return {"reconstructions": np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture}
+
+
+def forget_codes(model: "FrameTrajectoryTransformer", incompatible: object) -> None:
+    """A run that goes on has another tokenizer's weights, if only by rounding: its codes are that one's."""
+    model._coded = None
 
 
 class FramePlayer(BeamPlayer):
