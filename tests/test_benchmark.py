@@ -68,7 +68,7 @@ def test_options_that_are_not_the_grids_go_to_every_run_with_their_names_filled_
     options, extra = command_line(["--suite", "locomotion-medium", "--models", "bc", "--path", "/data/{file}"])
     runs = plan(chosen(options), extra)
     assert {run.model for run in runs} == {"bc"}
-    assert runs[0].command.endswith("--source reroll --path /data/hopper_medium-v2.hdf5")
+    assert runs[0].command.endswith("--source reroll --updates 20000 --path /data/hopper_medium-v2.hdf5")
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_an_unfinished_run_is_seen_with_what_it_has_done(tmp_path: Path) -> None
     half = recorded("dt", seed=7, seconds={"train": 100.0, "evaluate": 0.0})
     half.config["run"]["seed"] = 7
     (found,) = states([run], [half], tmp_path)
-    assert (found.done, found.updates, found.seconds) == (False, 1500, 50.0)
+    assert (found.done, found.updates, found.seconds) == (False, 1500, 100.0 * (1 - 1500 / run.settings.run.updates))
 
 
 def test_a_suite_is_overridden_by_what_is_typed() -> None:
