@@ -23,6 +23,7 @@ from backbone.interface import SequenceModel
 from experiments.registry import find
 from experiments.team import leads, shared_out, whole
 from results.store import replace_text
+from trajectories.disk import replacing
 from trajectories.errors import UserError
 from trajectories.types import Spec
 
@@ -42,12 +43,8 @@ def save_picture(path: Path, picture: np.ndarray) -> None:
     """(H, W, 3) uint8, written beside and renamed."""
     from PIL import Image  # only where there is something to show
 
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        Image.fromarray(picture).save(beside, "PNG")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with replacing(path) as fresh:
+        Image.fromarray(picture).save(fresh, "PNG")
 
 
 def load_model(folder: Path, device: torch.device | str = "cpu") -> SequenceModel:
@@ -117,15 +114,12 @@ def load_state(path: Path, model: SequenceModel, optimizer: torch.optim.Optimize
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
     """Written beside and renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, beside, metadata)
-        os.replace(beside, path)
+        with replacing(path) as fresh:
+            save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, fresh, metadata)
     except SafetensorError as error:  # it tells of a full disk, too, in words only: "... (os error 28)"
         number = re.search(r"os error (\d+)", str(error))
         raise (OSError(int(number[1]), os.strerror(int(number[1])), str(path)) if number else error) from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from experiments.data_report import row_of
-from trajectories.disk import writing
+from trajectories.disk import replacing, writing
 from trajectories.errors import UserError
 from trajectories.types import Trajectories
 
@@ -34,7 +34,5 @@ def draw(data: Trajectories, file: Path) -> None:
     for axes in (spread, lengths, both):
         axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(f"{data.origin.name} from {data.origin.source}: {len(data):,} steps in {data.episodes:,} episodes")
-    with writing(file.absolute().parent):
-        beside = file.with_name(f".{file.name}")
-        figure.savefig(beside, format=file.suffix[1:], dpi=120)
-        beside.replace(file)
+    with writing(file.absolute().parent), replacing(file) as fresh:
+        figure.savefig(fresh, format=file.suffix[1:], dpi=120)

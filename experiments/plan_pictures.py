@@ -6,7 +6,7 @@ import numpy as np
 
 from backbone.interface import Player
 from experiments.evaluate import Unpaid
-from trajectories.disk import writing
+from trajectories.disk import replacing, writing
 from trajectories.errors import UserError
 from trajectory_transformer.player import BeamPlayer
 
@@ -98,7 +98,5 @@ def draw(plans: Plans, env: str, title: str, file: Path) -> None:
     rows[-1][0].set_xlabel("step")
     rows[-1][1].set_xlabel(f"step, {CLOSE} of them")
     figure.suptitle(title)
-    with writing(file.absolute().parent):
-        beside = file.with_name(f".{file.name}")
-        figure.savefig(beside, format=file.suffix[1:], dpi=120)
-        beside.replace(file)
+    with writing(file.absolute().parent), replacing(file) as fresh:
+        figure.savefig(fresh, format=file.suffix[1:], dpi=120)

@@ -11,7 +11,6 @@ Ends     where a policy's share of the steps runs out in the middle of an episod
          timed out; at the file's end it is left unfinished, as D4RL's are
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,7 @@ import numpy as np
 
 from environments.make import make
 from trajectories import catalog
-from trajectories.disk import writing
+from trajectories.disk import replacing, writing
 from trajectories.errors import DatasetError, UserError
 from trajectories.policies.policy import Policy, from_d4rl
 from trajectories.policies.recipes import available, parts, policies_digest
@@ -171,11 +170,9 @@ def _written(destination: Path, environment: str, steps: int) -> Iterator[h5py.F
     """A new HDF5 file that appears at `destination` when it is complete, or not at all."""
     row = catalog.environment(environment)
     numbers = 3 * row.spec().observation_size + row.spec().action_size + 4  # about; infos are as wide as observations
-    beside = destination.with_name(f".{destination.name}.{os.getpid()}")
-    with writing(destination.parent, size=4 * numbers * steps):
-        try:
-            with h5py.File(beside, "w") as file:
-                yield file
-            beside.replace(destination)
-        finally:
-            beside.unlink(missing_ok=True)
+    with (
+        writing(destination.parent, size=4 * numbers * steps),
+        replacing(destination) as fresh,
+        h5py.File(fresh, "w") as file,
+    ):
+        yield file

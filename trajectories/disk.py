@@ -82,3 +82,14 @@ def beside(target: Path) -> Iterator[Path]:
                 raise
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+@contextmanager
+def replacing(file: Path) -> Iterator[Path]:
+    """A path beside `file`, which becomes `file` once it is written whole; whatever goes wrong, nothing is left."""
+    fresh = file.with_name(f".{os.getpid()}.{file.name}")
+    try:
+        yield fresh
+        fresh.replace(file)
+    finally:
+        fresh.unlink(missing_ok=True)

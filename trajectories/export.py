@@ -10,7 +10,6 @@ twice. An episode that did not terminate was cut off by its time limit, but for 
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import numpy as np
 
 from trajectories import foreign
 from trajectories.catalog import EnvironmentRow, environment
-from trajectories.disk import beside, writing
+from trajectories.disk import beside, replacing, writing
 from trajectories.errors import UserError
 from trajectories.formats import minari
 from trajectories.progress import progress
@@ -80,20 +79,11 @@ def to_d4rl(data: Trajectories, path: Path) -> Path:
     """
     if path.exists():
         raise UserError(f"{path} is there already: choose another --out, or remove it.")
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    with writing(path.absolute().parent, data.observations.nbytes + data.actions.nbytes + 6 * len(data)):
-        try:
-            with h5py.File(fresh, "w") as file:
-                file["observations"], file["rewards"], file["terminals"] = (
-                    data.observations,
-                    data.rewards,
-                    data.terminated,
-                )
-                file["actions"] = _stretched(data.actions, environment(data.spec.name))
-                file["timeouts"] = _truncated(data)
-            fresh.replace(path)
-        finally:
-            fresh.unlink(missing_ok=True)
+    size = data.observations.nbytes + data.actions.nbytes + 6 * len(data)
+    with writing(path.absolute().parent, size), replacing(path) as fresh, h5py.File(fresh, "w") as file:
+        file["observations"], file["rewards"], file["terminals"] = data.observations, data.rewards, data.terminated
+        file["actions"] = _stretched(data.actions, environment(data.spec.name))
+        file["timeouts"] = _truncated(data)
     return path
 
 

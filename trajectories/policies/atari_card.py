@@ -7,7 +7,6 @@ Written to atari.json beside this file, game by game; the README of this folder 
 """
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from environments.atari import emulator
 from environments.scores import normalized
 from trajectories.atari import LEVELS, PLAYERS
 from trajectories.catalog import environment
+from trajectories.disk import replacing
 
 CARD = Path(__file__).with_name("atari.json")
 
@@ -89,9 +89,8 @@ def main(options: Options) -> None:
         card[game] = list(levels(game, options.episodes))
         print(table({game: card[game]}), flush=True)
         if options.write:
-            fresh = CARD.with_name(f".{CARD.name}.{os.getpid()}")
-            fresh.write_text(json.dumps(dict(sorted(card.items())), indent=2) + "\n")
-            fresh.replace(CARD)
+            with replacing(CARD) as fresh:
+                fresh.write_text(json.dumps(dict(sorted(card.items())), indent=2) + "\n")
 
 
 if __name__ == "__main__":
