@@ -70,12 +70,18 @@ def operations(config: Config, tokens: int = 3 * 20 - 1) -> float:
     return 3 * 2 * config.batch_size * ((config.layers - 1) * block + last)
 
 
-def peer_step(data: Trajectories) -> Callable[[], object]:
+def port(spec: Spec) -> DecisionTransformerModel:
+    """transformers' model at the paper's sizes."""
     config = DecisionTransformerConfig(
-        state_dim=11, act_dim=3, hidden_size=128, max_ep_len=1000, n_layer=3, n_head=1, n_inner=512, n_positions=1024,
-        activation_function="relu", resid_pdrop=0.1, attn_pdrop=0.1, embd_pdrop=0.1,
+        state_dim=spec.observation_size, act_dim=spec.action_size, hidden_size=128, max_ep_len=spec.horizon, n_layer=3,
+        n_head=1, n_inner=512, n_positions=1024, activation_function="relu", resid_pdrop=0.1, attn_pdrop=0.1,
+        embd_pdrop=0.1,
     )  # fmt: skip
-    model = DecisionTransformerModel(config).train()
+    return DecisionTransformerModel(config)
+
+
+def peer_step(data: Trajectories) -> Callable[[], object]:
+    model = port(data.spec).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=1e-4)
     episodes = [
         {

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
-from transformers import DecisionTransformerConfig, DecisionTransformerModel
+from torch import Tensor, nn
 
+from benchmarks.decision_transformer import port
 from benchmarks.timing import paired
 from decision_transformer.model import Config, DecisionTransformer
-from environments.interface import Environments, Step
+from environments.interface import Environments, Step, Wrapped
 from environments.make import make
 from experiments.evaluate import begin, episode_seeds, play
 from trajectories.types import Spec
@@ -36,7 +36,7 @@ def measure() -> list[dict[str, object]]:
 def together(episodes: int, steps: int, alone: int) -> list[dict[str, object]]:
     torch.manual_seed(0)
     many, one = Short(make("halfcheetah", episodes), steps), Short(make("halfcheetah", 1), steps)
-    model, port = DecisionTransformer(Config(), many.spec).eval(), made_port(many.spec)
+    model, theirs = DecisionTransformer(Config(), many.spec).eval(), port(many.spec).train(False)
     seeds = episode_seeds(episodes)
 
     def ours() -> None:
@@ -48,20 +48,20 @@ def together(episodes: int, steps: int, alone: int) -> list[dict[str, object]]:
 
     def port_alone() -> None:
         for seed in seeds[:alone]:
-            play(PortPlayer(port, many.spec), one, (seed,))
+            play(PortPlayer(theirs, many.spec), one, (seed,))
 
     rows: list[dict[str, object]] = []
     for peer, note in (
         (port_alone, "transformers' port, one after the other"),
         (ours_alone, "ours, one after the other"),
     ):
-        mine, theirs, ratio = paired(ours, peer, pairs=3, warm=1)
+        mine, other, ratio = paired(ours, peer, pairs=3, warm=1)
         scale = episodes / alone
         rows.append(
             {
                 "what": f"DT: {episodes} evaluation episodes of {steps} steps",
                 "ours": f"{mine:.2f} s",
-                "peer": f"{theirs * scale:.2f} s",
+                "peer": f"{other * scale:.2f} s",
                 "ratio": ratio * scale,
                 "note": f"{note}; ours together: {mine / episodes / steps * 1e3:.2f} ms a step",
             }
@@ -71,21 +71,11 @@ def together(episodes: int, steps: int, alone: int) -> list[dict[str, object]]:
     return rows
 
 
-def made_port(spec: Spec) -> DecisionTransformerModel:
-    """The port at the paper's sizes."""
-    config = DecisionTransformerConfig(
-        state_dim=spec.observation_size, act_dim=spec.action_size, hidden_size=128, max_ep_len=spec.horizon, n_layer=3,
-        n_head=1, n_inner=512, n_positions=1024, activation_function="relu",
-    )  # fmt: skip
-    port: DecisionTransformerModel = DecisionTransformerModel(config).train(False)
-    return port
-
-
 class PortPlayer:
     """One episode, played as the port's users play it."""
 
-    def __init__(self, port: DecisionTransformerModel, spec: Spec) -> None:
-        self.port, self.spec = port, spec
+    def __init__(self, model: nn.Module, spec: Spec) -> None:
+        self.model, self.spec = model, spec
         self.states = torch.zeros(0, spec.observation_size)
         self.actions = torch.zeros(0, spec.action_size)
         self.returns = torch.zeros(0, 1)
@@ -104,7 +94,7 @@ class PortPlayer:
             return torch.cat([torch.zeros(missing, column.shape[1]), column[-length:]])[None]
 
         times = torch.arange(len(self.states) - length, len(self.states))
-        said = self.port(
+        said = self.model(
             states=padded(self.states),
             actions=padded(self.actions),
             rewards=torch.zeros(1, WINDOW, 1),
@@ -116,36 +106,22 @@ class PortPlayer:
         return self.actions[-1:].numpy()
 
 
-class Short:
+class Short(Wrapped):
     """Environments whose episodes end after a few steps."""
 
     def __init__(self, environments: Environments, steps: int) -> None:
-        self._environments = environments
+        super().__init__(environments)
         self._steps = steps
         self._taken = 0
 
-    @property
-    def spec(self) -> Spec:
-        return self._environments.spec
-
-    @property
-    def count(self) -> int:
-        return self._environments.count
-
     def reset(self, seeds: Sequence[int], only: np.ndarray | None = None) -> np.ndarray:
         self._taken = 0
-        return self._environments.reset(seeds, only)
+        return super().reset(seeds, only)
 
     def step(self, actions: np.ndarray, live: np.ndarray) -> Step:
         self._taken += 1
-        step = self._environments.step(actions, live)
+        step = super().step(actions, live)
         return step._replace(truncated=step.truncated | (live & (self._taken >= self._steps)))
-
-    def render(self, index: int) -> np.ndarray:
-        return self._environments.render(index)
-
-    def close(self) -> None:
-        self._environments.close()
 
 
 if __name__ == "__main__":

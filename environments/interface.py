@@ -39,3 +39,30 @@ class Environments(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class Wrapped:
+    """Environments that do what others do; who inherits changes some of it."""
+
+    def __init__(self, environments: Environments) -> None:
+        self._environments = environments
+
+    @property
+    def spec(self) -> Spec:
+        return self._environments.spec
+
+    @property
+    def count(self) -> int:
+        return self._environments.count
+
+    def reset(self, seeds: Sequence[int], only: np.ndarray | None = None) -> np.ndarray:
+        return self._environments.reset(seeds, only)
+
+    def step(self, actions: np.ndarray, live: np.ndarray) -> Step:
+        return self._environments.step(actions, live)
+
+    def render(self, index: int) -> np.ndarray:
+        return self._environments.render(index)
+
+    def close(self) -> None:
+        self._environments.close()

@@ -20,7 +20,7 @@ import numpy as np
 import tyro
 
 from backbone.interface import SequenceModel
-from environments.interface import Environments, Step
+from environments.interface import Environments, Step, Wrapped
 from environments.make import make
 from experiments.checkpoint import CARD, WEIGHTS, load_model
 from experiments.complain import complaining
@@ -30,7 +30,6 @@ from results.grid import command
 from results.store import RECORD, Record, read_record
 from trajectories.catalog import nearest
 from trajectories.errors import UserError
-from trajectories.types import Spec
 
 FASTEST = 60  # frames a second; a faster simulator is shown every few steps
 USUAL = 30  # frames a second where an environment does not say how long a step lasts
@@ -160,41 +159,27 @@ def told_of_plans(plans: Plans) -> str:
     return f"{len(plans.made)} plans, {error[ahead]:.2f} deviations off {ahead} steps ahead"
 
 
-class Film:
+class Film(Wrapped):
     """An environment that shows itself at every few steps: what the evaluator plays is what the camera sees."""
 
     def __init__(self, environments: Environments, show: Callable[[np.ndarray], None], every: int) -> None:
-        self._environments = environments
+        super().__init__(environments)
         self._show = show
         self._every = every
         self._steps = 0
 
-    @property
-    def spec(self) -> Spec:
-        return self._environments.spec
-
-    @property
-    def count(self) -> int:
-        return self._environments.count
-
     def reset(self, seeds: Sequence[int], only: np.ndarray | None = None) -> np.ndarray:
-        observations = self._environments.reset(seeds, only)
+        observations = super().reset(seeds, only)
         self._steps = 0
-        self._show(self._environments.render(0))
+        self._show(self.render(0))
         return observations
 
     def step(self, actions: np.ndarray, live: np.ndarray) -> Step:
-        step = self._environments.step(actions, live)
+        step = super().step(actions, live)
         self._steps += 1
         if self._steps % self._every == 0 or bool(step.terminated[0] | step.truncated[0]):
-            self._show(self._environments.render(0))
+            self._show(self.render(0))
         return step
-
-    def render(self, index: int) -> np.ndarray:
-        return self._environments.render(index)
-
-    def close(self) -> None:
-        self._environments.close()
 
 
 @contextmanager

@@ -31,7 +31,6 @@ INSTALLED = {  # what requirements.txt brings, by the name under which it is imp
 NEEDS_MORE = {  # file: the package that another requirements file brings for it alone
     "trajectories/policies/train.py": {"stable_baselines3"},
     "benchmarks/decision_transformer.py": {"transformers"},
-    "benchmarks/evaluation.py": {"transformers"},
 }
 
 
