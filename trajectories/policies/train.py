@@ -3,12 +3,13 @@
     pip install -r requirements-policies.txt
     python -m trajectories.policies.train --env hopper --out checkpoints/hopper           # half an hour on one core
     python -m trajectories.policies.choose --env hopper --checkpoints checkpoints/hopper  # fills policies/hopper
-    python -m trajectories.policies.train --env halfcheetah --algorithm sac --steps 1000000 --every 10000 --out ...
+    python -m trajectories.policies.train --env halfcheetah --algorithm sac --learning-rate 1e-3 --every 10000 --out ...
 
 Source   PPO: Schulman et al. 2017, arXiv:1707.06347; SAC: Haarnoja et al. 2018, arXiv:1801.01290, which recorded D4RL's
          own; both as Stable-Baselines3 2.9.2 implements them. PPO does not get HalfCheetah to run fast
 Differs  PPO: observations and rewards are normalised (VecNormalize) and the learning rate falls to zero, without which
-         it climbs past its best and falls again. SAC: 2 gradient steps for every 4 steps, for the sake of time
+         it climbs past its best and falls again. SAC: 2 gradient steps for every 4 steps and batches of 128, since
+         gradient steps are what it costs
 
 Each checkpoint is played with sampled actions, as data are recorded; its mean return is a row of curve.csv. SAC takes
 hours: the same command again goes on from the last checkpoint (its random numbers begin anew, so that a run that was
@@ -49,13 +50,13 @@ class Config:
     env: str = "hopper"  # environment, a row of the catalog
     out: Path = Path("checkpoints")  # folder for checkpoints and curve.csv
     algorithm: str = "ppo"  # ppo or sac
-    steps: int = 3_000_000  # environment steps
+    steps: int = 3_000_000  # environment steps; may be stopped earlier
     seed: int = 0  # decides the weights, the environments and the actions
     physics: str = "d4rl"  # bodies to train in: d4rl or gymnasium
-    learning_rate: float = 3e-4  # ppo: at the beginning; falls linearly to 0
+    learning_rate: float = 3e-4  # ppo: at the beginning; falls linearly to 0. sac: all the way
     copies: int = 8  # ppo: environments stepped together
     rollout: int = 512  # ppo: steps in each copy between updates
-    batch_size: int = 128  # ppo: steps in a gradient step
+    batch_size: int = 128  # steps in a gradient step
     epochs: int = 10  # ppo: passes over each rollout
     log_std: float = -0.5  # ppo: logarithm of the actions' standard deviation at the beginning
     every: int = 40_960  # steps between checkpoints
@@ -166,7 +167,7 @@ def learner(config: Config) -> tuple[Any, VecNormalize | None]:
             learning_rate=config.learning_rate,
             buffer_size=1_000_000,
             learning_starts=10_000,
-            batch_size=256,
+            batch_size=config.batch_size,
             gradient_steps=2,
             seed=config.seed,
             device="cpu",
