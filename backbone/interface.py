@@ -55,6 +55,7 @@ class SequenceModel(nn.Module, ABC):
     spec: Spec
     tokens_per_step = 1
     asks_return = False  # whether the target return given to `player` matters
+    acts_in_bf16 = False  # whether rounded products do for its actions; keys kept over a whole episode are kept whole
     takes_several = False  # whether it learns from a Mixture; then `spec` is a tuple, and `player` takes a `task`
 
     def calibrate(self, data: Trajectories) -> None:

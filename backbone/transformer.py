@@ -62,9 +62,10 @@ class Block(nn.Module):
         """Outputs of the `wanted` tokens only; the others serve as keys and values."""
         normed = self.attention_norm(x)
         asking = x[:, wanted]
+        asked = normed[:, wanted].contiguous()  # else a bf16 product rounds once more, unless the batch is of one
         query, key, value = (
             rearrange(part, "b l (h k) -> b h l k", h=self.heads)
-            for part in (self.query(normed[:, wanted]), self.key(normed), self.value(normed))
+            for part in (self.query(asked), self.key(normed), self.value(normed))
         )
         attended = self.attend(query, key, value, visible)
         x = asking + self.dropout(self.attention_out(rearrange(attended, "b h q k -> b q (h k)")))

@@ -2,7 +2,8 @@
 
 Peers    transformers' DecisionTransformerModel, one episode at a time, its window grown and padded at every step as the
          authors' evaluation does (kzl, gym/decision_transformer/evaluation/evaluate_episodes.py and get_action);
-         and our own model and player, one episode at a time, which is what batching alone is worth
+         and our own model and player, one episode at a time, which is what batching alone is worth. Ours act in bf16,
+         as a run does by default
 Task     halfcheetah, whose episodes never end early, cut after twice the context: an untrained agent's falls decide
          nothing. Of the peers a few episodes are measured and scaled up to the hundred
 """
@@ -40,11 +41,11 @@ def together(episodes: int, steps: int, alone: int) -> list[dict[str, object]]:
     seeds = episode_seeds(episodes)
 
     def ours() -> None:
-        play(begin(model, episodes, TARGET, seeds[0], None), many, seeds)
+        play(begin(model, episodes, TARGET, seeds[0], precision="bf16"), many, seeds)
 
     def ours_alone() -> None:
         for seed in seeds[:alone]:
-            play(begin(model, 1, TARGET, seed, None), one, (seed,))
+            play(begin(model, 1, TARGET, seed, precision="bf16"), one, (seed,))
 
     def port_alone() -> None:
         for seed in seeds[:alone]:

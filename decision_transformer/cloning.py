@@ -39,6 +39,8 @@ class DiscreteConfig(Config, Drawing):
 class BehaviourCloning(SequenceModel):
     """An MLP from recent observations to the action."""
 
+    acts_in_bf16 = True
+
     def __init__(self, config: Config, spec: Spec) -> None:
         super().__init__()
         self.config: Config = config

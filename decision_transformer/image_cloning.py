@@ -40,6 +40,8 @@ class Config(ModelConfig, Drawing):
 class ImageCloning(SequenceModel):
     """Convolutions, and one linear layer."""
 
+    acts_in_bf16 = True
+
     def __init__(self, config: Config, spec: Spec) -> None:
         super().__init__()
         self.config: Config = config

@@ -61,6 +61,7 @@ class ImageDecisionTransformer(SequenceModel):
 
     tokens_per_step = 3
     asks_return = True
+    acts_in_bf16 = True
 
     def __init__(self, config: Config, spec: Spec) -> None:
         super().__init__()

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import tyro
 
-from backbone.interface import SequenceModel
+from backbone.interface import Player, SequenceModel
 from environments.interface import Environments, Step, Wrapped
 from environments.make import make
 from experiments.checkpoint import CARD, WEIGHTS, load_model
@@ -69,11 +69,10 @@ def main(options: Options) -> None:
     try:
         with camera(options.video, environments) as film:
             for number, seed in list(enumerate(episode_seeds(options.seed + options.episodes)))[options.seed :]:
-                task = record.dataset if len(record.tasks) > 1 else None
-                delayed = record.config["run"].get("delayed_reward", False)
-                watched = plans if number == options.seed else None
-                played = episode(model, environments, film, seed, asked[0] if asked else 0.0, task, delayed, watched)
-                print(told(record, number, played))
+                player = agent(record, model, asked[0] if asked else 0.0, seed)
+                if plans is not None and number == options.seed:
+                    player = plans.watch(player)
+                print(told(record, number, play(player, film or environments, (seed,), "playing")))
     finally:
         environments.close()
     if options.video:
@@ -130,21 +129,11 @@ def check(options: Options) -> None:
         raise UserError(f"--video {options.video}: there is no folder {options.video.parent}: make it first.")
 
 
-def episode(
-    model: SequenceModel,
-    environments: Environments,
-    film: "Film | None",
-    seed: int,
-    target_return: float,
-    task: str | None = None,
-    delayed: bool = False,
-    plans: Plans | None = None,
-) -> Played:
-    """One episode, filmed if there is a camera, its plans kept if wanted; the evaluator's own loop plays it."""
-    player = begin(model, 1, target_return, seed, task, delayed)
-    if plans is not None:
-        player = plans.watch(player)
-    return play(player, film or environments, (seed,), "playing")
+def agent(record: Record, model: SequenceModel, target_return: float, seed: int) -> Player:
+    """Plays one episode as the run's evaluation played it."""
+    run = record.config["run"]
+    task = record.dataset if len(record.tasks) > 1 else None
+    return begin(model, 1, target_return, seed, task, run.get("delayed_reward", False), run.get("precision", "fp32"))
 
 
 def told(record: Record, number: int, played: Played) -> str:

@@ -219,7 +219,7 @@ def measure(
     evaluations = []
     for target in targets or (None,):
         doing = f"playing {which}" if which else "playing" if target is None else f"playing, asked for {target:g}"
-        played = evaluate(model, environments, target, doing, which, run.delayed_reward)
+        played = evaluate(model, environments, target, doing, which, run.delayed_reward, run.precision)
         score = float(normalized(environment, played.returns).mean())
         evaluations.append(Evaluation.of(target, played.returns, played.lengths, score))
     environments.close()

@@ -1,13 +1,15 @@
-"""experiments/evaluate.py: what is told while episodes are played."""
+"""experiments/evaluate.py: what is told while episodes are played, and in which precision they are."""
 
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from decision_transformer.model import Config, DecisionTransformer
 from environments.make import make
-from experiments.evaluate import episode_seeds, play
+from experiments.evaluate import begin, episode_seeds, play
 
 FORWARD: Any = SimpleNamespace(act=lambda observations, rewards, live: np.ones((len(live), 1), np.float32))
 
@@ -38,3 +40,23 @@ def test_the_bar_is_full_when_all_episodes_are_over_before_the_time_limit(
     monkeypatch.setattr(environments, "step", falls)
     assert play(FORWARD, environments, episode_seeds(2)).lengths.tolist() == [3, 7]
     assert "7/7" in last_line(capsys)
+
+
+def test_an_episode_acted_in_bf16_is_the_same_alone_and_among_others() -> None:
+    torch.manual_seed(0)
+    hopper = make("hopper", 3)
+    model = DecisionTransformer(Config(), hopper.spec).eval()
+    for values in model.parameters():
+        torch.nn.init.normal_(values, std=0.1)  # biases, too: they are what a batch of one could add otherwise
+    together = play(begin(model, 3, 3600.0, 0, precision="bf16"), hopper, episode_seeds(3))
+    for number, seed in enumerate(episode_seeds(3)):
+        alone = play(begin(model, 1, 3600.0, 0, precision="bf16"), make("hopper", 1), [seed])
+        assert alone.returns[0] == together.returns[number]
+
+
+def test_only_a_model_that_may_acts_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = DecisionTransformer(Config(), make("toy", 1).spec).eval()
+    whole, rounded = begin(model, 1, 1.0, 0), begin(model, 1, 1.0, 0, precision="bf16")
+    monkeypatch.setattr(DecisionTransformer, "acts_in_bf16", False)
+    kept = begin(model, 1, 1.0, 0, precision="bf16")
+    assert type(kept) is type(whole) is not type(rounded)

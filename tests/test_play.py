@@ -89,8 +89,8 @@ def test_filming_changes_no_episode(run: Path) -> None:
     seen: list[np.ndarray] = []
     walker: Any = Walker()
     film = play.Film(environments, seen.append, every=7)
-    filmed = play.episode(walker, environments, film, 5, 18.0)
-    plain = play.episode(walker, environments, None, 5, 18.0)
+    filmed = play.play(walker.player(1, 18.0, 5), film, (5,))
+    plain = play.play(walker.player(1, 18.0, 5), environments, (5,))
     assert (filmed.returns, filmed.lengths) == (plain.returns, plain.lengths)
     assert len(seen) == 1 + 2 + 1  # the start, steps 7 and 14, and the last
 
