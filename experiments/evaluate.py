@@ -10,6 +10,7 @@ import torch
 from backbone.interface import Player, SequenceModel
 from environments.interface import Environments
 from trajectories.progress import progress
+from trajectories.types import Spec
 
 FIRST_SEED = 1_000_000  # far from the seeds with which data are collected
 
@@ -72,6 +73,8 @@ def begin(
     player: Player = model.player(episodes, target_return, seed, **which)
     if precision == "bf16" and model.acts_in_bf16:
         player = Rounded(player, next(model.parameters()).device)
+    if isinstance(model.spec, Spec) and model.spec.clipped_rewards:  # who learns several tasks reads no rewards
+        player = Clipped(player)
     return Unpaid(player) if delayed else player
 
 
@@ -84,6 +87,20 @@ class Rounded:
     def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
         with torch.autocast(self.device.type, torch.bfloat16):
             return self.player.act(observations, rewards, live)
+
+
+class Clipped:
+    """Hears rewards as its data have them, clipped to [-1, 1]; what is measured stays the environment's own.
+
+    Departs from kzl (atari/mingpt/trainer_atari.py at e2d82e6, get_returns), whose players learn from clipped rewards
+    and owe raw ones less: there a brick in Breakout's upper rows pays for seven.
+    """
+
+    def __init__(self, player: Player) -> None:
+        self.player = player
+
+    def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
+        return self.player.act(observations, np.clip(rewards, -1, 1), live)
 
 
 class Unpaid:

@@ -59,7 +59,8 @@ class Plans:
         misses: list[list[float]] = [[] for _ in range(horizon)]
         for first, planned in self.made:
             for ahead, (expected, came) in enumerate(zip(planned, real[first:], strict=False)):
-                misses[ahead].append(float((np.abs(expected - came) / spread).mean()))
+                if np.isfinite(expected).all():  # else the plan ends here
+                    misses[ahead].append(float((np.abs(expected - came) / spread).mean()))
         return np.array([np.mean(miss) if miss else np.nan for miss in misses])
 
 
@@ -91,7 +92,7 @@ def draw(plans: Plans, env: str, title: str, file: Path) -> None:
         close.set_xlim(middle, min(middle + CLOSE, len(real) - 1))
         near = [real[middle : middle + CLOSE, number]]
         near += [planned[:, number] for first, planned in plans.made if middle <= first < middle + CLOSE]
-        low, high = np.concatenate(near).min(), np.concatenate(near).max()
+        low, high = np.nanmin(np.concatenate(near)), np.nanmax(np.concatenate(near))
         close.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
     handles, labels = rows[0][0].get_legend_handles_labels()
     rows[0][0].legend(handles[:2], labels[:2], frameon=False, ncols=2, fontsize="small")

@@ -164,6 +164,7 @@ def test_a_plan_is_kept_with_the_step_that_it_begins_at_and_compared_with_what_c
     plans = plan_pictures.Plans()
     plans.seen = [np.array([float(step), 0.0]) for step in range(5)]
     plans.made = [(1, np.array([[1.0, 0.0], [3.0, 0.0]])), (4, np.array([[4.0, 0.0], [9.0, 0.0]]))]
+    plans.made += [(2, np.full((2, 2), np.nan))]  # it ends at once
     deviation = np.sqrt(2.0)  # of 0 ... 4
     np.testing.assert_allclose(plans.error(), [0, (3 - 2) / deviation / 2])  # nothing came after the last step
 

@@ -163,8 +163,18 @@ def played(steps: int = 5, **changes: object) -> tuple[np.ndarray, list[np.ndarr
     for _ in range(steps):
         seen = rng.normal(3, 2, (3, 3)).astype(np.float32)
         actions.append(player.act(seen, rng.normal(size=3), np.ones(3, bool)))
-        plans.append(player.planned())
+        plans.append(model.discretizer.decode(player.plan).numpy())
     return np.stack(actions), plans
+
+
+def test_nothing_is_planned_after_the_stop_token() -> None:
+    data = walk((12, 7))
+    model = TrajectoryTransformer(SMALL, data.spec)
+    model.calibrate(data)
+    player = model.player(1, 0.0)
+    player.act(data.observations[:1], np.zeros(1), np.ones(1, bool))
+    player.plan[0, 0], player.plan[0, 1:] = 0, SMALL.bins
+    assert np.isfinite(player.planned()).all(-1).tolist() == [[True, False, False]]
 
 
 def test_plans_do_not_depend_on_how_many_fit_into_memory() -> None:

@@ -29,6 +29,8 @@ def describe(data: Trajectories) -> str:
     ]
     if origin.source != "collected" and (beside := published(data)):
         lines.append(f"      {beside}")
+    if data.spec.clipped_rewards:
+        lines.append("      Its rewards are clipped to [-1, 1], and its returns are their sums; scores are not.")
     if differs := details.get("differs"):
         lines.append(f"      Beware: {differs}")
     return "\n".join(lines)

@@ -109,7 +109,8 @@ def load(target: Path) -> Trajectories:
 
 def digest(data: Trajectories) -> str:
     """sha256 of the columns that were recorded and of the spec: equal for equal data, whatever file they came in."""
-    content = hashlib.sha256(json.dumps(data.spec.to_json(), sort_keys=True).encode())
+    spec = replace(data.spec, clipped_rewards=False)  # the rewards themselves are hashed
+    content = hashlib.sha256(json.dumps(spec.to_json(), sort_keys=True).encode())
     for column in COLUMNS[:-1]:  # returns-to-go follow from the rest
         values = np.ascontiguousarray(getattr(data, column))
         content.update(f"{column} {values.dtype.str} {values.shape} ".encode())

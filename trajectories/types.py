@@ -28,6 +28,7 @@ class Spec:
     actions: int | None = None  # how many discrete actions; None: continuous, each in [-1, 1]
     observation_dtype: str = "float32"
     frame_stack: int = 1  # S: an observation is the last so many frames, oldest first, (S, *frame)
+    clipped_rewards: bool = False  # the data's are the environment's own, clipped to [-1, 1]: DQN-replay's
 
     @property
     def frame_shape(self) -> tuple[int, ...]:
@@ -55,6 +56,8 @@ class Spec:
         row = asdict(self)
         if self.frame_stack == 1:  # so that what was hashed and stored before there were stacks is still the same
             del row["frame_stack"]
+        if not self.clipped_rewards:  # likewise
+            del row["clipped_rewards"]
         return row
 
     @classmethod

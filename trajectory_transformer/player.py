@@ -102,6 +102,8 @@ class BeamPlayer:
     def planned(self) -> Float[np.ndarray, "E horizon D"]:
         """The last plan in the environment's units: observations, actions, rewards, values; what is played of it first.
 
-        `planned()[e, :, :observation_size]` are the observations that episode e was meant to see.
+        `planned()[e, :, :observation_size]` are the observations that episode e was meant to see; NaN after its end.
         """
-        return self.model.discretizer.decode(self.plan).cpu().numpy()
+        discretizer = self.model.discretizer
+        numbers = torch.where(self.plan < discretizer.bins, discretizer.decode(self.plan), torch.nan)
+        return numbers.cpu().numpy()
