@@ -13,8 +13,8 @@ from trajectories.catalog import dataset, environment
 from trajectories.errors import DatasetError, UserError
 from trajectories.formats import dqn_replay
 from trajectories.formats.dqn_replay import Selection, file_name
-from trajectories.sources import Request, load
-from trajectories.types import Trajectories
+from trajectories.sources import Request, describe, load
+from trajectories.types import Spec, Trajectories
 from trajectories.windows import cut
 
 SPEC = environment("breakout").spec()
@@ -196,13 +196,26 @@ def test_the_cache_keeps_each_frame_once_and_the_same_files_have_the_same_digest
     data = load(request)
     assert (data.origin.source, data.origin.digest) == ("dqn-replay", store.digest(data))
     assert data.origin.details["environment"]["sticky_actions"] == 0.0
-    assert "clipped" in data.origin.details["rewards"]
     again = load(request)
     assert again.origin == data.origin
     (columns,) = (tmp_path / "cache" / "columns").iterdir()
     assert (columns / "observations.npy").stat().st_size == 128 + len(data) * 84 * 84
     fewer = load(Request("breakout", path=tmp_path, data_dir=tmp_path / "cache", replay_steps=1))
     assert fewer.origin.details["replay_steps"] == 1
+
+
+def test_rewards_that_its_agents_clipped_are_told_from_those_of_somebody_who_did_not(
+    folder: Path, tmp_path: Path
+) -> None:
+    written(folder, [12, 9, 30], capacity=500)
+    clipped = load(Request("breakout", path=tmp_path, data_dir=tmp_path / "cache"))
+    _spoil("reward", lambda values: 7 * values)(folder)
+    raw = load(Request("breakout", path=tmp_path, data_dir=tmp_path / "cache"))
+    assert (clipped.spec.clipped_rewards, raw.spec.clipped_rewards) == (True, False)
+    assert "clipped" in clipped.origin.details["rewards"]
+    assert "clipped" in describe(clipped)
+    assert "clipped" not in str(raw.origin.details["rewards"]) + describe(raw)
+    assert Spec.from_json(clipped.spec.to_json()) == clipped.spec
 
 
 def test_what_is_exported_is_read_again_as_it_was(folder: Path, tmp_path: Path) -> None:

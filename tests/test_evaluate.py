@@ -1,5 +1,6 @@
 """experiments/evaluate.py: what is told while episodes are played, and in which precision they are."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from backbone.playing import WindowPlayer
 from decision_transformer.model import Config, DecisionTransformer
+from environments.interface import Step, Wrapped
 from environments.make import make
 from experiments.evaluate import begin, episode_seeds, play
 
@@ -52,6 +55,31 @@ def test_an_episode_acted_in_bf16_is_the_same_alone_and_among_others() -> None:
     for number, seed in enumerate(episode_seeds(3)):
         alone = play(begin(model, 1, 3600.0, 0, precision="bf16"), make("hopper", 1), [seed])
         assert alone.returns[0] == together.returns[number]
+
+
+class Generous(Wrapped):
+    """An environment that pays seven for everything."""
+
+    def step(self, actions: np.ndarray, live: np.ndarray) -> Step:
+        return super().step(actions, live)._replace(rewards=7.0 * live)
+
+
+@pytest.mark.parametrize("clipped", [True, False])
+def test_who_learnt_from_clipped_rewards_owes_them_clipped_and_is_measured_by_whole_ones(clipped: bool) -> None:
+    toy = make("toy", 2)
+    model = DecisionTransformer(Config(), replace(toy.spec, clipped_rewards=clipped)).eval()
+    heard: list[np.ndarray] = []
+    player = begin(model, 2, 90.0, 0)
+    innermost: Any = getattr(player, "player", player)
+
+    def listen(observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
+        heard.append(rewards)
+        return WindowPlayer.act(innermost, observations, rewards, live)
+
+    innermost.act = listen
+    played = play(player, Generous(toy), episode_seeds(2))
+    assert (played.returns == 7 * 20).all()
+    assert {float(reward) for rewards in heard[1:] for reward in rewards} == {1.0 if clipped else 7.0}
 
 
 def test_only_a_model_that_may_acts_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:

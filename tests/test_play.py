@@ -15,6 +15,7 @@ from experiments.evaluate import episode_seeds
 from experiments.evaluate import play as play_episodes
 from results import store
 from tests.records import made_up
+from trajectories.catalog import environment
 from trajectories.errors import UserError
 from trajectory_transformer import Config, TrajectoryTransformer
 
@@ -23,6 +24,8 @@ TARGETS = (18.0, 6.0)
 
 class Walker:
     """Stands in for a trained model: it walks the toy's line at a speed that it is asked for, faster further on."""
+
+    spec = environment("toy").spec()
 
     def player(self, episodes: int, target_return: float, seed: int = 0) -> Any:
         return SimpleNamespace(act=lambda observations, rewards, live: target_return / 50 + observations[:, :1])

@@ -173,7 +173,7 @@ def test_nothing_is_planned_after_the_stop_token() -> None:
     model.calibrate(data)
     player = model.player(1, 0.0)
     player.act(data.observations[:1], np.zeros(1), np.ones(1, bool))
-    player.plan[0, 0], player.plan[0, 1:] = 0, SMALL.bins
+    player.plan = torch.tensor([0, SMALL.bins, SMALL.bins])[None, :, None].expand(1, 3, 7)
     assert np.isfinite(player.planned()).all(-1).tolist() == [[True, False, False]]
 
 
