@@ -1,6 +1,7 @@
 """experiments/settings.py: the command line says what the dataclasses say, and presets say nothing in vain."""
 
 import tomllib
+from typing import Any
 from dataclasses import fields
 
 import pytest
@@ -70,6 +71,12 @@ def test_a_preset_goes_over_the_default_and_the_command_line_over_both(tmp_path)
     assert found() == (11, 100, 32)
     assert found("--preset", "short") == (7, 3, 32)
     assert found("--preset", "short", "--updates", "5", "--width", "8") == (5, 3, 8)
+
+
+def test_the_papers_trajectory_transformer_inherits_nothing_from_the_laptops() -> None:
+    for env, admitted in {"hopper-medium": 0.6, "walker2d-medium": 0.6, "walker2d-medium-replay": 0.0}.items():
+        config: Any = parse(["--model", "tt", "--env", env, "--preset", "paper"]).config
+        assert (config.learning_rate, config.dropout, config.prefix, config.cdf_actions) == (6e-4, 0.1, 0, admitted)
 
 
 def test_a_preset_with_a_word_that_no_option_has_is_refused(tmp_path) -> None:
