@@ -1,8 +1,8 @@
 """experiments/settings.py: the command line says what the dataclasses say, and presets say nothing in vain."""
 
 import tomllib
-from typing import Any
 from dataclasses import fields
+from typing import Any
 
 import pytest
 
