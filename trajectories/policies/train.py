@@ -13,7 +13,7 @@ Differs  PPO: observations and rewards are normalised (VecNormalize) and the lea
 
 Each checkpoint is played with sampled actions, as data are recorded; its mean return is a row of curve.csv. SAC takes
 hours: the same command again goes on from the last checkpoint (its random numbers begin anew, so that a run that was
-interrupted is as good as another but not the same).
+interrupted is as good as another but not the same). With a lower --learning-rate it ends more steadily.
 """
 
 import csv
@@ -158,6 +158,8 @@ def learner(config: Config) -> tuple[Any, VecNormalize | None]:
 
     if config.algorithm == "sac" and (config.out / LEARNER).is_file():
         sac = SAC.load(config.out / LEARNER, env=copies(4), device="cpu")
+        sac.learning_rate = config.learning_rate
+        sac._setup_lr_schedule()  # the command's rate, which may be another than before
         sac.load_replay_buffer(config.out / BUFFER)
         return sac, None
     if config.algorithm == "sac":
