@@ -1,7 +1,11 @@
-"""Atari's data: how much disk, memory and time half a million steps take.
+"""Atari: how much disk, memory and time half a million steps take, and how fast games are played together.
 
-Peer     the same frames as kzl and Dopamine's readers hand them out: a loop over the windows, a stack for every step
+Peers    of the data: the same frames as kzl and Dopamine's readers hand them out, a loop over the windows and a stack
+         for every step; of acting: one game after the other, by our own player and by one that encodes all frames in
+         sight anew at every step, as kzl's does (atari/mingpt/utils.py at e2d82e6, sample)
 Data     500,000 frames of noise on the disk, 3.5 GB, as the cache keeps them (trajectories/store.py)
+Games    Breakout's first steps, more than fit the window, played by an untrained Decision Transformer of the paper's
+         size in bf16, as a run does by default; of the peers a few games are measured and scaled up to all
 """
 
 import json
@@ -12,8 +16,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from backbone.playing import WindowPlayer
 from benchmarks.timing import paired
+from decision_transformer.actions import Draw
+from decision_transformer.images import Config, ImageDecisionTransformer
+from environments.make import make
+from experiments.evaluate import Rounded, begin, episode_seeds, play
 from trajectories import store
 from trajectories.catalog import environment
 from trajectories.formats.streams import GrowingColumn
@@ -21,6 +31,7 @@ from trajectories.types import Origin, Trajectories, returns_to_go
 from trajectories.windows import sample_windows
 
 STEPS, LENGTH, WINDOWS, CONTEXT = 500_000, 2_000, 128, 30
+GAMES, TURNS, ALONE = 10, 40, 2  # games at once, their steps, games played one after the other
 RESIDENT = """
 import json, sys
 from pathlib import Path
@@ -53,6 +64,7 @@ def measure() -> list[dict[str, object]]:
             },
             cutting(data),
             staying(target, stacked),
+            *acting(GAMES, TURNS, ALONE),
         ]
 
 
@@ -82,6 +94,48 @@ def staying(target: Path, stacked: int) -> dict[str, object]:
         "ratio": stacked / max(ours, 1),
         "note": "the most in 60 batches, a batch of 30 MB included; against all stacks in memory (kzl)",
     }
+
+
+def acting(games: int, turns: int, alone: int) -> list[dict[str, object]]:
+    """The Decision Transformer's games at once against one after the other."""
+    row = environment("breakout")
+    name = f'breakout?{{"frames": {turns * row.options["frame_skip"]}}}'
+    torch.manual_seed(0)
+    many, one = make(name, games), make(name, 1)
+    model = ImageDecisionTransformer(Config(), many.spec).eval()
+    seeds, target = episode_seeds(games), row.target_returns[0]
+
+    def ours() -> None:
+        play(begin(model, games, target, seeds[0], precision="bf16"), many, seeds)
+
+    def ours_alone() -> None:
+        for seed in seeds[:alone]:
+            play(begin(model, 1, target, seed, precision="bf16"), one, (seed,))
+
+    def anew() -> None:
+        for seed in seeds[:alone]:
+            drawn = Draw(model.config.temperature, 1, seed)
+            player = WindowPlayer(model, 1, target, torch.device("cpu"), drawn)
+            play(Rounded(player, player.device), one, (seed,))
+
+    rows: list[dict[str, object]] = []
+    for peer, note in (
+        (ours_alone, "ours, one after the other"),
+        (anew, "one after the other, all frames in sight encoded anew"),
+    ):
+        mine, other, ratio = paired(ours, peer, pairs=3, warm=1)
+        rows.append(
+            {
+                "what": f"DT: {games} games of {turns} steps of Breakout",
+                "ours": f"{mine:.2f} s",
+                "peer": f"{other * games / alone:.2f} s",
+                "ratio": ratio * games / alone,
+                "note": f"{note}; ours together: {mine / games / turns * 1e3:.1f} ms a step",
+            }
+        )
+    many.close()
+    one.close()
+    return rows
 
 
 def written(target: Path) -> Path:

@@ -14,11 +14,13 @@ from decision_transformer.cloning import BehaviourCloning
 from decision_transformer.frames import FrameEncoder
 from decision_transformer.images import HIGHEST, ImageDecisionTransformer
 from decision_transformer.model import DecisionTransformer
+from experiments.evaluate import begin
 from experiments.registry import find
 from gato import Gato
 from gato.model import tokens_per_step
 from gato.patches import to_patches
 from tests.toys import CHOICES, POINT, SCREEN, seen, small, walk
+from trajectories.catalog import environment
 from trajectories.errors import UserError
 from trajectories.types import Batch, Spec, Trajectories
 from trajectories.windows import cut
@@ -177,6 +179,31 @@ def listen(player: WindowPlayer, said: list[torch.Tensor]) -> None:
         return draw(logits, live)
 
     player.draw = heard
+
+
+@pytest.mark.parametrize("name", ["bc", "dt"])
+def test_a_game_acted_in_bf16_is_the_same_alone_and_among_ten(name: str) -> None:
+    """Bit for bit, of layers as wide as the real ones."""
+    torch.manual_seed(0)
+    spec = environment("breakout").spec()
+    entry = find(name, spec)
+    model = entry.model(replace(entry.config(), context=1 if name == "bc" else 4), spec).eval()
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.05)  # biases, too: they are what a batch of one could add otherwise
+    rng = np.random.default_rng(0)
+    turns = [(seen(rng, spec, (10, *spec.observation_shape)), rng.integers(8, size=10).astype(float)) for _ in range(6)]
+
+    def played(games: list[int]) -> torch.Tensor:
+        said: list[torch.Tensor] = []
+        player = begin(model, len(games), 90.0, 0, precision="bf16")
+        player.player.draw = lambda logits, live: said.append(logits) or np.full(len(games), len(said) % 4)
+        for observations, rewards in turns:
+            player.act(observations[games], rewards[games], np.ones(len(games), bool))
+        return torch.stack(said)  # (T, games, actions)
+
+    together = played(list(range(10)))
+    for game in (0, 4, 9):
+        assert torch.equal(played([game])[:, 0], together[:, game])
 
 
 def test_frames_are_encoded_once_while_they_are_in_sight(

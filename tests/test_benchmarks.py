@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks import __main__ as command
+from benchmarks.atari import acting
 from benchmarks.evaluation import together
 from trajectories.errors import UserError
 
@@ -66,3 +67,10 @@ def test_episodes_played_together_are_compared_with_episodes_played_alone():
     rows = together(episodes=3, steps=2, alone=1)
     assert all(isinstance(row["ratio"], float) for row in rows)
     assert [row["what"] for row in rows] == ["DT: 3 evaluation episodes of 2 steps"] * 2
+
+
+def test_games_played_together_are_compared_with_games_played_alone():
+    pytest.importorskip("ale_py", reason="ale-py is not here, which brings the games: pip install -r requirements.txt")
+    rows = acting(games=2, turns=2, alone=1)
+    assert all(isinstance(row["ratio"], float) for row in rows)
+    assert [row["what"] for row in rows] == ["DT: 2 games of 2 steps of Breakout"] * 2
