@@ -109,9 +109,11 @@ def test_an_unknown_data_set_is_answered_with_the_nearest_ones(wrong: str, right
         dataset(wrong)
 
 
-def test_a_name_like_no_other_is_answered_with_all_of_them() -> None:
+def test_a_name_like_no_other_is_answered_with_all_of_them_or_where_they_stand() -> None:
     with pytest.raises(UserError, match="choose one of alien, amidar, ant"):
         environment("xyzzy")
+    with pytest.raises(UserError, match=r"`python experiments/data.py list` shows all \d+\."):
+        dataset("xyzzy")
 
 
 def test_published_statistics_are_those_of_the_public_model_cards(real: Path) -> None:

@@ -303,6 +303,13 @@ def test_bad_files_are_told_in_a_sentence(
     assert not list((tmp_path / "cache").glob("columns/*"))
 
 
+@pytest.mark.parametrize(("place", "what"), [("nowhere", "is not there"), ("a-file", "is a file")])
+def test_a_path_that_is_no_folder_is_told_in_a_sentence(tmp_path: Path, place: str, what: str) -> None:
+    (tmp_path / "a-file").touch()
+    with pytest.raises(DatasetError, match=f"{place} {what}, .*check --path"):
+        load(Request("breakout", "dqn-replay", path=tmp_path / place, data_dir=tmp_path / "cache"))
+
+
 def test_objects_in_a_file_are_never_unpickled(folder: Path, tmp_path: Path) -> None:
     written(folder, [20], capacity=60)
     with gzip.open(folder / file_name("action", 0), "wb") as file:

@@ -243,7 +243,10 @@ def _spelt_out(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def _row(table: str, name: str, kind: str) -> dict[str, Any]:
     rows = _environments() if table == "env" else _datasets()
     if name not in rows:
-        raise UserError(f"There is no {kind} called {name!r}: {nearest(name, rows)}")
+        known = nearest(name, rows)
+        if table == "dataset" and known.startswith("choose"):
+            known = f"`python experiments/data.py list` shows all {len(rows)}."  # too many for a sentence
+        raise UserError(f"There is no {kind} called {name!r}: {known}")
     return {key: _frozen(key, value) for key, value in rows[name].items()}
 
 

@@ -77,8 +77,11 @@ def folder_of(path: Path, game: str) -> Path:
     """The folder of the files: `path`, or that of the game's first run below it.
 
     Raises:
-        DatasetError: none of them holds such files.
+        DatasetError: none of them holds such files, or `path` is none.
     """
+    if not path.is_dir():
+        what = "is a file" if path.exists() else "is not there"
+        raise DatasetError(f"{path} {what}, where a folder of DQN-replay's files is wanted: check --path.")
     tried = [path, path / "replay_logs", path / "1" / "replay_logs", path / game / "1" / "replay_logs"]
     for folder in tried:
         if folder.is_dir() and any(FILE.fullmatch(file.name) for file in folder.iterdir()):
