@@ -8,6 +8,7 @@ Differs  256 wide, as the paper's table says (the code's default is 128); paddin
 Shapes   B windows, K steps, S numbers in an observation, A in an action (or its logits)
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -36,15 +37,35 @@ class DiscreteConfig(Config, Drawing):
     """The same, where actions are discrete."""
 
 
-class BehaviourCloning(SequenceModel):
-    """An MLP from recent observations to the action."""
+class Cloning(SequenceModel):
+    """What cloning from numbers and from images (image_cloning.py) have in common: all but what they see with."""
 
     acts_in_bf16 = True
 
-    def __init__(self, config: Config, spec: Spec) -> None:
+    def __init__(self, config: ModelConfig, spec: Spec) -> None:
         super().__init__()
-        self.config: Config = config
-        self.spec = spec
+        self.config, self.spec = config, spec
+
+    @abstractmethod
+    def choose(self, batch: Batch) -> Float[Tensor, "B A"]:
+        """The action, or its logits, for the last step of each window."""
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        return mistakes(self.choose(batch).float(), batch.actions[:, -1], self.spec)  # a window's last step is real
+
+    def terms(self, batch: Batch) -> int:
+        return len(batch.mask)
+
+    def player(self, episodes: int, target_return: float, seed: int = 0) -> WindowPlayer:
+        chosen = draw(self.config, self.spec, episodes, seed)
+        return WindowPlayer(self, episodes, target_return, next(self.parameters()).device, chosen)
+
+
+class BehaviourCloning(Cloning):
+    """An MLP from recent observations to the action."""
+
+    def __init__(self, config: Config, spec: Spec) -> None:
+        super().__init__(config, spec)
         self.normalise = Normalise(spec.observation_size)
         sizes = [config.context * spec.observation_size] + [config.width] * config.layers
         layers: list[nn.Module] = []
@@ -58,13 +79,3 @@ class BehaviourCloning(SequenceModel):
     def choose(self, batch: Batch) -> Float[Tensor, "B A"]:
         observations = self.normalise(batch.observations.flatten(2)) * batch.mask[..., None]
         return answer(self.network(observations.flatten(1)), self.spec)
-
-    def loss(self, batch: Batch) -> dict[str, Tensor]:
-        return mistakes(self.choose(batch).float(), batch.actions[:, -1], self.spec)  # a window's last step is real
-
-    def terms(self, batch: Batch) -> int:
-        return len(batch.mask)
-
-    def player(self, episodes: int, target_return: float, seed: int = 0) -> WindowPlayer:
-        chosen = draw(self.config, self.spec, episodes, seed)
-        return WindowPlayer(self, episodes, target_return, self.normalise.mean.device, chosen)

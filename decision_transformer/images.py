@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from backbone.interface import ModelConfig, SequenceModel
 from backbone.options import option
 from backbone.transformer import Transformer, initialise
+from backbone.weight_decay import matrices_only
 from decision_transformer.actions import Drawing, answer, answer_size, draw, embedding, mistakes, readable
 from decision_transformer.frames import FrameEncoder
 from decision_transformer.image_player import ImagePlayer
@@ -34,17 +35,23 @@ HIGHEST = 30.0  # what the data's highest return becomes: the returns that kzl g
 
 
 @dataclass(frozen=True)
-class Config(ModelConfig, Drawing):
-    """The paper's Atari settings (kzl atari/run_dt_atari.py)."""
+class Training(ModelConfig, Drawing):
+    """How the paper trains on Atari (kzl atari/run_dt_atari.py); cloning (image_cloning.py) is trained so, too."""
 
-    context: int = option(30, "steps in a window, K in the DT paper; it has 50 for pong")
-    batch_size: int = option(128, "windows in an update; the paper has 512 for pong")
     learning_rate: float = option(6e-4, "peak learning rate of AdamW")
-    weight_decay: float = option(0.1, "AdamW's weight decay, of matrices and kernels only")
     beta2: float = option(0.95, "AdamW's second decay rate")
     clip: float = option(1.0, "largest gradient norm")
     warmup: float = option(0.01, "share of the updates over which the learning rate rises from 0")
     final_learning_rate: float = option(0.1, "share of the peak learning rate at the end of a cosine; 1: constant")
+
+
+@dataclass(frozen=True)
+class Config(Training):
+    """The paper's Atari settings (kzl atari/run_dt_atari.py)."""
+
+    context: int = option(30, "steps in a window, K in the DT paper; it has 50 for pong")
+    batch_size: int = option(128, "windows in an update; the paper has 512 for pong")
+    weight_decay: float = option(0.1, "AdamW's weight decay, of matrices and kernels only")
     width: int = option(128, "numbers in a token")
     layers: int = option(6, "transformer blocks")
     heads: int = option(8, "attention heads")
@@ -118,9 +125,7 @@ class ImageDecisionTransformer(SequenceModel):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Matrices and kernels decay; embeddings, norms and biases do not, as in kzl's code."""
-        decayed = [module.weight for module in self.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
-        spared = [weight for weight in self.parameters() if not any(weight is other for other in decayed)]
-        return [{"params": decayed}, {"params": spared, "weight_decay": 0.0}]
+        return matrices_only(self)
 
     def player(self, episodes: int, target_return: float, seed: int = 0) -> ImagePlayer:
         return ImagePlayer(self, episodes, target_return, draw(self.config, self.spec, episodes, seed))

@@ -22,6 +22,7 @@ from torch.nn.functional import cross_entropy, linear
 
 from backbone.images import image_shape, shows_images
 from backbone.interface import Player, SequenceModel
+from backbone.weight_decay import matrices_only
 from gato import prompts, raw
 from gato.config import Config
 from gato.embedding import Embedding
@@ -149,12 +150,7 @@ class Gato(SequenceModel):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Matrices decay; embeddings, norms and biases do not (the paper does not say; GPT practice)."""
-        matrices = [
-            p for m in self.modules() if isinstance(m, nn.Linear | nn.Conv2d) for p in m.parameters() if p.ndim > 1
-        ]
-        chosen = {id(parameter) for parameter in matrices}
-        rest = [parameter for parameter in self.parameters() if id(parameter) not in chosen]
-        return [{"params": matrices}, {"params": rest, "weight_decay": 0.0}]
+        return matrices_only(self)
 
     def loss(self, batch: Sequences) -> dict[str, Tensor]:
         """Mean cross-entropy of all action (and text) tokens that are real, prompts included, and their accuracy."""

@@ -104,6 +104,7 @@ class FrameTokenizer(nn.Module):
                 release(frames)
                 bar.update()
         self.requires_grad_(False)
+        self.zero_grad()  # lest the first norm of the transformer's gradients count what is left of these
 
     def encode_all(self, frames: np.ndarray) -> np.ndarray:
         """(N, K) int16 codes of a column of frames, piece by piece."""

@@ -24,6 +24,7 @@ from torch import Tensor, device
 
 from backbone.interface import ModelConfig, SequenceModel
 from backbone.options import option
+from backbone.weight_decay import matrices_only
 from trajectories.errors import UserError
 from trajectories.types import Batch, Spec, Trajectories
 from trajectories.windows import cut
@@ -204,10 +205,7 @@ class TrajectoryTransformer(SequenceModel):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Weight decay for matrices only: not for biases, norms, embeddings and places, as in the authors' code."""
-        decayed = [module.weight for module in self.modules() if isinstance(module, torch.nn.Linear)]
-        decayed.append(self.network.heads)
-        spared = [weight for weight in self.parameters() if not any(weight is other for other in decayed)]
-        return [{"params": decayed}, {"params": spared, "weight_decay": 0.0}]
+        return matrices_only(self, self.network.heads)
 
     def search(self) -> Search:
         """The planner's settings."""
