@@ -16,7 +16,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from benchmarks.decision_transformer import made_up, per_sample_batch
+from benchmarks.decision_transformer import per_sample_batch
+from benchmarks.made_up import noise
 from benchmarks.timing import paired, seconds
 from trajectories.sources import Request, load
 from trajectories.types import Trajectories
@@ -40,7 +41,7 @@ print(json.dumps({"seconds": time.perf_counter() - began, "megabytes": resident(
 def measure() -> list[dict[str, object]]:
     """The rows of the table that this file answers for."""
     with tempfile.TemporaryDirectory() as folder:
-        file = written(Path(folder) / "million.hdf5", made_up(STEPS))
+        file = written(Path(folder) / "million.hdf5", noise(STEPS))
         cold = [cold_seconds(file, Path(folder) / f"cache{turn}") for turn in range(REPEATS)]
         loop = [seconds(lambda: episodes_by_a_loop(file)) for _ in range(REPEATS)]
         warm = [opened_warm(file, Path(folder) / "cache0") for _ in range(REPEATS)]

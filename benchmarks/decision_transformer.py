@@ -12,19 +12,17 @@ import torch
 from torch import Tensor, nn
 from transformers import DecisionTransformerConfig, DecisionTransformerModel
 
+from benchmarks.made_up import noise
 from benchmarks.timing import matmul_ceiling, paired
 from decision_transformer.model import Config, DecisionTransformer
 from experiments.settings import Run
 from experiments.train import Progress, adamw, update
-from trajectories.types import Origin, Spec, Trajectories
-
-HOPPER = Spec("hopper", (11,), (3,), 1000)
-EPISODE = 458  # steps, the mean of D4RL's hopper-medium
+from trajectories.types import Spec, Trajectories
 
 
 def measure() -> list[dict[str, object]]:
     """The rows of the table that this file answers for."""
-    data = made_up(1_000_000)
+    data = noise(1_000_000)
     rows = []
     for precision in ("bf16", "fp32"):
         ours, peer, ratio = paired(our_step(data, precision), peer_step(data), pairs=15)
@@ -39,20 +37,6 @@ def measure() -> list[dict[str, object]]:
             }
         )
     return rows
-
-
-def made_up(steps: int) -> Trajectories:
-    """Hopper-sized noise."""
-    rng = np.random.default_rng(0)
-    return Trajectories.of(
-        HOPPER,
-        Origin("made-up", "benchmark", ""),
-        observations=rng.standard_normal((steps, 11), dtype=np.float32),
-        actions=rng.uniform(-1, 1, (steps, 3)).astype(np.float32),
-        rewards=rng.random(steps, dtype=np.float32),
-        terminated=np.zeros(steps, bool),
-        starts=np.append(np.arange(0, steps, EPISODE), steps),
-    )
 
 
 def our_step(data: Trajectories, precision: str) -> Callable[[], object]:

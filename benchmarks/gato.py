@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
+from benchmarks.made_up import HOPPER, noise
 from benchmarks.timing import matmul_ceiling, paired
 from experiments.settings import Run
 from experiments.train import Progress, adamw, update
 from gato import Config, Gato
 from gato.player import Decoder, Recomputing, Rolling
 from gato.stream import LEARNT
-from trajectories.types import Batch, Origin, Spec, Trajectories
+from trajectories.types import Batch, Trajectories
 
-HOPPER = Spec("hopper", (11,), (3,), 1000)
 EPISODES = 10
 PER_STEP = 15  # tokens: 11 seen, a separator, 3 done
 CONTEXT = 1024 // PER_STEP  # steps
@@ -29,22 +29,8 @@ CONTEXT = 1024 // PER_STEP  # steps
 
 def measure() -> list[dict[str, object]]:
     """The rows of the table that this file answers for."""
-    data = made_up(100_000)
+    data = noise(100_000)
     return [acting(data), training(data, "bf16"), training(data, "fp32"), logits()]
-
-
-def made_up(steps: int) -> Trajectories:
-    """Hopper-sized noise."""
-    rng = np.random.default_rng(0)
-    return Trajectories.of(
-        HOPPER,
-        Origin("made-up", "benchmark", ""),
-        observations=rng.standard_normal((steps, 11), dtype=np.float32),
-        actions=rng.uniform(-1, 1, (steps, 3)).astype(np.float32),
-        rewards=rng.random(steps, dtype=np.float32),
-        terminated=np.zeros(steps, bool),
-        starts=np.append(np.arange(0, steps, 458), steps),
-    )
 
 
 def acting(data: Trajectories) -> dict[str, object]:
@@ -131,7 +117,7 @@ def logits() -> dict[str, object]:
 def peak_memory(plain: bool) -> int:
     """Bytes that one loss and its gradient need at most, in a process of their own."""
     torch.set_num_threads(1)
-    data = made_up(5_000)
+    data = noise(5_000)
     config = Config(batch_size=16, logits="full")
     model = Gato(config, HOPPER)
     learn(model, data)  # so that the gradients' own memory is there already

@@ -6,25 +6,23 @@ Ceiling  the floating-point operations of the products in our step, over those o
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import nn
 
 from backbone.transformer import Dropout
+from benchmarks.made_up import noise
 from benchmarks.timing import matmul_ceiling, paired
 from experiments.settings import Run
 from experiments.train import Progress, adamw, update
-from trajectories.types import Origin, Spec, Trajectories
+from trajectories.types import Trajectories
 from trajectory_transformer import Config, TrajectoryTransformer, model
 
-HOPPER = Spec("hopper", (11,), (3,), 1000)
-EPISODE = 458  # steps, the mean of D4RL's hopper-medium
 STEPS = 20_000  # of made-up data: a step's time does not depend on how many there are
 
 
 def measure() -> list[dict[str, object]]:
     """The rows of the table that this file answers for."""
-    data = made_up(STEPS)
+    data = noise(STEPS)
     ceiling = matmul_ceiling(torch.bfloat16)
     paper, preset = Config(), Config(batch_size=32, dropout=0.0)
     return [
@@ -45,20 +43,6 @@ def compare(data: Trajectories, config: Config, ceiling: float, what: str, pairs
         "ratio": ratio,
         "note": f"peer: float32 in one piece; ours bfloat16, {share:.0%} of a product's {ceiling / 1e9:,.0f} GFLOP/s",
     }
-
-
-def made_up(steps: int) -> Trajectories:
-    """Hopper-sized noise."""
-    rng = np.random.default_rng(0)
-    return Trajectories.of(
-        HOPPER,
-        Origin("made-up", "benchmark", ""),
-        observations=rng.standard_normal((steps, 11), dtype=np.float32),
-        actions=rng.uniform(-1, 1, (steps, 3)).astype(np.float32),
-        rewards=rng.random(steps, dtype=np.float32),
-        terminated=np.zeros(steps, bool),
-        starts=np.append(np.arange(0, steps, EPISODE), steps),
-    )
 
 
 def our_step(data: Trajectories, config: Config, precision: str = "bf16") -> Callable[[], object]:
