@@ -78,7 +78,7 @@ def texts(
     report = table.report(records, expected, named)
     files = {
         root / "results" / "table.md": markdown.document(report),
-        root / "results" / "table.csv": spreadsheet.long_csv(records),
+        root / "results" / "table.csv": spreadsheet.long_csv(report.rows),
         root / "results" / "table.tex": latex.document(report.short),
         root / "results" / "index.html": page.page(report, root / "results" / "runs", named, old),
     }

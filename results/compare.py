@@ -8,7 +8,7 @@ Bold      is a score whose interval lies above every other's in its row. Where o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 
 import numpy as np
@@ -135,7 +135,7 @@ def aggregates(ladder: Ladder) -> list[Aggregate]:
         found.append(Aggregate(column, len(tasks), len(pooled), mean, iqm, interval))
     whole = {each.column: each.interval for each in found if each.tasks == len(ladder.rows)}
     best = ahead(whole)
-    return [Aggregate(**{**vars(each), "bold": each.column == best}) for each in found]
+    return [replace(each, bold=each.column == best) for each in found]
 
 
 def profiles(ladder: Ladder) -> list[Profile]:

@@ -7,43 +7,39 @@ from typing import Any
 
 import numpy as np
 
-from results.drawings import cells, curve, ink
+from results.drawings import Curves, chart, ink
 from results.grid import Row, command, label
 from results.store import Record
 from results.table import Report, target
 
 
-def runs(report: Report, folder: Path, here: Callable[[str], str]) -> str:
+def runs(report: Report, folder: Path, curves: Curves, here: Callable[[str], str]) -> str:
     """All runs, closed until somebody opens them. `here` marks what only this machine has: videos."""
     made = [
-        run(record, row, place, folder, here)
+        run(record, row, place, curves[record.name], here(videos(record, folder)))
         for place, row in enumerate(report.rows)
-        for cell in cells(row)
+        for cell in row.all_cells
         for record in cell.records
     ]
     return f'<section id="runs"><h2>Runs</h2>\n{"".join(made)}</section>'
 
 
-def run(record: Record, row: Row, place: int, folder: Path, here: Callable[[str], str]) -> str:
-    score, measured = f"{record.evaluations[0].normalised:.1f}", curve(record, folder)
+def run(record: Record, row: Row, place: int, curve: Mapping[str, Any], films: str) -> str:
+    score = f"{record.evaluations[0].normalised:.1f}"
     charts = "".join(
-        f'<figure><figcaption><span>{title}</span>{AXES}</figcaption><div data-chart="learning" data-row="{place}" '
-        f'data-run="{escape(record.name)}" data-ink="{ink(record.column)}" data-column="{column}"></div></figure>'
+        chart("learning", title, row=str(place), run=record.name, ink=ink(record.column), column=column)
         for column, title in (("loss", "Loss"), ("return", "Return while training"))
-        if column in measured
+        if column in curve
     )
     return (
         f'<details id="{escape(record.name)}" data-key="{escape(record.dataset)}"><summary><b>{escape(row.label)}</b>'
         f"<span>{escape(label(record.column))}, seed {record.seed}, {escape(record.source)}, "
         f'{record.updates:,} updates</span><span class="score">{score}</span></summary>\n<div class="run">'
         f"<pre>{escape(command(record))}</pre>\n{listed(outcome(record))}\n"
-        f'<div class="charts">{charts}</div>\n{here(videos(record, folder))}\n'
+        f'<div class="charts">{charts}</div>\n{films}\n'
         f"<h3>Provenance</h3>{listed(provenance(record))}\n<h3>Configuration</h3>{listed(configuration(record))}\n"
         f"</div></details>\n"
     )
-
-
-AXES = "<label>over<select><option>updates</option><option>tokens</option><option>seconds</option></select></label>"
 
 
 def outcome(record: Record) -> dict[str, str]:

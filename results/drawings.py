@@ -1,4 +1,5 @@
-"""What the page's charts draw, as JSON: curves, distributions, asked and achieved, score against compute, profiles.
+"""The page's charts: what they draw, as JSON (curves, distributions, asked and achieved, score against compute,
+profiles), and the places in the page where page.js draws it.
 
 The same records give the same JSON on every machine: numbers are rounded before they are written. Curves are thinned
 to POINTS rows; a run's tokens are spread evenly over its updates, since each draws as many windows.
@@ -6,6 +7,7 @@ to POINTS rows; a run's tokens are spread evenly over its updates, since each dr
 
 import json
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +22,36 @@ from results.table import Report
 
 POINTS = 80  # of a curve
 BINS = 48  # of a distribution
+AXES = {"learning": ("updates", "tokens", "seconds"), "compute": ("seconds", "tokens", "parameters")}
+
+Curves = Mapping[str, Mapping[str, Any]]  # by run
 
 
-def data(report: Report, runs: Path, suites: Mapping[str, Sequence[str]]) -> str:
+def data(report: Report, curves: Curves, suites: Mapping[str, Sequence[str]]) -> str:
     """Everything that results/page.js draws."""
     content = {
         "suites": {name: list(datasets) for name, datasets in suites.items()},
-        "runs": {
-            record.name: curve(record, runs) for row in report.rows for cell in cells(row) for record in cell.records
-        },
+        "runs": curves,
         "rows": [row_data(row) for row in report.rows],
         "profiles": [profile(ladder) for ladder in drawn(report)],
     }
     return json.dumps(content, separators=(",", ":"), allow_nan=False, ensure_ascii=False).replace("<", "\\u003c")
 
 
-def cells(row: Row) -> tuple[Cell, ...]:
-    return (*row.cells.values(), *row.others)
+def chart(kind: str, title: str, columns: Sequence[str] = (), note: str = "", **values: str) -> str:
+    """A place for page.js to draw in, with its legend and, where there is a choice, its axis."""
+    axes = "".join(f"<option>{axis}</option>" for axis in AXES.get(kind, ()))
+    choose = f"<label>over<select>{axes}</select></label>" if axes else ""
+    legend = "".join(
+        f'<span><i style="background:var(--{ink(name)})"></i>{escape(label(name))}</span>' for name in columns
+    )
+    attributes = "".join(f' data-{name}="{escape(value)}"' for name, value in values.items())
+    small = f"<small>{escape(note)}</small>" if note else ""
+    key = f'<div class="legend">{legend}</div>' if legend else ""
+    return (
+        f"<figure><figcaption><span>{escape(title)}</span>{choose}{small}</figcaption>{key}"
+        f'<div data-chart="{kind}"{attributes}></div></figure>'
+    )
 
 
 def drawn(report: Report) -> list[Ladder]:
@@ -48,6 +63,12 @@ def ink(column: str) -> str:
     """The name of a column's colour in page.css."""
     model, _, tasks = column.partition(" ")
     return f"{model}-tasks" if tasks else model
+
+
+def curves(report: Report, runs: Path) -> Curves:
+    """Of every run in the report."""
+    records = (record for row in report.rows for cell in row.all_cells for record in cell.records)
+    return {record.name: curve(record, runs) for record in records}
 
 
 def curve(record: Record, runs: Path) -> dict[str, Any]:
@@ -103,7 +124,7 @@ def asked_data(cell: Cell) -> tuple[dict[str, Any], dict[str, Any]]:
     """A dot for each run, a line through their means, a band for the middle half of episodes."""
     dots, line, band = [], [], []
     for target, place in sorted(asked_returns(cell).items()):
-        each = [np.asarray(record.evaluations[place].returns) for record in cell.records]
+        each = cell.returns(place)
         low, high = np.quantile(np.concatenate(each), [0.25, 0.75])
         means = [number(float(returns.mean())) for returns in each]
         dots += [[number(target), mean] for mean in means]
@@ -118,7 +139,7 @@ def ridges(row: Row) -> dict[str, Any]:
     named = [("behaviour", "behaviour", recorded_returns(row), row.first.behaviour.mean)]
     for column, cell in row.cells.items():
         for place, evaluation in enumerate(cell.first.evaluations):
-            returns = np.concatenate([record.evaluations[place].returns for record in cell.records])
+            returns = np.concatenate(cell.returns(place))
             asked = "" if evaluation.target_return is None else f" {evaluation.target_return:g}"
             named.append((f"{label(column)}{asked}", ink(column), returns, float(returns.mean())))
     named = [each for each in named if len(each[2])]

@@ -66,6 +66,7 @@ def draw(folder: Path, runs: Path, records: Sequence[Record]) -> list[Path]:
             and old.stem not in wanted
         ):
             old.unlink()
+    drawn = []
     with plt.rc_context(STYLE):
         for name, make in wanted.items():
             figure = make()
@@ -73,9 +74,9 @@ def draw(folder: Path, runs: Path, records: Sequence[Record]) -> list[Path]:
                 beside = folder / f".{name}.{kind}"
                 metadata = {"Date": None} if kind == "svg" else {"Software": None}
                 figure.savefig(beside, format=kind, metadata=metadata, bbox_inches="tight", pad_inches=0.15)
-                beside.replace(folder / f"{name}.{kind}")
+                drawn.append(beside.replace(folder / f"{name}.{kind}"))
             plt.close(figure)
-    return paths(folder, runs, records)
+    return drawn
 
 
 def paths(folder: Path, runs: Path, records: Sequence[Record]) -> list[Path]:
@@ -166,7 +167,7 @@ def episodes(row: Row) -> Figure:
     ridges = [("behaviour", BEHAVIOUR, recorded_returns(row), row.first.behaviour.mean)]
     for model, cell in row.cells.items():
         for place, evaluation in enumerate(cell.first.evaluations):
-            returns = np.concatenate([record.evaluations[place].returns for record in cell.records])
+            returns = np.concatenate(cell.returns(place))
             asked_for = evaluation.target_return
             name = label(model) if asked_for is None else f"{label(model)}, asked {asked_for:g}"
             ridges.append((name, colour(model), returns, float(returns.mean())))
@@ -238,12 +239,12 @@ def achieved(axes: Axes, cell: Cell, targets: dict[float, int], ink: str) -> flo
     """One model's line; where it ends."""
     means = []
     for target, place in sorted(targets.items()):
-        runs = [np.array(record.evaluations[place].returns) for record in cell.records]
+        runs = cell.returns(place)
         low, high = np.quantile(np.concatenate(runs), [0.25, 0.75])
         axes.plot([target, target], [low, high], color=ink, linewidth=5, alpha=0.22, solid_capstyle="round")
-        means.append(float(np.mean([run.mean() for run in runs])))
         dots = [run.mean() for run in runs]
-        axes.plot([target] * len(runs), dots, "o", color=ink, markersize=6, markeredgecolor="white", zorder=3)
+        means.append(float(np.mean(dots)))
+        axes.plot([target] * len(dots), dots, "o", color=ink, markersize=6, markeredgecolor="white", zorder=3)
     axes.plot(sorted(targets), means, color=ink, linewidth=1.8)
     return means[-1]
 

@@ -4,8 +4,7 @@ A row    one data set from one source with one content, in one physics, from the
          row.
 A cell   runs of one model in that row whose settings differ in nothing but the seed; each seed once, all with the
          same number of episodes, which stands in the cell: a planner that needs minutes for an episode plays fewer of
-         the same episodes. A model whose
-         weights serve several data sets is a column of its own: Gato (3 tasks).
+         the same episodes. A model whose weights serve several data sets is a column of its own: Gato (3 tasks).
 Several settings of one model in one row (more updates, another width) are several cells. The row shows the one with
 the most seeds, then updates, then episodes; the others are listed apart. Scores decide nothing.
 """
@@ -18,6 +17,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from results.statistics import Summary, summarise
 from results.store import Record, config_hash
@@ -50,14 +51,24 @@ class Cell:
     def seeds(self) -> tuple[int, ...]:
         return tuple(record.seed for record in self.records)
 
-    @cached_property
+    @property
     def summary(self) -> Summary:
         """Of the headline: the first target return, fixed before the numbers."""
-        return self.at(0)
+        return self.summaries[0]
+
+    @cached_property
+    def summaries(self) -> tuple[Summary, ...]:
+        """Of each target return, in the records' order."""
+        places = range(len(self.first.evaluations))
+        return tuple(summarise([each.evaluations[place].normalised for each in self.records]) for place in places)
 
     def at(self, place: int) -> Summary:
         """Of the target return at that place in the records."""
-        return summarise([record.evaluations[place].normalised for record in self.records])
+        return self.summaries[place]
+
+    def returns(self, place: int) -> list[np.ndarray]:
+        """Of each run's episodes, (episodes,), when asked for the target return at that place in the records."""
+        return [np.asarray(record.evaluations[place].returns) for record in self.records]
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,10 @@ class Row:
     label: str  # of the data set, with whatever tells it from its neighbours
     cells: dict[str, Cell]  # by column: model, or model (3 tasks)
     others: tuple[Cell, ...]  # the same models with other settings
+
+    @property
+    def all_cells(self) -> tuple[Cell, ...]:
+        return (*self.cells.values(), *self.others)
 
     @property
     def first(self) -> Record:

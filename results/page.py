@@ -10,7 +10,8 @@ from html import escape
 from pathlib import Path
 
 from results import details, drawings
-from results.grid import Row, label
+from results.drawings import Curves, chart
+from results.grid import Row
 from results.markdown import EMPTY
 from results.table import Report, Table, Text
 
@@ -20,7 +21,6 @@ WHAT = (
 )
 HERE, THERE = "<!-- here -->", "<!-- there -->"
 STYLE, SCRIPT = (Path(__file__).with_name(name) for name in ("page.css", "page.js"))
-AXES = {"learning": ("updates", "tokens", "seconds"), "compute": ("seconds", "tokens", "parameters")}
 
 
 def page(
@@ -39,7 +39,8 @@ def page(
     suites = {
         name: each for name, each in (suites or {}).items() if any(row.first.dataset in each for row in report.rows)
     }
-    parts = body(report, runs, stale) if report.rows else [paragraph(EMPTY)]
+    curves = drawings.curves(report, runs)
+    parts = body(report, runs, curves, stale) if report.rows else [paragraph(EMPTY)]
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -56,7 +57,7 @@ def page(
 {paragraph(WHAT)}
 {bar(report, suites)}
 {chr(10).join(parts)}
-<script type="application/json" id="data">{drawings.data(report, runs, suites)}</script>
+<script type="application/json" id="data">{drawings.data(report, curves, suites)}</script>
 <script>
 {SCRIPT.read_text(encoding="utf-8").strip()}
 </script>
@@ -85,10 +86,10 @@ def bar(report: Report, suites: Mapping[str, Sequence[str]]) -> str:
     return f'<div class="bar">{choose}<nav>{links}</nav></div>'
 
 
-def body(report: Report, runs: Path, stale: Mapping[str, Sequence[str]] | None) -> list[str]:
+def body(report: Report, runs: Path, curves: Curves, stale: Mapping[str, Sequence[str]] | None) -> list[str]:
     first, *others = (section(table) for table in report.tables)
     anchored = first.replace("<section>", '<section id="tables">', 1)
-    figures = [*(ladder_charts(report)), *(row_charts(row, place, runs) for place, row in enumerate(report.rows))]
+    figures = [*ladder_charts(report), *(row_charts(row, place, curves) for place, row in enumerate(report.rows))]
     return [
         anchored,
         *others[: 2 * bool(report.ladders)],
@@ -96,7 +97,7 @@ def body(report: Report, runs: Path, stale: Mapping[str, Sequence[str]] | None) 
         *figures,
         *others[2 * bool(report.ladders) :],
         absent(report, stale),
-        details.runs(report, runs, here),
+        details.runs(report, runs, curves, here),
     ]
 
 
@@ -147,23 +148,20 @@ def ladder_charts(report: Report) -> list[str]:
     return made
 
 
-def row_charts(row: Row, place: int, runs: Path) -> str:
+def row_charts(row: Row, place: int, curves: Curves) -> str:
     """Everything that is drawn of one row."""
     names, number = list(row.cells), str(place)
     several = "faint: each seed; strong: their mean" if len(row.seeds) > 1 else ""
-    curves = [drawings.curve(record, runs) for cell in row.cells.values() for record in cell.records]
+    measured = {column for cell in row.cells.values() for record in cell.records for column in curves[record.name]}
     boxes = [
         chart("learning", title, names, several, row=number, column=column)
         for column, title in (("return", "Return while training"), ("loss", "Loss"))
-        if any(column in curve for curve in curves)
+        if column in measured
     ]
-    boxes += [
-        chart("returns", "Return of each episode", (), "right: mean return (score)", row=number),
-    ]
-    if any(len(cell.first.evaluations) > 1 for cell in row.cells.values()):
-        boxes.append(chart("asked", "Asked and achieved", [name for name, cell in row.cells.items()
-                           if len(cell.first.evaluations) > 1],
-                           "dots: runs; band: the middle half of episodes; dotted: as asked", row=number))  # fmt: skip
+    boxes.append(chart("returns", "Return of each episode", (), "right: mean return (score)", row=number))
+    if asked := [name for name, cell in row.cells.items() if len(cell.first.evaluations) > 1]:
+        note = "dots: runs; band: the middle half of episodes; dotted: as asked"
+        boxes.append(chart("asked", "Asked and achieved", asked, note, row=number))
     boxes.append(
         chart("compute", "Score against compute", names, "training only; a dot's title names its machine", row=number)
     )
@@ -171,22 +169,6 @@ def row_charts(row: Row, place: int, runs: Path) -> str:
     return (
         f'<section data-key="{escape(row.first.dataset)}"><h2>{escape(title)}</h2>'
         f'<div class="charts">{"".join(boxes)}</div></section>'
-    )
-
-
-def chart(kind: str, title: str, columns: Sequence[str], note: str = "", **values: str) -> str:
-    """A place for page.js to draw in, with its legend and, where there is a choice, its axis."""
-    axes = "".join(f"<option>{axis}</option>" for axis in AXES.get(kind, ()))
-    choose = f"<label>over<select>{axes}</select></label>" if axes else ""
-    legend = "".join(
-        f'<span><i style="background:var(--{drawings.ink(name)})"></i>{escape(label(name))}</span>' for name in columns
-    )
-    attributes = "".join(f' data-{name}="{escape(value)}"' for name, value in values.items())
-    small = f"<small>{escape(note)}</small>" if note else ""
-    key = f'<div class="legend">{legend}</div>' if legend else ""
-    return (
-        f"<figure><figcaption><span>{escape(title)}</span>{choose}{small}</figcaption>{key}"
-        f'<div data-chart="{kind}"{attributes}></div></figure>'
     )
 
 
@@ -206,7 +188,7 @@ def absent(report: Report, stale: Mapping[str, Sequence[str]] | None) -> str:
         ]
         old = f"<ul>\n{chr(10).join(items)}\n</ul>"
     else:
-        old = paragraph("No record is stale: code, data and configurations are those of today.")
+        old = paragraph("No record is stale: code and configurations are those of today.")
     return (
         f'<section id="missing"><h2>Missing and stale</h2>\n<h3>Missing</h3>\n{missing}\n<h3>Stale</h3>\n'
         f"{here(old)}\n</section>"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from results.grid import Cell, Row, command, rows, settings
+from results.grid import Cell, Row, command, settings
 from results.published import published
-from results.store import Record, config_hash
+from results.store import config_hash
 from results.table import spread, target
 
 CSV_COLUMNS = (
@@ -19,14 +19,14 @@ CSV_COLUMNS = (
 )  # fmt: skip
 
 
-def long_csv(records: Sequence[Record]) -> str:
+def long_csv(rows: Sequence[Row]) -> str:
     """The whole file."""
     others = published()
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*CSV_COLUMNS, *(f"published_{column.id}" for column in others)])
-    for row in rows(records):
-        for cell in (*row.cells.values(), *row.others):
+    for row in rows:
+        for cell in row.all_cells:
             for place in range(len(cell.first.evaluations)):
                 beside = [(*column.scores.get(row.first.dataset, ()), "")[0] for column in others]
                 writer.writerow([*csv_line(row, cell, place), *beside])
@@ -34,7 +34,7 @@ def long_csv(records: Sequence[Record]) -> str:
 
 
 def csv_line(row: Row, cell: Cell, place: int) -> list[str | int | float]:
-    first, summary = cell.first, cell.at(place)
+    first, summary = cell.first, cell.summaries[place]
     evaluations = [record.evaluations[place] for record in cell.records]
     headline = place == 0 and row.cells[cell.column] is cell
     return [

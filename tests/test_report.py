@@ -229,7 +229,7 @@ def test_a_model_nobody_has_run_gets_a_column_only_if_it_is_expected() -> None:
 
 
 def read_csv(records: Sequence[Record]) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(spreadsheet.long_csv(records))))
+    return list(csv.DictReader(io.StringIO(spreadsheet.long_csv(grid.rows(records)))))
 
 
 @pytest.fixture
