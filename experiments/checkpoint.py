@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from backbone.interface import SequenceModel
+from backbone.options import as_option
 from experiments.registry import find
 from experiments.team import leads, shared_out, whole
 from results.store import replace_text
@@ -63,7 +64,7 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> SequenceMode
         known = {field.name for field in fields(entry.config)}
         if unknown := set(card["config"]) - known:
             raise ValueError(f"unknown settings {sorted(unknown)}")
-        config = entry.config(**{key: _tuples(value) for key, value in card["config"].items()})
+        config = entry.config(**{key: as_option(value) for key, value in card["config"].items()})
         model = entry.model(config, spec)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{card_path}: damaged or of another version ({error}): train the run again.") from error
@@ -144,8 +145,3 @@ def _spec_to_json(spec: Spec | tuple[Spec, ...]) -> Any:
 
 def _spec_from_json(row: Any) -> Spec | tuple[Spec, ...]:
     return tuple(map(Spec.from_json, row)) if isinstance(row, list) else Spec.from_json(row)
-
-
-def _tuples(value: Any) -> Any:
-    """JSON has lists where configurations have tuples."""
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

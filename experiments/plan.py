@@ -1,6 +1,5 @@
 """What a grid is made of: its runs, which of them are done or under way, and how long the rest will take."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,13 +7,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from backbone.options import as_option
 from experiments.fresh import differences
 from experiments.lock import LOCK, read
 from experiments.settings import Run, Settings, flag, parse
 from experiments.suites import Suite
 from results.curve import Curve
 from results.grid import PROGRAM
-from results.store import Record
+from results.store import Record, file_name
 from trajectories.catalog import dataset
 
 
@@ -38,7 +38,7 @@ class Planned:
     @property
     def file(self) -> str:
         """A file name of its own."""
-        return re.sub(r"[^\w@+.-]+", "-", f"{self.model}-{self.env}-s{self.seed}")
+        return file_name(f"{self.model}-{self.env}-s{self.seed}")
 
     @property
     def command(self) -> str:
@@ -75,7 +75,7 @@ def plan(suite: Suite, extra: Sequence[str] = ()) -> list[Planned]:
                 words += ["--source", suite.source] * (suite.source != usual.source)
                 words += ["--preset", suite.preset] * (suite.preset != usual.preset)
                 for name, value in suite.options.get(model, {}).items():
-                    words += flag(name, tuple(value) if isinstance(value, list) else value)
+                    words += flag(name, as_option(value))
                 words += filled(extra, model=model, env=env, seed=str(seed), file=str(dataset(env).file))
                 planned = Planned(model, env, seed, tuple(words))
                 _ = planned.settings  # refuses what it does not know before anything is run

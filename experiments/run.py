@@ -7,7 +7,6 @@
 The same command run again finds the finished run and prints it; an interrupted run goes on from its last checkpoint.
 """
 
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -61,7 +60,6 @@ def main(arguments: list[str]) -> None:
     identity = settings.resolved() | {"data": digests(tasks)}
     run, machine = settings.run, settings.machine
     name = run_name(run.model, several(run.env), run.source, run.seed, config_hash(identity))
-    name = re.sub(r"[^\w@+.-]+", "-", name)  # a Minari id has slashes, an environment's options have more
     folder = (machine.results_dir or provenance.ROOT / "results" / "runs").absolute() / name
     places = [folder] if len(tasks) == 1 else [folder / task for task in run.env]  # of the records
     if finished(places):

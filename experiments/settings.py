@@ -17,7 +17,7 @@ from typing import Any
 import tyro
 
 from backbone.interface import ModelConfig
-from backbone.options import option
+from backbone.options import as_option, option
 from experiments.registry import MODELS, Entry, find
 from trajectories.catalog import OWN, dataset
 from trajectories.errors import UserError
@@ -209,7 +209,7 @@ def preset_values(path: Path, preset: str, entry: Entry, env: Sequence[str]) -> 
 def fill(config: Any, values: dict[str, Any]) -> Any:
     """`config` with the values that are its own, which are taken out of `values`."""
     own = {field.name: values.pop(field.name) for field in fields(config) if field.name in values}
-    return replace(config, **{key: tuple(value) if isinstance(value, list) else value for key, value in own.items()})
+    return replace(config, **{key: as_option(value) for key, value in own.items()})
 
 
 def check(settings: Settings) -> None:

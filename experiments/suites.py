@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backbone.options import as_option
 from trajectories.catalog import nearest
 from trajectories.errors import UserError
 
@@ -26,7 +27,7 @@ class Suite:
 def suites(path: Path = FILE) -> dict[str, Suite]:
     """Every suite by its name, in the file's order."""
     rows = tomllib.loads(path.read_text(encoding="utf-8"))
-    return {name: Suite(**{key: _plain(value) for key, value in row.items()}) for name, row in rows.items()}
+    return {name: Suite(**{key: as_option(value) for key, value in row.items()}) for name, row in rows.items()}
 
 
 def find(name: str, path: Path = FILE) -> Suite:
@@ -39,7 +40,3 @@ def find(name: str, path: Path = FILE) -> Suite:
     if name not in known:
         raise UserError(f"There is no suite called {name!r}: {nearest(name, list(known))}")
     return known[name]
-
-
-def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

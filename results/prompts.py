@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from results.markdown import grid
-from results.store import RECORD, Evaluation, Record, build, plain, read_record, replace_text
+from results.store import RECORD, Evaluation, Record, build, layout, plain, read_record, replace_text
 from results.table import Table, Text
 from trajectories.errors import UserError
 
@@ -50,10 +50,7 @@ class Ablation:
 
 def write(place: Path, ablation: Ablation) -> Path:
     """Keep it beside the record in `place`. Written beside and renamed."""
-    row = plain(asdict(ablation))
-    inner = ",\n".join(f"    {json.dumps(each)}" for each in row.pop("prompted"))
-    rest = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in row.items())
-    return replace_text(place / PROMPTS, f'{{\n  "prompted": [\n{inner}\n  ],\n{rest}\n}}\n')
+    return replace_text(place / PROMPTS, layout(plain(asdict(ablation)), apart="prompted"))
 
 
 def read(place: Path) -> Ablation:

@@ -13,6 +13,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
@@ -151,7 +152,12 @@ def several(tasks: Sequence[str]) -> str:
 
 def run_name(model: str, dataset: str, source: str, seed: int, config_hash: str) -> str:
     """The folder of a run: the same settings always give the same name."""
-    return f"{model}-{dataset}-{source}-s{seed}-{config_hash[:8]}"
+    return file_name(f"{model}-{dataset}-{source}-s{seed}-{config_hash[:8]}")
+
+
+def file_name(text: str) -> str:
+    """What may be one: a Minari id has slashes, an environment's options have more."""
+    return re.sub(r"[^\w@+.-]+", "-", text)
 
 
 def config_hash(resolved: Mapping[str, Any]) -> str:
@@ -172,7 +178,7 @@ def write_record(folder: Path, record: Record) -> Path:
     row = plain(asdict(record))
     try:
         build(Record, row, "record")
-        text = _layout(row)
+        text = layout(row, apart="evaluations")
     except ValueError as error:
         raise UserError(f"{path}: the run is not recorded, because {error}: look at its curve.") from error
     folder.mkdir(parents=True, exist_ok=True)
@@ -239,11 +245,11 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _layout(row: dict[str, Any]) -> str:
-    """One key a line, so that a change of a record shows as a change of a line; one evaluation a line."""
+def layout(row: dict[str, Any], apart: str) -> str:
+    """JSON with one key a line, so that a change of it shows as a change of a line; of `apart`, one item a line."""
     lines = []
     for key, value in row.items():
-        if key == "evaluations" and value:
+        if key == apart and value:
             inner = ",\n".join(f"    {json.dumps(item, allow_nan=False, ensure_ascii=False)}" for item in value)
             lines.append(f"  {json.dumps(key)}: [\n{inner}\n  ]")
         else:

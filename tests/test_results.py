@@ -62,6 +62,11 @@ def test_the_folder_tells_model_data_source_seed_and_settings() -> None:
     assert record.name.endswith(store.config_hash(record.config)[:8])
 
 
+def test_one_folder_holds_a_run_whatever_its_data_set_is_called() -> None:
+    assert made_up(dataset="D4RL/hopper/medium-v0").name.startswith("dt-D4RL-hopper-medium-v0-reroll-s0-")
+    assert made_up(dataset='breakout?{"frame_skip": 2}').name.startswith("dt-breakout-frame_skip-2-")
+
+
 def test_the_hash_ignores_the_order_of_keys_and_tells_every_value_apart(tmp_path: Path) -> None:
     one = {"model": {"context": 20, "clip": 0.25}, "run": {"path": tmp_path, "targets": (1.0, 2.0)}}
     same = {"run": {"targets": [1.0, 2.0], "path": str(tmp_path)}, "model": {"clip": 0.25, "context": 20}}
