@@ -1,9 +1,9 @@
-"""Whether a record is what the code, the data and the settings of today would give. Asked when a report is written.
+"""Whether a record is what the code and the settings of today would give. Asked when a report is written.
 
 code           a file that decides this model's numbers differs from the record's commit, or differed when it ran
-data           the cache holds this data set from this source with other content
 configuration  the record's own command now means other settings: a default or a preset has changed
-Where it cannot be known (no git, no such commit, nothing cached), nothing is said of it.
+Where it cannot be known (no git, no such commit), nothing is said of it. Nor is anything of the data: other content is
+another run, and its hash stands in the record.
 """
 
 import shlex
