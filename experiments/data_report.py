@@ -58,11 +58,11 @@ def print_summary(data: Trajectories) -> None:
         ("returns", f"{data.returns.mean():.5g} ± {data.returns.std():.4g}, normalised {scores.mean():.1f}"),
         ("quartiles", "  ".join(f"{value:.5g}" for value in quantiles)),
         ("sha256", data.origin.digest),
+        ("not finite", f"{not_finite(data)} numbers"),
+        ("duplicates", f"{duplicates(data):,} steps are the same as an earlier one"),
     ]
     for name, text in lines:
         print(f"{name:<10} {text}")
-    print(f"{'not finite':<10} {not_finite(data)} numbers")
-    print(f"{'duplicates':<10} {duplicates(data):,} steps are the same as an earlier one")
     print("\n".join(histogram(data.returns)))
 
 
