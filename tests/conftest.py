@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
+hypothesis.settings.register_profile("house", deadline=None)  # no test may fail for being slow
+hypothesis.settings.load_profile("house")
 torch.set_num_threads(1)  # the tests' tensors are tiny, and threads that wait for a busy core cost minutes
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -39,7 +39,7 @@ def questions(search: Search, bins: int, episodes: int, transitions: int) -> tup
     return contexts, draws
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(
     seed=st.integers(0, 10**6),
     sizes=st.tuples(st.integers(1, 4), st.integers(1, 3)),

@@ -61,7 +61,7 @@ def assert_is(batch: Batch, index: int, expected: dict[str, np.ndarray]) -> None
 
 
 @given(lengths=LENGTHS, length=st.integers(1, 15), spec=st.sampled_from([SPEC, STACKED]))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_windows_equal_a_naive_recomputation(lengths: list[int], length: int, spec: Spec) -> None:
     data = made_up(lengths, spec)
     batch = every_window(data, length)
@@ -70,7 +70,7 @@ def test_windows_equal_a_naive_recomputation(lengths: list[int], length: int, sp
 
 
 @given(lengths=LENGTHS, length=st.integers(1, 15), seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_no_window_crosses_an_episode(lengths: list[int], length: int, seed: int) -> None:
     data = made_up(lengths)
     batch = sample_windows(data, np.random.default_rng(seed), 16, length)
