@@ -1,7 +1,7 @@
 """Published scores, read from published.toml: what others measured, each with its source."""
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +24,8 @@ class Published:
     headline: bool = False  # stands in the short tables
     fraction_best: float = 1.0  # of the trajectories, that it learnt from
     target_return: str = ""
+    returns: dict[str, list[float]] = field(default_factory=dict)  # Atari: in points, likewise
+    references: dict[str, list[float]] = field(default_factory=dict)  # returns that it normalises as 0 and 100
 
     @property
     def note(self) -> str:
@@ -31,6 +33,16 @@ class Published:
         deviation = "no error stated" if self.error == "none stated" else f"± is the {self.error}"
         asked = f"; asked for {self.target_return}" if self.target_return else ""
         return f"{self.label}: {self.paper}; {deviation}; checkpoint: {self.checkpoint}{asked}."
+
+    @property
+    def of_games(self) -> bool:
+        """Whether it is a column of Atari's table."""
+        return bool(self.returns)
+
+    def normalised(self, dataset: str, mean_return: float) -> float:
+        """A mean return of ours as this column normalises its own."""
+        random, expert = self.references[dataset]
+        return 100 * (mean_return - random) / (expert - random)
 
     def cell(self, dataset: str) -> str:
         """What the column prints for a data set: as published, or a dash."""

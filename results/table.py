@@ -1,12 +1,13 @@
 """What the tables say, before it is Markdown, HTML or CSV: every number is derived from the records here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from results.compare import Ladder, aggregates, improvements, ladders, leader
 from results.grid import Cell, Row, differences, label, missing, models, rows
+from results.kinds import ATARI, CONTROL, Kind, fits, kind_of
 from results.published import Published, published
 from results.store import Record
 
@@ -57,38 +58,39 @@ def report(
     """
     arranged, columns = rows(records), models(records, expected)
     compared = ladders(arranged, suites or {})
-    tables = [scores(arranged, columns, published_for(columns, headline=True))]
+    tables = [table for kind in (CONTROL, ATARI) if (table := scores(arranged, columns, kind)).rows]
+    tables = tables or [scores((), columns, CONTROL)]
     further = [overall(compared), improvement(compared), against_published(arranged), other_targets(arranged)]
-    for table in (*further, other_settings(arranged), published_scores(arranged)):
-        tables += [table] if table.rows else []
+    further += [other_settings(arranged), *(published_scores(arranged, kind) for kind in (CONTROL, ATARI))]
+    tables += [table for table in further if table.rows]
     absent = [f"{row.label}, {row.first.source}: `{line}`" for row, _, _, line in missing(arranged, columns)]
     return Report(tuple(tables), tables[0], tuple(absent), tuple(arranged), tuple(compared))
 
 
-def published_for(columns: Sequence[str], headline: bool) -> list[Published]:
-    """Others' columns for these models, in the models' order."""
-    wanted = [column for column in published() if column.model in columns and (column.headline or not headline)]
+def published_for(columns: Sequence[str], kind: Kind) -> list[Published]:
+    """Others' columns for these models in the short tables, in the models' order."""
+    wanted = [each for each in published() if each.model in columns and each.headline and fits(each, kind)]
     return sorted(wanted, key=lambda column: columns.index(column.model))
 
 
-def scores(arranged: Sequence[Row], columns: Sequence[str], others: Sequence[Published]) -> Table:
-    """The main table: a row for each data set and source, a column for each model."""
-    lines = []
+def scores(arranged: Sequence[Row], columns: Sequence[str], kind: Kind) -> Table:
+    """A main table: a row for each data set and source, a column for each model."""
+    arranged, others, lines = [row for row in arranged if kind_of(row.first) is kind], published_for(columns, kind), []
     for row in arranged:
-        line = [Text(row.label), Text(row.first.source, (row.protocol,)), behaviour(row)]
+        line = [Text(row.label), Text(row.first.source, (row.protocol,) if kind is CONTROL else ()), behaviour(row)]
         best = leader(row)
         for model in columns:
             line.append(measured(row.cells[model], bold=model == best) if model in row.cells else Text(ABSENT))
         lines.append((*line, *(quoted(column, row) for column in others)))
     return Table(
-        title="Scores",
+        title=kind.title,
         notes=(
-            "Normalised score: 0 is a random policy, 100 an expert (D4RL's reference returns). Mean ± standard "
+            f"{kind.score} Mean ± standard "
             "deviation over seeds (n − 1), at the first target return of the protocol, last checkpoint; with several "
             "seeds also the interquartile mean (IQM) with its 95% bootstrap interval. One seed has neither. Bold: this "
             "interval lies above that of every other model in the row; no row with a model of one seed has any bold.",
             "Behaviour: the mean of the episodes that were learnt from.",
-            *marks(arranged, others),
+            *marks(arranged, others, kind),
         ),
         header=("Data set", "Source", "Behaviour", *map(label, columns), *(column.label for column in others)),
         rows=tuple(lines),
@@ -97,26 +99,36 @@ def scores(arranged: Sequence[Row], columns: Sequence[str], others: Sequence[Pub
     )
 
 
-def marks(arranged: Sequence[Row], others: Sequence[Published]) -> tuple[str, ...]:
+def marks(arranged: Sequence[Row], others: Sequence[Published], kind: Kind) -> tuple[str, ...]:
     """The footnote of the published columns, where one is needed."""
     marked = any(row.first.source != column.source and row.first.dataset in column.scores
                  for row in arranged for column in others)  # fmt: skip
-    return (f"{MARK} published for D4RL's own file: this row's data come from elsewhere.",) if marked else ()
+    return (f"{MARK} published for {kind.files}: this row's data come from elsewhere.",) if marked else ()
 
 
 def measured(cell: Cell, place: int = 0, bold: bool = False) -> Text:
     """A model's score at the target return in that place."""
-    summary = cell.at(place)
+    summary = cell.summaries[place]
     episodes = f"{len(cell.first.evaluations[place].returns)} episodes"
+    points = (f"return {mean_return(cell, place):.1f}",) if kind_of(cell.first) is ATARI else ()
     if summary.seeds == 1:
         spare = (f"± {spread(cell, place):.1f} over episodes",)
-        return Text(f"{summary.mean:.1f}", (f"1 seed × {episodes}",), spare, value=summary.mean)
+        return Text(f"{summary.mean:.1f}", (*points, f"1 seed × {episodes}"), spare, value=summary.mean)
     return Text(
         f"{summary.mean:.1f} ± {summary.std:.1f}",
-        (f"IQM {summary.iqm:.1f} [{summary.low:.1f}, {summary.high:.1f}]", f"{summary.seeds} seeds × {episodes}"),
+        (
+            *points,
+            f"IQM {summary.iqm:.1f} [{summary.low:.1f}, {summary.high:.1f}]",
+            f"{summary.seeds} seeds × {episodes}",
+        ),
         bold=bold,
         value=summary.mean,
     )
+
+
+def mean_return(cell: Cell, place: int = 0) -> float:
+    """Over episodes, then over runs, in the environment's units."""
+    return float(np.mean([returns.mean() for returns in cell.returns(place)]))
 
 
 def spread(cell: Cell, place: int) -> float:
@@ -128,15 +140,16 @@ def spread(cell: Cell, place: int) -> float:
 def behaviour(row: Row) -> Text:
     seen = row.first.behaviour
     text = (f"{seen.episodes} episodes", f"best {seen.best:.0f}")
-    return Text(f"{seen.normalised:.1f}", (), text, value=seen.normalised)
+    clipped = ("of clipped rewards",) if "clipped" in str(row.first.data.get("rewards")) else ()
+    return Text(f"{seen.normalised:.1f}", clipped, text, value=seen.normalised)
 
 
 def quoted(column: Published, row: Row) -> Text:
-    text = column.cell(row.first.dataset)
+    text, name = column.cell(row.first.dataset), row.first.dataset
     if not comparable(column, row):
         return Text(ABSENT)
-    value = column.scores[row.first.dataset][0]
-    return Text(text if row.first.source == column.source else f"{text} {MARK}", value=value)
+    points = (f"return {' ± '.join(map(str, column.returns[name]))}",) if column.of_games else ()
+    return Text(text if row.first.source == column.source else f"{text} {MARK}", points, value=column.scores[name][0])
 
 
 def overall(compared: Sequence[Ladder]) -> Table:
@@ -193,11 +206,15 @@ def against_published(arranged: Sequence[Row]) -> Table:
         for column, cell in row.cells.items():
             for other in published():
                 if other.model == column and comparable(other, row):
-                    difference = cell.summary.mean - other.scores[row.first.dataset][0]
+                    ours, shown = cell.summary.mean, measured(cell)
+                    if other.of_games:
+                        ours = other.normalised(row.first.dataset, mean_return(cell))
+                        shown = replace(shown, small=(f"{ours:.1f} as they normalise", *shown.small))
+                    difference = ours - other.scores[row.first.dataset][0]
                     same = "yes" if row.first.source == other.source else f"no: {row.first.source}, {other.source}"
                     theirs = Text(other.cell(row.first.dataset), value=other.scores[row.first.dataset][0])
                     lines.append((Text(row.label), Text(row.first.source), Text(other.label), Text(same),
-                                  measured(cell), theirs, Text(f"{difference:+.1f}", value=difference)))  # fmt: skip
+                                  shown, theirs, Text(f"{difference:+.1f}", value=difference)))  # fmt: skip
                     keys.append(row.first.dataset)
     return Table(
         title="Against published scores",
@@ -223,8 +240,8 @@ def other_targets(arranged: Sequence[Row]) -> Table:
     for row in arranged:
         for model, cell in row.cells.items():
             for place, evaluation in list(enumerate(cell.first.evaluations))[1:]:
-                mean = np.mean([np.mean(record.evaluations[place].returns) for record in cell.records])
-                line = (row.label, row.first.source, label(model), target(evaluation.target_return), f"{mean:.0f}")
+                mean, asked = f"{mean_return(cell, place):.0f}", target(evaluation.target_return)
+                line = (row.label, row.first.source, label(model), asked, mean)
                 lines.append((*map(Text, line), measured(cell, place)))
                 keys.append(row.first.dataset)
     return Table(
@@ -256,14 +273,14 @@ def other_settings(arranged: Sequence[Row]) -> Table:
     )  # fmt: skip
 
 
-def published_scores(arranged: Sequence[Row]) -> Table:
+def published_scores(arranged: Sequence[Row], kind: Kind) -> Table:
     """Every published number for the data sets at hand."""
-    datasets = sorted({row.first.dataset for row in arranged})
-    columns = [column for column in published() if any(name in column.scores for name in datasets)]
+    datasets = sorted({row.first.dataset for row in arranged if kind_of(row.first) is kind})
+    columns = [each for each in published() if fits(each, kind) and any(name in each.scores for name in datasets)]
     return Table(
-        title="Published",
+        title="Published" if kind is CONTROL else "Published on Atari",
         notes=(
-            "On D4RL's own files, as printed there.",
+            f"On {kind.files}, as printed there.",
             *(column.note for column in columns),
         ),
         header=("Data set", *(column.label for column in columns)),

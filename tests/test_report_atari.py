@@ -1,0 +1,74 @@
+"""Games in the report: a table of their own, human-normalised, beside what the Decision Transformer's paper prints."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from results import markdown, table
+from results.published import published
+from results.store import Evaluation, Record
+from tests.records import made_up
+from trajectories.catalog import environment
+
+
+def played(game: str, mean: float, model: str = "dt", source: str = "collected", rewards: str = "") -> Record:
+    """A made-up record of a game whose four episodes earn `mean` on average."""
+    row = environment(game)
+    record = made_up(model=model, dataset=game, source=source, targets=(90.0,), physics="gymnasium")
+    protocol = replace(
+        record.protocol, environment=row.gym_id, random_score=row.random_score, expert_score=row.expert_score
+    )
+    returns = mean + np.array([2.0, -2.0, 2.0, -2.0])
+    evaluation = Evaluation.of(90.0, returns, [900] * 4, float(protocol.score(returns).mean()))
+    data = {**record.data, "rewards": rewards}
+    return replace(record, env=game, protocol=protocol, evaluations=(evaluation,), data=data)
+
+
+def named(title: str, *records: Record) -> table.Table:
+    (found,) = (each for each in table.report(records).tables if each.title == title)
+    return found
+
+
+def test_games_stand_in_a_table_of_their_own_with_points_beside_the_scores() -> None:
+    records = [made_up(), played("breakout", 30.5)]
+    assert [row[0].main for row in named("Scores", *records).rows] == ["hopper-medium"]
+    games = named("Atari", *records)
+    ((name, source, _, ours, theirs),) = games.rows
+    assert games.header[-2:] == ("DT", "DT, paper")
+    assert (name.main, source.main, ours.main, theirs.main) == ("breakout", "collected", "100.0", "267.5 ± 97.5 †")
+    assert (ours.small[0], theirs.small[0]) == ("return 30.5", "return 76.9 ± 27.3")
+    assert "Human-normalised" in games.notes[0]
+    assert any("DQN-replay" in note for note in games.notes)
+
+
+def test_where_there_are_only_games_theirs_is_the_first_table() -> None:
+    report = table.report([played("pong", 14.6)])
+    assert report.short.title == "Atari"
+    assert "There are no finished runs" not in markdown.document(report)
+    assert not any(row[0].main == "pong" for each in report.tables if each.title == "Published" for row in each.rows)
+
+
+def test_beside_the_paper_s_number_ours_is_normalised_by_the_paper_s_rounded_returns() -> None:
+    (row,) = named("Against published scores", played("breakout", 76.9, source="dqn-replay")).rows
+    *_, same, ours, theirs, difference = row
+    assert (same.main, theirs.main, difference.main) == ("yes", "267.5 ± 97.5", "+0.0")
+    assert ours.main == "261.1"
+    assert "267.5 as they normalise" in ours.small
+
+
+def test_the_papers_scores_follow_from_their_points() -> None:
+    columns = [column for column in published() if column.of_games]
+    assert [column.model for column in columns] == ["dt", "bc"]
+    for column in columns:
+        for game, (score, *_) in column.scores.items():
+            assert tuple(column.references[game]) == environment(game).rounded_scores
+            assert column.normalised(game, column.returns[game][0]) == pytest.approx(score, abs=0.3)  # printed rounded
+
+
+def test_data_of_clipped_rewards_say_so_beside_the_behaviour() -> None:
+    clipped = "the game's, clipped to [-1, 1]"
+    (row,) = named("Atari", played("breakout", 30.5, source="dqn-replay", rewards=clipped)).rows
+    assert row[2].small == ("of clipped rewards",)
+    (row,) = named("Atari", played("breakout", 30.5, rewards="as the game's score")).rows
+    assert row[2].small == ()
