@@ -45,6 +45,11 @@ class Ladder:
     def columns(self) -> list[str]:
         return models(record for row in self.rows for cell in row.cells.values() for record in cell.records)
 
+    @property
+    def complete(self) -> list[str]:
+        """The models that have run every task."""
+        return [column for column in self.columns if len(self.tasks(column)) == len(self.rows)]
+
     def tasks(self, column: str) -> Tasks:
         """What a model scored, wherever it was run."""
         return {row.key: scores(row, column) for row in self.rows if column in row.cells}
@@ -133,15 +138,13 @@ def aggregates(ladder: Ladder) -> list[Aggregate]:
         mean = float(np.mean([task.mean() for task in tasks]))
         iqm = float(interquartile_mean(pooled))
         found.append(Aggregate(column, len(tasks), len(pooled), mean, iqm, interval))
-    whole = {each.column: each.interval for each in found if each.tasks == len(ladder.rows)}
-    best = ahead(whole)
+    best = ahead({each.column: each.interval for each in found if each.column in ladder.complete})
     return [replace(each, bold=each.column == best) for each in found]
 
 
 def profiles(ladder: Ladder) -> list[Profile]:
     """Of the models that have run every task of the ladder."""
-    complete = {column: list(ladder.tasks(column).values()) for column in ladder.columns}
-    complete = {column: tasks for column, tasks in complete.items() if len(tasks) == len(ladder.rows)}
+    complete = {column: list(ladder.tasks(column).values()) for column in ladder.complete}
     if not complete:
         return []
     everything = np.concatenate([task for tasks in complete.values() for task in tasks])

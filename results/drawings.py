@@ -56,7 +56,7 @@ def chart(kind: str, title: str, columns: Sequence[str] = (), note: str = "", **
 
 def drawn(report: Report) -> list[Ladder]:
     """The ladders that have a profile."""
-    return [ladder for ladder in report.ladders if profiles(ladder)]
+    return [ladder for ladder in report.ladders if ladder.complete]
 
 
 def ink(column: str) -> str:
