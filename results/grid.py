@@ -62,10 +62,6 @@ class Cell:
         places = range(len(self.first.evaluations))
         return tuple(summarise([each.evaluations[place].normalised for each in self.records]) for place in places)
 
-    def at(self, place: int) -> Summary:
-        """Of the target return at that place in the records."""
-        return self.summaries[place]
-
     def returns(self, place: int) -> list[np.ndarray]:
         """Of each run's episodes, (episodes,), when asked for the target return at that place in the records."""
         return [np.asarray(record.evaluations[place].returns) for record in self.records]
