@@ -136,7 +136,8 @@ def returns_while_learning(axes: Axes, row: Row, curves: dict[str, list[dict[str
     seen = row.first.behaviour
     axes.axhline(seen.mean, color=BEHAVIOUR, linestyle=(0, (5, 3)), linewidth=1.2)
     ends.append((seen.mean, "behaviour", BEHAVIOUR))
-    axes.set_ylim(bottom=min(0, axes.get_ylim()[0]), top=axes.get_ylim()[1] * 1.05)
+    bottom, top = min(0, axes.get_ylim()[0]), axes.get_ylim()[1]
+    axes.set_ylim(bottom, bottom + 1.05 * (top - bottom))
     label_ends(axes, ends)
     axes.set_title("return while training")
     over_updates(axes)
@@ -215,13 +216,15 @@ def asked(row: Row) -> Figure:
         targets = asked_returns(cell)
         if len(targets) > 1:
             ends.append((achieved(axes, cell, targets, colour(model)), label(model), colour(model)))
-    furthest = max(max(asked_returns(cell), default=0.0) for cell in row.cells.values())
-    seen = row.first.behaviour
-    axes.set_xlim(0, furthest * 1.06)
-    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]), top=max(axes.get_ylim()[1], seen.best, furthest) * 1.04)
-    axes.plot([0, furthest], [0, furthest], color="#9CA3AF", linewidth=1, linestyle=":")
+    targets = [target for cell in row.cells.values() for target in asked_returns(cell)]
+    least, most = min(0.0, *targets), max(0.0, *targets)  # Pong's returns begin at -21
+    seen, (bottom, top) = row.first.behaviour, axes.get_ylim()
+    axes.set_xlim(least * 1.06, most * 1.06)
+    axes.set_ylim(min(bottom, 1.04 * min(seen.mean, least)), 1.04 * max(top, seen.best, most))
+    axes.plot([least, most], [least, most], color="#9CA3AF", linewidth=1, linestyle=":")
+    length = most - least
     axes.text(
-        0.22 * furthest, 0.24 * furthest, "as asked", color=BEHAVIOUR, fontsize=9.5, rotation=45,
+        least + 0.22 * length, least + 0.24 * length, "as asked", color=BEHAVIOUR, fontsize=9.5, rotation=45,
         rotation_mode="anchor", transform_rotates_text=True,
     )  # fmt: skip
     for level, text in ((seen.mean, "behaviour's mean"), (seen.best, "best recorded")):

@@ -1,13 +1,13 @@
 """What the players of Atari earn at each level of noise, measured without drawing a single frame.
 
-    python -m trajectories.policies.atari_card                      # all games, 30 episodes a level: ten minutes
-    python -m trajectories.policies.atari_card --games qbert --episodes 5
+    python -m trajectories.policies.atari_card                      # all games, 30 episodes a level: five minutes
+    python -m trajectories.policies.atari_card --games qbert --episodes 5 --no-write
 
-Written to atari.json beside this file, game by game; the README of this folder shows it.
+Written to atari.json beside this file, game by game; table.py puts it into the README of this folder.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from environments.scores import normalized
 from trajectories.atari import LEVELS, PLAYERS
 from trajectories.catalog import environment
 from trajectories.disk import replacing
+from trajectories.progress import progress
 
 CARD = Path(__file__).with_name("atari.json")
 
@@ -55,27 +56,39 @@ def play(game: str, noise: float, seed: int) -> tuple[float, int]:
 
 def levels(game: str, episodes: int) -> Iterator[dict[str, Any]]:
     """A row for each level of noise."""
-    for noise in LEVELS:
-        returns, lengths = map(np.array, zip(*(play(game, noise, seed) for seed in range(episodes)), strict=True))
-        yield {
-            "noise": noise,
-            "episodes": episodes,
-            "return_mean": round(float(returns.mean()), 1),
-            "return_std": round(float(returns.std()), 1),
-            "return_best": float(returns.max()),
-            "length_mean": round(float(lengths.mean())),
-            "score": round(float(normalized(game, returns).mean()), 1),
-        }
+    with progress(len(LEVELS) * episodes, f"playing {game}", "episodes") as bar:
+        for noise in LEVELS:
+            played = []
+            for seed in range(episodes):
+                played.append(play(game, noise, seed))
+                bar.update()
+            returns, lengths = map(np.array, zip(*played, strict=True))
+            yield {
+                "noise": noise,
+                "episodes": episodes,
+                "return_mean": round(float(returns.mean()), 1),
+                "return_std": round(float(returns.std()), 1),
+                "return_best": float(returns.max()),
+                "length_mean": round(float(lengths.mean())),
+                "score": round(float(normalized(game, returns).mean()), 1),
+            }
 
 
-def table(card: dict[str, list[dict[str, Any]]]) -> str:
-    """Markdown, a line for each game and level."""
+def read() -> dict[str, list[dict[str, Any]]]:
+    """The rows of each game that has been measured."""
+    return json.loads(CARD.read_text()) if CARD.exists() else {}  # type: ignore[no-any-return]
+
+
+def table(card: dict[str, list[dict[str, Any]]], games: Iterable[str]) -> str:
+    """Markdown, a line for each game and level; what nobody has measured yet is said."""
     lines = [
         "| game | random actions | return | best | steps | human-normalised |",
         "|---|---|---|---|---|---|",
     ]
-    for game, rows in card.items():
-        for row in rows:
+    for game in games:
+        if game not in card:
+            lines.append(f"| {game} | not measured yet | | | | |")
+        for row in card.get(game, ()):
             lines.append(
                 f"| {game} | {row['noise']:.0%} | {row['return_mean']:,.1f} ± {row['return_std']:,.1f} | "
                 f"{row['return_best']:,.0f} | {row['length_mean']:,} | {row['score']:,.1f} |"
@@ -84,10 +97,10 @@ def table(card: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def main(options: Options) -> None:
-    card: dict[str, Any] = json.loads(CARD.read_text()) if CARD.exists() else {}
+    card = read()
     for game in options.games:
         card[game] = list(levels(game, options.episodes))
-        print(table({game: card[game]}), flush=True)
+        print(table(card, (game,)), flush=True)
         if options.write:
             with replacing(CARD) as fresh:
                 fresh.write_text(json.dumps(dict(sorted(card.items())), indent=2) + "\n")

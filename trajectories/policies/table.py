@@ -3,7 +3,8 @@
     python -m trajectories.policies.table            # rewrite the README; data sets that are cached are counted anew
     python -m trajectories.policies.table --check    # exit 1 if it is not what the cards and counts give
 
-The cards stand beside the policies (choose.py), the counts in collected.json. Nothing in the tables is typed.
+The cards stand beside the policies (choose.py), the counts in collected.json, what Atari's players earn in atari.json
+(atari_card.py). Nothing in the tables is typed.
 """
 
 import json
@@ -18,6 +19,7 @@ import tyro
 from environments.scores import normalized
 from trajectories.catalog import dataset, dataset_names
 from trajectories.disk import data_folder
+from trajectories.policies import atari_card
 from trajectories.policies.recipes import FOLDER, available
 from trajectories.sources import Request, load
 
@@ -107,7 +109,12 @@ def data_table(counts: dict[str, dict[str, Any]]) -> str:
 
 def filled(text: str, counts: dict[str, dict[str, Any]]) -> str:
     """The README with its tables made anew between their markers."""
-    for name, table in (("policies", policies_table()), ("data sets", data_table(counts))):
+    tables = {
+        "policies": policies_table(),
+        "data sets": data_table(counts),
+        "Atari": atari_card.table(atari_card.read(), atari_card.PLAYERS),
+    }
+    for name, table in tables.items():
         begin, end = BEGIN.format(name), END.format(name)
         before, _, rest = text.partition(begin)
         text = f"{before}{begin}\n\n{table}\n\n{end}{rest.partition(end)[2]}"
