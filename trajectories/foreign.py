@@ -48,6 +48,7 @@ def environment_row(name: str) -> EnvironmentRow:
     seen = layout(copy.observation_space)
     action_shape, actions = actions_of(copy.action_space)
     horizon = options.get(STEPS) or copy.spec.max_episode_steps or getattr(copy.unwrapped, "max_steps", None)
+    horizon = horizon or frames_limit(copy.spec.kwargs)
     low, high = bounds(copy.action_space)
     copy.close()
     if not horizon:
@@ -81,6 +82,12 @@ def _scores(gym_id: str, options: dict[str, Any]) -> dict[str, Any]:
     older = any(row.gym_id.rpartition("-")[0] == family for row in map(environment, environment_names()))
     differs = (NEWER if older else "") + NO_SCORES
     return {"random_score": 0.0, "expert_score": 100.0, "differs": differs.format(*[gym_id] * 2)}
+
+
+def frames_limit(arguments: dict[str, Any]) -> int | None:
+    """Steps after which a game of Atari's is cut off: ale-py counts frames, and cuts it off by itself."""
+    frames, skip = arguments.get("max_num_frames_per_episode"), arguments.get("frameskip")
+    return frames // skip if isinstance(frames, int) and isinstance(skip, int) else None
 
 
 def bounds(space: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
