@@ -216,8 +216,8 @@ def asked(row: Row) -> Figure:
         targets = asked_returns(cell)
         if len(targets) > 1:
             ends.append((achieved(axes, cell, targets, colour(model)), label(model), colour(model)))
-    targets = [target for cell in row.cells.values() for target in asked_returns(cell)]
-    least, most = min(0.0, *targets), max(0.0, *targets)  # Pong's returns begin at -21
+    asks = [target for cell in row.cells.values() for target in asked_returns(cell)]
+    least, most = min(0.0, *asks), max(0.0, *asks)  # Pong's returns begin at -21
     seen, (bottom, top) = row.first.behaviour, axes.get_ylim()
     axes.set_xlim(least * 1.06, most * 1.06)
     axes.set_ylim(min(bottom, 1.04 * min(seen.mean, least)), 1.04 * max(top, seen.best, most))

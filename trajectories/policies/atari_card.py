@@ -76,7 +76,7 @@ def levels(game: str, episodes: int) -> Iterator[dict[str, Any]]:
 
 def read() -> dict[str, list[dict[str, Any]]]:
     """The rows of each game that has been measured."""
-    return json.loads(CARD.read_text()) if CARD.exists() else {}  # type: ignore[no-any-return]
+    return json.loads(CARD.read_text()) if CARD.exists() else {}
 
 
 def table(card: dict[str, list[dict[str, Any]]], games: Iterable[str]) -> str:

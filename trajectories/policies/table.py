@@ -17,6 +17,7 @@ import numpy as np
 import tyro
 
 from environments.scores import normalized
+from trajectories.atari import PLAYERS
 from trajectories.catalog import dataset, dataset_names
 from trajectories.disk import data_folder
 from trajectories.policies import atari_card
@@ -112,7 +113,7 @@ def filled(text: str, counts: dict[str, dict[str, Any]]) -> str:
     tables = {
         "policies": policies_table(),
         "data sets": data_table(counts),
-        "Atari": atari_card.table(atari_card.read(), atari_card.PLAYERS),
+        "Atari": atari_card.table(atari_card.read(), PLAYERS),
     }
     for name, table in tables.items():
         begin, end = BEGIN.format(name), END.format(name)
