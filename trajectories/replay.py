@@ -5,9 +5,12 @@
 A checkpoint is four files, of which the frames take some hundred megabytes; kzl and the paper take fifty checkpoints.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+import numpy as np
 
 from trajectories import catalog
 from trajectories.catalog import DatasetRow
@@ -15,6 +18,7 @@ from trajectories.disk import alone
 from trajectories.fetch import fetch
 from trajectories.formats.dqn_replay import COLUMNS, Selection, file_name
 from trajectories.progress import progress
+from trajectories.types import Trajectories
 
 
 def folder(cache: Path, row: DatasetRow) -> Path:
@@ -58,6 +62,15 @@ def fetched(cache: Path, row: DatasetRow, last: int) -> Path:
 def address(row: DatasetRow, name: str) -> str:
     """Where a file of a game is published."""
     return str(catalog.replay()["url"]).format(path=row.path, file=quote(name))
+
+
+def clipped(data: Trajectories) -> Trajectories:
+    """Told apart by what is in it: DQN-replay's agents clipped rewards to [-1, 1]; who wrote files beyond did not."""
+    if np.abs(data.rewards).max() > 1:
+        return data
+    details = {**data.origin.details, "rewards": "the game's, clipped to [-1, 1]"}
+    spec = replace(data.spec, clipped_rewards=True)
+    return replace(data, spec=spec, origin=replace(data.origin, details=details))
 
 
 def selection(steps: int, checkpoints: int, seed: int) -> Selection:

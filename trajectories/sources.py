@@ -186,10 +186,7 @@ def _collected_atari(request: Request, row: DatasetRow) -> Trajectories:
 
 
 def _dqn_replay(request: Request, row: DatasetRow) -> Trajectories:
-    """DQN-replay's files, of which kzl's number of steps is selected; the user's own files likewise.
-
-    Its agents clipped rewards to [-1, 1]. Files in which one lies beyond were written by somebody who did not.
-    """
+    """DQN-replay's files, of which kzl's number of steps is selected; the user's own files likewise."""
     if row.format != "dqn_replay" or row.path is None:
         raise UserError(f"DQN-replay holds Atari's games, and not {row.name}: use another --source.")
     if request.path is not None:
@@ -199,11 +196,7 @@ def _dqn_replay(request: Request, row: DatasetRow) -> Trajectories:
     asked = {"replay_steps": request.replay_steps, "replay_checkpoints": request.replay_checkpoints}
     details = {**asked, "seed": request.seed, "rewards": "as in the files"}
     selection = replay.selection(request.replay_steps, request.replay_checkpoints, request.seed)
-    data = _stacks(request, row, "dqn-replay", folder, details, selection)
-    if np.abs(data.rewards).max() > 1:
-        return data
-    clipped = _with(data, rewards="the game's, clipped to [-1, 1]")
-    return replace(clipped, spec=replace(data.spec, clipped_rewards=True))
+    return replay.clipped(_stacks(request, row, "dqn-replay", folder, details, selection))
 
 
 def _stacks(
