@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from backbone.interface import Player
-from experiments.evaluate import Unpaid
+from experiments.evaluate import Clipped, Unpaid
 from trajectories.disk import replacing, writing
 from trajectories.errors import UserError
 from trajectory_transformer.player import BeamPlayer
@@ -34,7 +34,9 @@ class Plans:
         Raises:
             UserError: it makes no plans.
         """
-        planner = player.player if isinstance(player, Unpaid) else player
+        planner = player
+        while isinstance(planner, Unpaid | Clipped):
+            planner = planner.player
         if not isinstance(planner, BeamPlayer):
             raise UserError("--plans draws what a Trajectory Transformer plans, and this model plans nothing: drop it.")
         self._player, self._planner = player, planner
