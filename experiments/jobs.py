@@ -8,6 +8,7 @@ import ctypes
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ from trajectories.errors import UserError
 
 PROGRAM = ROOT / "experiments" / "run.py"
 SAY_EVERY = 60.0  # seconds between two lines on what is running
+KNOCKING = 10.0  # seconds in which a cluster has to answer
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -146,8 +148,20 @@ def connected(address: str) -> Any:
     except ImportError:
         raise UserError("Ray is not installed: pip install -r requirements-ray.txt, or leave --ray away.") from None
     try:
+        knock(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"No Ray cluster at {address!r} ({reason}): ray start --head starts one here.") from error
     return ray
+
+
+def knock(address: str) -> None:
+    """Refuse a host and port where nobody answers: Ray would wait for somebody, at times for ever.
+
+    Raises:
+        OSError: nobody is there.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=KNOCKING).close()
