@@ -1,9 +1,7 @@
 """Trajectory Transformer: its values, bins, windows, loss, and a task that only planning ahead solves."""
 
 import json
-import tomllib
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -250,10 +248,3 @@ def test_the_audit_of_every_dimension_is_printed_and_kept_as_json(data: Trajecto
     rows = json.loads(json.dumps(model.report()))["discretizer audit"]
     assert len(rows) == model.tokens_per_step
     assert all(row["name"] in printed and row["used"] + row["empty"] == SMALL.bins for row in rows)
-
-
-def test_the_readme_shows_the_presets_that_there_are() -> None:
-    root = Path(__file__).parents[1]
-    shown = tomllib.loads((root / "trajectory_transformer/README.md").read_text().split("```toml")[1].split("```")[0])
-    there = tomllib.loads((root / "experiments/presets.toml").read_text())
-    assert shown == {preset: {"tt": tables["tt"]} for preset, tables in there.items() if "tt" in tables}
