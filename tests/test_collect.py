@@ -187,17 +187,18 @@ def test_impossible_recordings_are_refused_in_a_sentence(wrong: dict, tmp_path: 
 
 def test_only_what_has_policies_is_available() -> None:
     assert available("toy", "medium")
-    assert available("halfcheetah", "random")
-    assert not available("halfcheetah", "expert")
+    assert available("ant", "random")
+    assert not available("ant", "expert")
     with pytest.raises(UserError, match="No behaviour policy of ours"):
-        policies_digest("halfcheetah", "expert")
+        policies_digest("ant", "expert")
 
 
-def test_hopper_can_be_collected_in_every_quality() -> None:
+@pytest.mark.parametrize("robot", ["hopper", "walker2d", "halfcheetah"])
+def test_a_robot_can_be_collected_in_every_quality(robot: str) -> None:
     qualities = ("random", "medium", "medium-replay", "medium-expert", "expert")
-    assert all(available("hopper", quality) for quality in qualities)
-    assert len({policies_digest("hopper", quality) for quality in qualities}) == 5
-    assert len(recipes.parts("hopper", "medium-replay")) >= 8
+    assert all(available(robot, quality) for quality in qualities)
+    assert len({policies_digest(robot, quality) for quality in qualities}) == 5
+    assert len(recipes.parts(robot, "medium-replay")) >= 8
 
 
 def test_the_cards_tell_of_levels_like_d4rls() -> None:
