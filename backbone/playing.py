@@ -54,9 +54,7 @@ class WindowPlayer:
         self.history.observe(observations, rewards, live)
         windows = (self.history.window(self.model.config.context, part) for part in self.parts(live))
         said = torch.cat([self.model.choose(window.to(self.device)) for window in windows]).float()
-        chosen = said.cpu().numpy() if self.draw is None else self.draw(said, live)
-        actions = np.zeros((len(live), *self.model.spec.action_shape), self.model.spec.action_dtype)
-        actions[live] = chosen.reshape(-1, *self.model.spec.action_shape)
+        actions = acted(said, live, self.model.spec, self.draw)
         self.history.record(actions[live], live)
         return actions
 
@@ -67,3 +65,13 @@ class WindowPlayer:
         rows = np.flatnonzero(live)
         groups = np.array_split(rows, math.ceil(len(rows) / TOGETHER))
         return [np.isin(np.arange(len(live)), group) for group in groups]
+
+
+def acted(
+    said: Tensor, live: np.ndarray, spec: Spec, draw: Callable[[Tensor, np.ndarray], np.ndarray] | None
+) -> np.ndarray:
+    """(E, *act): what a model said of the live episodes, drawn from where it must be, and zeros for the others."""
+    actions = np.zeros((len(live), *spec.action_shape), spec.action_dtype)
+    chosen = said.cpu().numpy() if draw is None else draw(said, live)
+    actions[live] = chosen.reshape(-1, *spec.action_shape)
+    return actions

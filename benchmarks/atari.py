@@ -19,11 +19,12 @@ import numpy as np
 import torch
 
 from backbone.playing import WindowPlayer
+from benchmarks import playing
 from benchmarks.timing import paired
 from decision_transformer.actions import Draw
 from decision_transformer.images import Config, ImageDecisionTransformer
 from environments.make import make
-from experiments.evaluate import Rounded, begin, episode_seeds, play
+from experiments.evaluate import Rounded, episode_seeds, play
 from trajectories import store
 from trajectories.catalog import environment
 from trajectories.formats.streams import GrowingColumn
@@ -105,34 +106,21 @@ def acting(games: int, turns: int, alone: int) -> list[dict[str, object]]:
     model = ImageDecisionTransformer(Config(), many.spec).eval()
     seeds, target = episode_seeds(games), row.target_returns[0]
 
-    def ours() -> None:
-        play(begin(model, games, target, seeds[0], precision="bf16"), many, seeds)
-
-    def ours_alone() -> None:
-        for seed in seeds[:alone]:
-            play(begin(model, 1, target, seed, precision="bf16"), one, (seed,))
-
     def anew() -> None:
         for seed in seeds[:alone]:
             drawn = Draw(model.config.temperature, 1, seed)
             player = WindowPlayer(model, 1, target, torch.device("cpu"), drawn)
             play(Rounded(player, player.device), one, (seed,))
 
-    rows: list[dict[str, object]] = []
-    for peer, note in (
-        (ours_alone, "ours, one after the other"),
-        (anew, "one after the other, all frames in sight encoded anew"),
-    ):
-        mine, other, ratio = paired(ours, peer, pairs=3, warm=1)
-        rows.append(
-            {
-                "what": f"DT: {games} games of {turns} steps of Breakout",
-                "ours": f"{mine:.2f} s",
-                "peer": f"{other * games / alone:.2f} s",
-                "ratio": ratio * games / alone,
-                "note": f"{note}; ours together: {mine / games / turns * 1e3:.1f} ms a step",
-            }
-        )
+    rows = playing.together(
+        f"DT: {games} games of {turns} steps of Breakout",
+        lambda: playing.played(model, many, target, seeds),
+        {
+            "ours, one after the other": lambda: playing.played(model, one, target, seeds[:alone]),
+            "one after the other, all frames in sight encoded anew": anew,
+        },
+        games, turns, alone,
+    )  # fmt: skip
     many.close()
     one.close()
     return rows

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks import playing
 from benchmarks.decision_transformer import port
-from benchmarks.timing import paired
 from decision_transformer.model import Config, DecisionTransformer
 from environments.interface import Environments, Step, Wrapped
 from environments.make import make
-from experiments.evaluate import begin, episode_seeds, play
+from experiments.evaluate import episode_seeds, play
 from trajectories.types import Spec
 
 EPISODES = 100
@@ -40,33 +40,19 @@ def together(episodes: int, steps: int, alone: int) -> list[dict[str, object]]:
     model, theirs = DecisionTransformer(Config(), many.spec).eval(), port(many.spec).train(False)
     seeds = episode_seeds(episodes)
 
-    def ours() -> None:
-        play(begin(model, episodes, TARGET, seeds[0], precision="bf16"), many, seeds)
-
-    def ours_alone() -> None:
-        for seed in seeds[:alone]:
-            play(begin(model, 1, TARGET, seed, precision="bf16"), one, (seed,))
-
     def port_alone() -> None:
         for seed in seeds[:alone]:
             play(PortPlayer(theirs, many.spec), one, (seed,))
 
-    rows: list[dict[str, object]] = []
-    for peer, note in (
-        (port_alone, "transformers' port, one after the other"),
-        (ours_alone, "ours, one after the other"),
-    ):
-        mine, other, ratio = paired(ours, peer, pairs=3, warm=1)
-        scale = episodes / alone
-        rows.append(
-            {
-                "what": f"DT: {episodes} evaluation episodes of {steps} steps",
-                "ours": f"{mine:.2f} s",
-                "peer": f"{other * scale:.2f} s",
-                "ratio": ratio * scale,
-                "note": f"{note}; ours together: {mine / episodes / steps * 1e3:.2f} ms a step",
-            }
-        )
+    rows = playing.together(
+        f"DT: {episodes} evaluation episodes of {steps} steps",
+        lambda: playing.played(model, many, TARGET, seeds),
+        {
+            "transformers' port, one after the other": port_alone,
+            "ours, one after the other": lambda: playing.played(model, one, TARGET, seeds[:alone]),
+        },
+        episodes, steps, alone,
+    )  # fmt: skip
     many.close()
     one.close()
     return rows

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backbone.playing import acted
 from decision_transformer.actions import Draw
 from trajectories.types import Batch
 
@@ -38,9 +39,7 @@ class ImagePlayer:
         rows = torch.from_numpy(np.flatnonzero(live)).to(self.device)
         self.begin_step(torch.from_numpy(observations[live]).to(self.device), rows)
         said = self.model.read(self.window(rows), latest_only=True)[:, -1].float()
-        chosen = said.cpu().numpy() if self.draw is None else self.draw(said, live)
-        actions = np.zeros((len(live), *self.spec.action_shape), self.spec.action_dtype)
-        actions[live] = chosen.reshape(-1, *self.spec.action_shape)
+        actions = acted(said, live, self.spec, self.draw)
         self.acted[:, -1] = torch.from_numpy(actions).to(self.device)
         self.steps += 1
         return actions

@@ -102,8 +102,8 @@ def finished(run: Path, env: str | None = None) -> Record:
         raise UserError(f"{run}: --env is {env}, but this run has learnt {record.dataset} only: leave --env out.")
     for name in (WEIGHTS, CARD):
         if not (run / name).exists():
-            again = f"train it with `{command(record)} --results-dir NEW_FOLDER` and play what lies there."
-            raise UserError(f"{run}: {name} is not beside the record (weights are not kept in git): {again}")
+            how = f"`{command(record)}` trains it anew and says where it lies."
+            raise UserError(f"{run}: {name} is not beside the record (git keeps no weights): {how}")
     return record
 
 

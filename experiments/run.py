@@ -4,7 +4,8 @@
     python experiments/run.py --model dt --help
     torchrun --nproc-per-node 8 experiments/run.py --model gato --env ...     # one run on several GPUs, see team.py
 
-The same command run again finds the finished run and prints it; an interrupted run goes on from its last checkpoint.
+The same command run again finds the finished run and prints it; an interrupted run goes on from its last checkpoint. A
+run whose record came with the repository, and so without its weights, is trained anew in results/again.
 """
 
 import sys
@@ -23,7 +24,7 @@ from environments.interface import Environments
 from environments.make import make
 from environments.scores import normalized
 from experiments import provenance, team
-from experiments.checkpoint import STATE, save_model
+from experiments.checkpoint import STATE, WEIGHTS, save_model
 from experiments.complain import complaining
 from experiments.evaluate import episode_seeds, evaluate
 from experiments.lock import claimed
@@ -50,6 +51,8 @@ from trajectories.mixture import Mixture
 from trajectories.sources import Request, describe, load
 from trajectories.types import Trajectories
 
+RESULTS = provenance.ROOT / "results"
+
 
 def main(arguments: list[str]) -> None:
     settings = parse(arguments)
@@ -60,8 +63,12 @@ def main(arguments: list[str]) -> None:
     identity = settings.resolved() | {"data": digests(tasks)}
     run, machine = settings.run, settings.machine
     name = run_name(run.model, several(run.env), run.source, run.seed, config_hash(identity))
-    folder = (machine.results_dir or provenance.ROOT / "results" / "runs").absolute() / name
-    places = [folder] if len(tasks) == 1 else [folder / task for task in run.env]  # of the records
+    folder = (machine.results_dir or RESULTS / "runs").absolute() / name
+    published: list[Path] = []
+    if machine.results_dir is None and finished(recorded(folder, run.env)) and not has_weights(folder):
+        print(f"results/runs has the record of {name}, but git keeps no weights: training anew in results/again.")
+        published, folder = recorded(folder, run.env), RESULTS / "again" / name
+    places = recorded(folder, run.env)
     if finished(places):
         print("This run is finished already; here is its record.")
         show(places)
@@ -79,11 +86,22 @@ def main(arguments: list[str]) -> None:
                 finish(model, tasks, settings, identity, progress, seconds, folder, places)
             team.wait()
     show(places)
+    compare(places, published)
+
+
+def recorded(folder: Path, tasks: Sequence[str]) -> list[Path]:
+    """Where a run's records lie: in its folder, or, where it has learnt several data sets, in one within for each."""
+    return [folder] if len(tasks) == 1 else [folder / task for task in tasks]
 
 
 def finished(places: Sequence[Path]) -> bool:
     """Whether every record is there; of a team, the first looks for all."""
     return team.as_first(all((place / RECORD).exists() for place in places))
+
+
+def has_weights(folder: Path) -> bool:
+    """Whether a finished run can be played, and not only read; of a team, the first looks for all."""
+    return team.as_first((folder / WEIGHTS).exists())
 
 
 def finish(
@@ -276,6 +294,14 @@ def record(
 def show(places: list[Path]) -> None:
     for place in places:
         print(summarise(read_record(place), place))
+
+
+def compare(places: Sequence[Path], published: Sequence[Path]) -> None:
+    """Say how a run that was trained anew stands to the records that came with the repository."""
+    for place, before in zip(places, published, strict=False):  # nothing was published of most runs
+        ours, theirs = (", ".join(f"{played.normalised:.1f}" for played in read_record(at).evaluations)
+                        for at in (place, before))  # fmt: skip
+        print(f"score   {ours} now, {theirs} in {before.relative_to(RESULTS.parent)}")
 
 
 def parameters(model: SequenceModel) -> int:

@@ -18,9 +18,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import gelu, linear, scaled_dot_product_attention
 
+from backbone.transformer import BY_HAND, by_hand
 from gato.config import Config
-
-BY_HAND = 512  # tokens; beyond this the matrix of scores costs more than the fused kernel
 
 
 class SequenceCore(Protocol):
@@ -112,13 +111,9 @@ def attend(
     bias: Float[Tensor, "H R L"] | None,
     dropout: float,
 ) -> Float[Tensor, "B H R k"]:
-    """Attention with something added to its scores, -inf where nothing may be seen; causal if nothing is.
-
-    Short bfloat16 sequences on a processor are multiplied by hand: PyTorch's fused kernel needs four times as long
-    there, nearly all of it in its backward pass (measured with torch 2.13 at 120 tokens; benchmarks/gato.py).
-    """
+    """Attention with something added to its scores, -inf where nothing may be seen; causal if nothing is."""
     bias = None if bias is None else bias.to(queries.dtype)
-    if bias is None or queries.device.type != "cpu" or queries.dtype != torch.bfloat16 or keys.shape[2] > BY_HAND:
+    if bias is None or not by_hand(queries, keys):
         return scaled_dot_product_attention(queries, keys, values, bias, dropout, is_causal=bias is None)
     with torch.autocast("cpu", enabled=False):  # which would turn the softmax into float32 and back
         scores = (queries * keys.shape[3] ** -0.5) @ keys.transpose(2, 3) + bias

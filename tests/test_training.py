@@ -117,6 +117,27 @@ def test_a_finished_run_is_printed_and_neither_trained_nor_changed(tmp_path, mon
     assert (made / RECORD).read_bytes() == before
 
 
+def test_a_record_that_came_without_weights_is_trained_anew_beside_it_and_compared_with_it(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(run, "RESULTS", tmp_path / "results")
+    usual = words("bc", tmp_path)
+    del usual[usual.index("--results-dir") :]
+    run.main(usual)
+    (made,) = (tmp_path / "results" / "runs").iterdir()
+    (made / "model.safetensors").unlink()
+    before = (made / RECORD).read_bytes()
+    for said in (f"{made.name}, but git keeps no weights", "finished already"):
+        run.main(usual)
+        assert said in capsys.readouterr().out
+    assert (made / RECORD).read_bytes() == before
+    again = tmp_path / "results" / "again" / made.name
+    assert (again / "model.safetensors").exists()
+    run.compare([again], [made])
+    score = f"{read_record(made).evaluations[0].normalised:.1f}"
+    assert f"{score} now, {score} in results/runs/{made.name}" in capsys.readouterr().out.replace(os.sep, "/")
+
+
 def test_the_record_holds_every_episode_of_every_target_return(tmp_path):
     run.main(words("dt", tmp_path, *SIZES["dt"], "--target-returns", "5", "2"))
     (made,) = tmp_path.iterdir()
