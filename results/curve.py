@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from results.store import replace_text
+from results.store import Record, replace_text
 from trajectories.errors import UserError
 
 CURVE = "curve.csv"
@@ -23,6 +23,19 @@ RETURN = "return/"
 def return_column(target_return: float | None) -> str:
     """The column of the mean return of episodes asked for `target_return`: return/3600, or return/any."""
     return f"{RETURN}any" if target_return is None else f"{RETURN}{target_return:g}"
+
+
+def curve_of(record: Record, runs: Path) -> dict[str, np.ndarray]:
+    """The columns of a run's curve; of one that has learnt several data sets, its returns are this record's alone."""
+    folder = runs / record.name
+    if len(record.tasks) == 1:
+        return Curve(folder).read()
+    table, mine = Curve(folder.parent).read(), f" {record.dataset}"
+    return {
+        name.removesuffix(mine): column
+        for name, column in table.items()
+        if not name.startswith(RETURN) or name.endswith(mine)
+    }
 
 
 class Curve:

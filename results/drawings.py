@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from results.compare import Ladder, profiles
-from results.curve import LOSS, Curve, return_column
+from results.curve import LOSS, curve_of, return_column
 from results.figures import asked_returns, recorded_returns
 from results.grid import Cell, Row, label
 from results.store import Record
@@ -73,11 +73,10 @@ def curves(report: Report, runs: Path) -> Curves:
 
 def curve(record: Record, runs: Path) -> dict[str, Any]:
     """A run's curve, thinned; where returns were measured, these rows are kept."""
-    table = Curve(runs / record.name).read() or Curve((runs / record.name).parent).read()  # of a mixture: one for all
+    table = curve_of(record, runs)
     if not table:
         return {}
-    target = return_column(record.evaluations[0].target_return)
-    returns = table.get(target, table.get(f"{target} {record.dataset}"))
+    returns = table.get(return_column(record.evaluations[0].target_return))
     keep = np.unique(np.linspace(0, len(table["update"]) - 1, POINTS).round().astype(int))
     if returns is not None:
         keep = np.union1d(keep, np.flatnonzero(~np.isnan(returns)))

@@ -23,7 +23,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from results.curve import CURVE, LOSS, RETURN, Curve, return_column
+from results.curve import LOSS, RETURN, curve_of, return_column
 from results.grid import Cell, Row, label, names, rows
 from results.store import Record
 
@@ -89,7 +89,7 @@ def plan(runs: Path, records: Sequence[Record]) -> dict[str, Callable[[], Figure
     wanted: dict[str, Callable[[], Figure]] = {}
     table = rows(records)
     for row, name in zip(table, names(table), strict=True):
-        if any((runs / record.name / CURVE).exists() for cell in row.cells.values() for record in cell.records):
+        if any(curve_of(record, runs) for cell in row.cells.values() for record in cell.records):
             wanted[f"learning-{name}"] = partial(learning, row, runs)
         wanted[f"episodes-{name}"] = partial(episodes, row)
         if any(len(asked_returns(cell)) > 1 for cell in row.cells.values()):
@@ -105,7 +105,7 @@ def plan(runs: Path, records: Sequence[Record]) -> dict[str, Callable[[], Figure
 
 def learning(row: Row, runs: Path) -> Figure:
     """A panel for the return while training, where anybody measured it, and one for each model's loss."""
-    curves = {model: [Curve(runs / record.name).read() for record in cell.records] for model, cell in row.cells.items()}
+    curves = {model: [curve_of(record, runs) for record in cell.records] for model, cell in row.cells.items()}
     curves = {model: [curve for curve in several if curve] for model, several in curves.items()}
     curves = {model: several for model, several in curves.items() if several}
     measured = any(name.startswith(RETURN) for several in curves.values() for curve in several for name in curve)

@@ -87,15 +87,15 @@ def bar(report: Report, suites: Mapping[str, Sequence[str]]) -> str:
 
 
 def body(report: Report, runs: Path, curves: Curves, stale: Mapping[str, Sequence[str]] | None) -> list[str]:
-    first, *others = (section(table) for table in report.tables)
+    first, *others = (section(table) for table in report.scores)
     anchored = first.replace("<section>", '<section id="tables">', 1)
     figures = [*ladder_charts(report), *(row_charts(row, place, curves) for place, row in enumerate(report.rows))]
     return [
         anchored,
-        *others[: 2 * bool(report.ladders)],
+        *others,
         '<div id="figures"></div>',
         *figures,
-        *others[2 * bool(report.ladders) :],
+        *map(section, report.further),
         absent(report, stale),
         details.runs(report, runs, curves, here),
     ]

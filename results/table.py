@@ -40,11 +40,21 @@ class Table:
 class Report:
     """All tables, the rows that they were made from, and the commands of the runs that are missing from them."""
 
-    tables: tuple[Table, ...]
-    short: Table  # for the README
+    scores: tuple[Table, ...]  # what is looked for first, and what follows from them over several data sets
+    further: tuple[Table, ...]
     missing: tuple[str, ...]
     rows: tuple[Row, ...] = ()
     ladders: tuple[Ladder, ...] = ()
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All of them, in their order."""
+        return (*self.scores, *self.further)
+
+    @property
+    def short(self) -> Table:
+        """The one for the README."""
+        return self.scores[0]
 
 
 def report(
@@ -58,13 +68,14 @@ def report(
     """
     arranged, columns = rows(records), models(records, expected)
     compared = ladders(arranged, suites or {})
-    tables = [table for kind in (CONTROL, ATARI) if (table := scores(arranged, columns, kind)).rows]
-    tables = tables or [scores((), columns, CONTROL)]
-    further = [overall(compared), improvement(compared), against_published(arranged), other_targets(arranged)]
-    further += [other_settings(arranged), *(published_scores(arranged, kind) for kind in (CONTROL, ATARI))]
-    tables += [table for table in further if table.rows]
+    first = [table for kind in (CONTROL, ATARI) if (table := scores(arranged, columns, kind)).rows]
+    first = first or [scores((), columns, CONTROL)]
+    first += [table for table in (overall(compared), improvement(compared)) if table.rows]
+    further = [against_published(arranged), other_targets(arranged), other_settings(arranged)]
+    further += [published_scores(arranged, kind) for kind in (CONTROL, ATARI)]
+    filled = tuple(table for table in further if table.rows)
     absent = [f"{row.label}, {row.first.source}: `{line}`" for row, _, _, line in missing(arranged, columns)]
-    return Report(tuple(tables), tables[0], tuple(absent), tuple(arranged), tuple(compared))
+    return Report(tuple(first), filled, tuple(absent), tuple(arranged), tuple(compared))
 
 
 def published_for(columns: Sequence[str], kind: Kind) -> list[Published]:

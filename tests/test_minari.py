@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,14 @@ def test_d4rl_to_minari_and_back_changes_nothing(real: Path, file: str) -> None:
     assert back.origin.digest == data.origin.digest
     assert back.spec == data.spec
     assert back.origin.details["unfinished_steps"] == data.origin.details["unfinished_steps"]
+
+
+def test_rewards_that_were_clipped_are_known_to_be_when_they_come_back() -> None:
+    data = load(Request("toy-medium", "collected", steps=50))
+    export.to_minari(replace(data, spec=replace(data.spec, clipped_rewards=True)), "clipped/toy-v0")
+    assert load(Request("clipped/toy-v0")).spec.clipped_rewards
+    export.to_minari(data, "whole/toy-v0")
+    assert not load(Request("whole/toy-v0")).spec.clipped_rewards
 
 
 def test_minari_itself_loads_what_we_write(real: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from results import store
-from results.curve import Curve, return_column
+from results.curve import Curve, curve_of, return_column
 from results.published import published
 from results.statistics import (
     bootstrap_interval,
@@ -143,6 +143,18 @@ def test_a_curve_reads_back_with_gaps_where_nothing_was_measured(tmp_path: Path)
     assert list(read) == ["update", "seconds", "learning_rate", "loss/total", "return/3600"]
     assert read["loss/total"].tolist() == [0.5, 0.25, 0.125]
     assert np.isnan(read["return/3600"]).tolist() == [True, False, True]
+
+
+def test_a_curve_of_several_data_sets_shows_each_record_its_own_returns(tmp_path: Path) -> None:
+    tasks = ("hopper-medium", "walker2d-medium")
+    config = {"run": {"env": tasks, "source": "reroll"}}
+    records = [replace(made_up(dataset=task), config=config) for task in tasks]
+    returns = {f"return/any {task}": float(place) for place, task in enumerate(tasks)}
+    Curve(tmp_path / Path(records[0].name).parent).append({"update": 100, "loss/total": 0.5, **returns})
+    for place, record in enumerate(records):
+        read = curve_of(record, tmp_path)
+        assert list(read) == ["update", "loss/total", "return/any"]
+        assert read["return/any"] == [place]
 
 
 @given(dead_after=st.integers(0, 3), resumed=st.integers(0, 3), torn=st.integers(0, 12))

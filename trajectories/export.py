@@ -65,6 +65,7 @@ def to_minari(data: Trajectories, name: str, root: Path | None = None) -> Path:
             "description": f"{data.origin.name} from {data.origin.source}, sha256 of its columns {data.origin.digest}",
             "ref_min_score": row.random_score,
             "ref_max_score": row.expert_score,
+            **({"clipped_rewards": True} if data.spec.clipped_rewards else {}),
             "dataset_size": round((fresh / "data" / "main_data.hdf5").stat().st_size / 1e6, 1),
         }
         minari.metadata_file(fresh).write_text(json.dumps(told) + "\n")

@@ -17,6 +17,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,8 @@ def read(path: Path, spec: Spec, name: str, source: str = "minari", zero_columns
         raise DatasetError(f"{folder}: its episodes do not fit each other ({error}): download it again.") from error
     if filled != steps or not lengths:
         raise DatasetError(f"{folder} holds {filled:,} steps, but says {steps:,}: download it again.")
+    if told.get("clipped_rewards"):  # written here (export.py)
+        spec = replace(spec, clipped_rewards=True)
     starts = np.concatenate([[0], np.cumsum(lengths)])
     details = {
         "file": str(told.get("dataset_id", folder.name)),
