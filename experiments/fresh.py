@@ -1,14 +1,18 @@
 """Whether a record is what the code and the settings of today would give. Asked when a report is written.
 
-code           a file that decides this model's numbers differs from the record's commit, or differed when it ran
+code           a file that decides this model's numbers says something else than at the record's commit, or was changed
+               when it ran; comments, documentation and layout say nothing
 configuration  the record's own command now means other settings: a default or a preset has changed
 Where it cannot be known (no git, no such commit), nothing is said of it. Nor is anything of the data: other content is
 another run, and its hash stands in the record.
 """
 
+import ast
 import shlex
 import subprocess
+import tomllib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from experiments.provenance import ROOT
@@ -45,11 +49,40 @@ def stale(records: Sequence[Record]) -> dict[str, list[str]]:
 
 
 def changed_files(commit: str, model: str) -> list[str]:
-    """Python files behind a model's numbers that differ between that commit and now."""
+    """Files behind a model's numbers that say something else now than at that commit."""
     folder = MODELS[model].partition(".")[0] if model in MODELS else "."
-    command = ["git", "diff", "--name-only", commit, "--", *SHARED, folder]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return [name for name in done.stdout.split() if name.endswith((".py", ".toml"))] if done.returncode == 0 else []
+    touched = (git("diff", "--name-only", commit, "--", *SHARED, folder) or "").split()
+    return [name for name in touched if reworded(commit, name)]
+
+
+@cache
+def reworded(commit: str, name: str) -> bool:
+    """Whether a file says something else now than at that commit."""
+    path = ROOT / name
+    now = path.read_text(encoding="utf-8") if path.exists() else None
+    return meaning(name, git("show", f"{commit}:{name}")) != meaning(name, now)
+
+
+def meaning(name: str, text: str | None) -> object:
+    """What a file tells the machine: code without comments, documentation and layout, or settings; else nothing."""
+    if text is None:
+        return None
+    if name.endswith(".toml"):
+        return tomllib.loads(text)
+    return ast.dump(Undocumented().visit(ast.parse(text))) if name.endswith(".py") else None
+
+
+class Undocumented(ast.NodeTransformer):
+    """Drops strings that stand alone: the documentation of modules, classes, functions and fields."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node
+
+
+def git(*words: str) -> str | None:
+    """What git answers; None where it does not know."""
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else None
 
 
 def changed_settings(record: Record) -> list[str]:

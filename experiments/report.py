@@ -79,7 +79,7 @@ def texts(
     files = {
         root / "results" / "table.md": markdown.document(report),
         root / "results" / "table.csv": spreadsheet.long_csv(report.rows),
-        root / "results" / "table.tex": latex.document(report.short),
+        root / "results" / "table.tex": "\n".join(map(latex.document, report.scores)),
         root / "results" / "index.html": page.page(report, root / "results" / "runs", named, old),
     }
     if measured := prompts.read_all(root / "results" / "runs"):

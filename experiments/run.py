@@ -26,20 +26,18 @@ from environments.scores import normalized
 from experiments import provenance, team
 from experiments.checkpoint import STATE, WEIGHTS, save_model
 from experiments.complain import complaining
-from experiments.evaluate import episode_seeds, evaluate
+from experiments.evaluate import evaluate
 from experiments.lock import claimed
+from experiments.record import parameters, record
 from experiments.registry import find
 from experiments.settings import Machine, Settings, parse
-from experiments.summary import summarise
+from experiments.summary import compared, summarise
 from experiments.tensorboard import writer
 from experiments.train import Progress, train
 from results.curve import return_column
 from results.store import (
     RECORD,
-    Behaviour,
     Evaluation,
-    Protocol,
-    Record,
     config_hash,
     read_record,
     run_name,
@@ -86,7 +84,8 @@ def main(arguments: list[str]) -> None:
                 finish(model, tasks, settings, identity, progress, seconds, folder, places)
             team.wait()
     show(places)
-    compare(places, published)
+    for place, before in zip(places, published, strict=False):  # of most runs nothing was published
+        print(compared(read_record(place), read_record(before), before.relative_to(RESULTS.parent)))
 
 
 def recorded(folder: Path, tasks: Sequence[str]) -> list[Path]:
@@ -242,70 +241,9 @@ def measure(
     return tuple(evaluations)
 
 
-def record(
-    settings: Settings,
-    identity: dict[str, object],
-    data: Trajectories,
-    model: SequenceModel,
-    progress: Progress,
-    evaluations: tuple[Evaluation, ...],
-    seconds: dict[str, float],
-) -> Record:
-    run = settings.run
-    row = dataset(data.origin.name).environment
-    head, dirty = provenance.commit()
-    device = torch.device(settings.machine.device)
-    return Record(
-        model=run.model,
-        dataset=data.origin.name,
-        env=row.name,
-        source=data.origin.source,
-        seed=run.seed,
-        data={"digest": data.origin.digest, "steps": len(data), **data.origin.details},
-        config=identity,
-        protocol=Protocol(
-            episodes=run.episodes,
-            checkpoint="last",
-            physics=run.physics,
-            environment=row.gym_id,
-            target_returns=run.target_returns,
-            seeds=episode_seeds(run.episodes),
-            random_score=row.random_score,
-            expert_score=row.expert_score,
-        ),
-        behaviour=Behaviour.of(data.returns, float(normalized(row.name, data.returns).mean())),
-        evaluations=evaluations,
-        parameters=parameters(model),
-        updates=progress.update,
-        tokens=progress.tokens,
-        seconds={name: round(value, 1) for name, value in seconds.items()},
-        peak_memory_mb=round(provenance.peak_memory_mb(device), 1),
-        device=provenance.device_name(device),
-        threads=settings.machine.threads,
-        processes=team.size(),
-        report=model.report(),
-        versions=provenance.versions(),
-        commit=head,
-        dirty=dirty,
-        command=settings.command(),
-    )
-
-
 def show(places: list[Path]) -> None:
     for place in places:
         print(summarise(read_record(place), place))
-
-
-def compare(places: Sequence[Path], published: Sequence[Path]) -> None:
-    """Say how a run that was trained anew stands to the records that came with the repository."""
-    for place, before in zip(places, published, strict=False):  # nothing was published of most runs
-        ours, theirs = (", ".join(f"{played.normalised:.1f}" for played in read_record(at).evaluations)
-                        for at in (place, before))  # fmt: skip
-        print(f"score   {ours} now, {theirs} in {before.relative_to(RESULTS.parent)}")
-
-
-def parameters(model: SequenceModel) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The small table at the end of a run."""
+"""What is printed at the end of a run: a small table."""
 
 import io
 from pathlib import Path
@@ -36,3 +36,9 @@ def summarise(record: Record, folder: Path) -> str:
     where = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     text.print(f"record  {where}/record.json", highlight=False, soft_wrap=True)
     return text.file.getvalue().rstrip()  # type: ignore[attr-defined]
+
+
+def compared(now: Record, before: Record, place: Path) -> str:
+    """How a run that was trained anew stands to the record in `place`, which came with the repository."""
+    ours, theirs = (", ".join(f"{played.normalised:.1f}" for played in record.evaluations) for record in (now, before))
+    return f"score   {ours} now, {theirs} in {place}"

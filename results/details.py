@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from results.cells import target
 from results.drawings import Curves, chart, ink
 from results.grid import Row, command, label
 from results.store import Record
-from results.table import Report, target
+from results.table import Report
 
 
 def runs(report: Report, folder: Path, curves: Curves, here: Callable[[str], str]) -> str:

@@ -1,9 +1,9 @@
-"""results/table.tex: the main table for a paper. It needs \\usepackage{booktabs} and \\usepackage{graphicx}."""
+"""results/table.tex: the tables of scores for a paper. They need \\usepackage{booktabs} and \\usepackage{graphicx}."""
 
 import re
 
+from results.cells import ABSENT, Table, Text
 from results.markdown import EMPTY
-from results.table import ABSENT, Table, Text
 
 SPECIAL = re.compile(r"[&%$#_{}~^\\]")
 NAMED = {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
@@ -22,7 +22,7 @@ def document(table: Table) -> str:
         "% Written by python experiments/report.py; edit nothing here.\n"
         "\\begin{table*}\n\\centering\n\\resizebox{\\textwidth}{!}{%\n"
         f"\\begin{{tabular}}{{{sides}}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}}}\n"
-        f"\\caption{{{caption}}}\n\\label{{table:scores}}\n\\end{{table*}}\n"
+        f"\\caption{{{caption}}}\n\\label{{table:{table.title.lower()}}}\n\\end{{table*}}\n"
     )
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from results.table import Report, Table, Text
+from results.cells import Table, Text
+from results.table import Report
 from trajectories.errors import UserError
 
 BEGIN, END = "<!-- table:begin -->", "<!-- table:end -->"
@@ -17,25 +18,35 @@ CHINESE = {
     "DT, paper": "DT（论文）",
     "BC, DT paper": "BC（DT 论文）",
     "TT quantile, paper": "TT quantile（论文）",
-    "Normalised score": (
+    "Scores": (
         "归一化得分：0 为随机策略，100 为专家。种子间均值 ± 标准差，取协议中第一个目标回报、最后一个检查点；"
         "多个种子时另给四分位均值（IQM）及其 95% 自助法区间；仅当该区间高于同行所有其他模型时才加粗。"
         "† 为 D4RL 原始文件上的公开数字，与本行数据来源不同。"
         "完整表格与各数字的出处见 [results/table.md](results/table.md)。"
     ),
+    "Atari": (
+        "Atari 的得分以人为尺：0 为随机动作，100 为人类玩家；其下是以游戏分计的平均回报，其余同上。"
+        "† 为 DQN-replay 数据上的公开数字。"
+    ),
     "There are no": "还没有完成的运行：`python experiments/run.py --model dt --env hopper-medium` 会生成一个。",
-    "D4RL's physics": "D4RL 物理",  # the rest are ends of the small lines
+    "D4RL's physics": "D4RL 物理",  # the rest are of the small lines
     "gymnasium's physics": "gymnasium 物理",
     " episodes": " 个回合",
     " seeds ×": " 个种子 ×",
     " seed ×": " 个种子 ×",
+    "return ": "回报 ",
+    "of clipped rewards": "截断奖励之和",
 }
 ENGLISH = {
-    "Normalised score": (
+    "Scores": (
         "Normalised score, 0 a random policy and 100 an expert: mean ± standard deviation over seeds, at the first "
         "target return, last checkpoint; with several seeds the interquartile mean (IQM) with its 95% bootstrap "
         "interval, and bold where it lies above that of every other model. † published for D4RL's own file, while this "
         "row's data come from elsewhere. The whole table, with every source: [results/table.md](results/table.md)."
+    ),
+    "Atari": (
+        "Atari's scores are human-normalised, 0 random actions and 100 a human, with the mean return in points below; "
+        "the rest as above. † published for DQN-replay's files."
     ),
     "There are no": EMPTY,
 }
@@ -44,7 +55,7 @@ ENGLISH = {
 def document(report: Report) -> str:
     """results/table.md."""
     parts = ["# Results", HOW]
-    if not report.short.rows:
+    if not report.rows:
         return "\n\n".join([*parts, EMPTY]) + "\n"
     for table in report.tables:
         parts += [f"## {table.title}", grid(table), "\n".join(f"- {note}" for note in table.notes)]
@@ -54,10 +65,10 @@ def document(report: Report) -> str:
 
 
 def short(report: Report, words: Mapping[str, str]) -> str:
-    """What stands between a README's markers."""
-    if not report.short.rows:
+    """What stands between a README's markers: each table of scores, and how to read it."""
+    if not report.rows:
         return words["There are no"]
-    return f"{grid(report.short, words)}\n\n{words['Normalised score']}"
+    return "\n\n".join(f"{grid(each, words)}\n\n{words[each.title]}" for each in report.scores)
 
 
 def grid(table: Table, words: Mapping[str, str] | None = None) -> str:
@@ -70,8 +81,8 @@ def grid(table: Table, words: Mapping[str, str] | None = None) -> str:
 
 def cell(text: Text, words: Mapping[str, str] | None = None) -> str:
     small = list(text.small)
-    for end, translated in (words or {}).items():
-        small = [line.replace(end, translated) if line.endswith(end) or end.endswith("×") else line for line in small]
+    for word, translated in (words or {}).items():
+        small = [line.replace(word, translated) for line in small]
     main = f"**{text.main}**" if text.bold else text.main
     return "<br>".join([main, *(f"<sub>{line}</sub>" for line in small)]).replace("|", "\\|")
 

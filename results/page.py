@@ -10,10 +10,11 @@ from html import escape
 from pathlib import Path
 
 from results import details, drawings
+from results.cells import Table, Text
 from results.drawings import Curves, chart
 from results.grid import Row
 from results.markdown import EMPTY
-from results.table import Report, Table, Text
+from results.table import Report
 
 WHAT = (
     "The same trajectories, the same episodes, one table. Written by `python experiments/report.py` from the runs' "
@@ -87,7 +88,7 @@ def bar(report: Report, suites: Mapping[str, Sequence[str]]) -> str:
 
 
 def body(report: Report, runs: Path, curves: Curves, stale: Mapping[str, Sequence[str]] | None) -> list[str]:
-    first, *others = (section(table) for table in report.scores)
+    first, *others = (section(table) for table in (*report.scores, *report.compared))
     anchored = first.replace("<section>", '<section id="tables">', 1)
     figures = [*ladder_charts(report), *(row_charts(row, place, curves) for place, row in enumerate(report.rows))]
     return [

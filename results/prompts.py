@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from results.cells import Table, Text
 from results.markdown import grid
 from results.store import RECORD, Evaluation, Record, build, layout, plain, read_record, replace_text
-from results.table import Table, Text
 from trajectories.errors import UserError
 
 PROMPTS = "prompts.json"

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from results.cells import spread, target
 from results.grid import Cell, Row, command, settings
 from results.published import published
 from results.store import config_hash
-from results.table import spread, target
 
 CSV_COLUMNS = (
     "dataset", "source", "digest", "physics", "environment", "checkpoint", "model", "settings", "updates", "parameters",

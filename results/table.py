@@ -1,46 +1,22 @@
 """What the tables say, before it is Markdown, HTML or CSV: every number is derived from the records here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
+from results.cells import ABSENT, MARK, Table, Text, behaviour, comparable, mean_return, measured, quoted, target
 from results.compare import Ladder, aggregates, improvements, ladders, leader
-from results.grid import Cell, Row, differences, label, missing, models, rows
+from results.grid import Row, differences, label, missing, models, rows
 from results.kinds import ATARI, CONTROL, Kind, fits, kind_of
 from results.published import Published, published
 from results.store import Record
-
-ABSENT = "—"
-MARK = "†"
-
-
-@dataclass(frozen=True)
-class Text:
-    """A table's cell: the number, what must be read with it, and what a page has room for besides."""
-
-    main: str
-    small: tuple[str, ...] = ()
-    roomy: tuple[str, ...] = ()
-    bold: bool = False
-    value: float | None = None  # by which a page sorts
-
-
-@dataclass(frozen=True)
-class Table:
-    title: str
-    notes: tuple[str, ...]
-    header: tuple[str, ...]
-    rows: tuple[tuple[Text, ...], ...]
-    numbers: int  # columns from here on are numbers
-    keys: tuple[str, ...] = ()  # the data set of each row, by which a page filters
 
 
 @dataclass(frozen=True)
 class Report:
     """All tables, the rows that they were made from, and the commands of the runs that are missing from them."""
 
-    scores: tuple[Table, ...]  # what is looked for first, and what follows from them over several data sets
+    scores: tuple[Table, ...]  # what is looked for first: one of D4RL's environments, one of Atari's games
+    compared: tuple[Table, ...]  # models over several data sets
     further: tuple[Table, ...]
     missing: tuple[str, ...]
     rows: tuple[Row, ...] = ()
@@ -49,12 +25,7 @@ class Report:
     @property
     def tables(self) -> tuple[Table, ...]:
         """All of them, in their order."""
-        return (*self.scores, *self.further)
-
-    @property
-    def short(self) -> Table:
-        """The one for the README."""
-        return self.scores[0]
+        return (*self.scores, *self.compared, *self.further)
 
 
 def report(
@@ -67,15 +38,23 @@ def report(
         suites: names of data sets over which models are compared.
     """
     arranged, columns = rows(records), models(records, expected)
-    compared = ladders(arranged, suites or {})
-    first = [table for kind in (CONTROL, ATARI) if (table := scores(arranged, columns, kind)).rows]
-    first = first or [scores((), columns, CONTROL)]
-    first += [table for table in (overall(compared), improvement(compared)) if table.rows]
+    over = ladders(arranged, suites or {})
+    first = filled(scores(arranged, columns, kind, expected) for kind in (CONTROL, ATARI))
     further = [against_published(arranged), other_targets(arranged), other_settings(arranged)]
     further += [published_scores(arranged, kind) for kind in (CONTROL, ATARI)]
-    filled = tuple(table for table in further if table.rows)
-    absent = [f"{row.label}, {row.first.source}: `{line}`" for row, _, _, line in missing(arranged, columns)]
-    return Report(tuple(first), filled, tuple(absent), tuple(arranged), tuple(compared))
+    return Report(
+        scores=first or (scores((), columns, CONTROL, expected),),
+        compared=filled((overall(over), improvement(over))),
+        further=filled(further),
+        missing=tuple(f"{row.label}, {row.first.source}: `{line}`" for row, _, _, line in missing(arranged, columns)),
+        rows=tuple(arranged),
+        ladders=tuple(over),
+    )
+
+
+def filled(tables: Iterable[Table]) -> tuple[Table, ...]:
+    """Those that say something."""
+    return tuple(table for table in tables if table.rows)
 
 
 def published_for(columns: Sequence[str], kind: Kind) -> list[Published]:
@@ -84,9 +63,11 @@ def published_for(columns: Sequence[str], kind: Kind) -> list[Published]:
     return sorted(wanted, key=lambda column: columns.index(column.model))
 
 
-def scores(arranged: Sequence[Row], columns: Sequence[str], kind: Kind) -> Table:
-    """A main table: a row for each data set and source, a column for each model."""
-    arranged, others, lines = [row for row in arranged if kind_of(row.first) is kind], published_for(columns, kind), []
+def scores(arranged: Sequence[Row], columns: Sequence[str], kind: Kind, expected: Sequence[str] = ()) -> Table:
+    """A main table: a row for each data set and source, a column for each model that was run on one, or `expected`."""
+    arranged, lines = [row for row in arranged if kind_of(row.first) is kind], []
+    columns = [model for model in columns if model in expected or any(model in row.cells for row in arranged)]
+    others = published_for(columns, kind)
     for row in arranged:
         line = [Text(row.label), Text(row.first.source, (row.protocol,) if kind is CONTROL else ()), behaviour(row)]
         best = leader(row)
@@ -115,52 +96,6 @@ def marks(arranged: Sequence[Row], others: Sequence[Published], kind: Kind) -> t
     marked = any(row.first.source != column.source and row.first.dataset in column.scores
                  for row in arranged for column in others)  # fmt: skip
     return (f"{MARK} published for {kind.files}: this row's data come from elsewhere.",) if marked else ()
-
-
-def measured(cell: Cell, place: int = 0, bold: bool = False) -> Text:
-    """A model's score at the target return in that place."""
-    summary = cell.summaries[place]
-    episodes = f"{len(cell.first.evaluations[place].returns)} episodes"
-    points = (f"return {mean_return(cell, place):.1f}",) if kind_of(cell.first) is ATARI else ()
-    if summary.seeds == 1:
-        spare = (f"± {spread(cell, place):.1f} over episodes",)
-        return Text(f"{summary.mean:.1f}", (*points, f"1 seed × {episodes}"), spare, value=summary.mean)
-    return Text(
-        f"{summary.mean:.1f} ± {summary.std:.1f}",
-        (
-            *points,
-            f"IQM {summary.iqm:.1f} [{summary.low:.1f}, {summary.high:.1f}]",
-            f"{summary.seeds} seeds × {episodes}",
-        ),
-        bold=bold,
-        value=summary.mean,
-    )
-
-
-def mean_return(cell: Cell, place: int = 0) -> float:
-    """Over episodes, then over runs, in the environment's units."""
-    return float(np.mean([returns.mean() for returns in cell.returns(place)]))
-
-
-def spread(cell: Cell, place: int) -> float:
-    """Standard deviation of the score over one run's episodes, averaged over the runs. Not a deviation over seeds."""
-    each = [record.protocol.score(record.evaluations[place].returns).std() for record in cell.records]
-    return float(np.mean(each))
-
-
-def behaviour(row: Row) -> Text:
-    seen = row.first.behaviour
-    text = (f"{seen.episodes} episodes", f"best {seen.best:.0f}")
-    clipped = ("of clipped rewards",) if "clipped" in str(row.first.data.get("rewards")) else ()
-    return Text(f"{seen.normalised:.1f}", clipped, text, value=seen.normalised)
-
-
-def quoted(column: Published, row: Row) -> Text:
-    text, name = column.cell(row.first.dataset), row.first.dataset
-    if not comparable(column, row):
-        return Text(ABSENT)
-    points = (f"return {' ± '.join(map(str, column.returns[name]))}",) if column.of_games else ()
-    return Text(text if row.first.source == column.source else f"{text} {MARK}", points, value=column.scores[name][0])
 
 
 def overall(compared: Sequence[Ladder]) -> Table:
@@ -238,13 +173,6 @@ def against_published(arranged: Sequence[Row]) -> Table:
     )  # fmt: skip
 
 
-def comparable(column: Published, row: Row) -> bool:
-    """Whether a published column has a number for this data set, treated as the row treats it."""
-    treatment = row.treatment
-    same = treatment.get("fraction_best", 1.0) == column.fraction_best and "delayed_reward" not in treatment
-    return same and row.first.dataset in column.scores
-
-
 def other_targets(arranged: Sequence[Row]) -> Table:
     """What the models do when they are asked for the other returns of the protocol."""
     lines, keys = [], []
@@ -299,7 +227,3 @@ def published_scores(arranged: Sequence[Row], kind: Kind) -> Table:
         numbers=1,
         keys=tuple(datasets) if columns else (),
     )
-
-
-def target(value: float | None) -> str:
-    return "nothing" if value is None else f"{value:g}"

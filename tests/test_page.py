@@ -78,7 +78,7 @@ def test_every_run_has_a_section_with_its_command_and_its_settings(runs: Path) -
 
 
 def test_the_latex_table_escapes_what_latex_would_read() -> None:
-    text = latex.document(table.report([made_up(dataset="a_b&c%-medium", seed=seed) for seed in range(2)]).short)
+    text = latex.document(table.report([made_up(dataset="a_b&c%-medium", seed=seed) for seed in range(2)]).scores[0])
     assert r"a\_b\&c\%-medium" in text
     assert r"60.0 $\pm$ 0.0" in text
     assert len({line.count(" & ") for line in text.splitlines() if line.endswith("\\\\")}) == 1

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def cells(records: Sequence[Record], expected: Sequence[str] = ()) -> dict[tuple[str, str], dict[str, str]]:
     """The main table as {(data set, source): {column: main text}}."""
-    main = table.report(records, expected).short
+    main = table.report(records, expected).scores[0]
     return {
         (row[0].main, row[1].main): {name: text.main for name, text in zip(main.header, row, strict=True)}
         for row in main.rows
@@ -48,7 +48,7 @@ def test_the_deviation_over_seeds_is_not_that_over_episodes() -> None:
 
 
 def test_one_seed_shows_no_interval_and_its_spread_over_episodes_is_labelled() -> None:
-    (row,) = table.report(seeds(61.0)).short.rows
+    (row,) = table.report(seeds(61.0)).scores[0].rows
     shown = row[3]
     assert (shown.main, shown.small, shown.roomy) == ("61.0", ("1 seed × 4 episodes",), ("± 10.0 over episodes",))
     line = read_csv(seeds(61.0))[0]
@@ -92,7 +92,7 @@ def test_runs_of_fewer_episodes_share_the_row_of_the_same_starts_and_never_a_cel
 
 def cells_small(records: Sequence[Record]) -> list[str]:
     """The small lines of the main table."""
-    return [line for row in table.report(records).short.rows for text in row for line in text.small]
+    return [line for row in table.report(records).scores[0].rows for text in row for line in text.small]
 
 
 def test_rows_that_differ_only_in_their_content_can_be_told_apart() -> None:
@@ -127,7 +127,7 @@ def test_the_behaviour_stands_in_its_own_column() -> None:
 
 def bold(records: Sequence[Record]) -> list[str]:
     """What the main table prints in bold."""
-    return [text.main for row in table.report(records).short.rows for text in row if text.bold]
+    return [text.main for row in table.report(records).scores[0].rows for text in row if text.bold]
 
 
 def test_the_best_is_bold_only_where_its_interval_lies_above_all_others() -> None:
@@ -315,7 +315,7 @@ def test_without_runs_the_report_says_how_to_make_one(tmp_path: Path) -> None:
     report = table.report([])
     assert "python experiments/run.py" in markdown.document(report)
     assert "python experiments/run.py" in page.page(report, tmp_path)
-    assert latex.document(report.short).startswith("% There are no")
+    assert latex.document(report.scores[0]).startswith("% There are no")
     assert markdown.short(report, markdown.ENGLISH) == markdown.EMPTY
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from results import markdown, table
+from results.cells import Table
 from results.published import published
 from results.store import Evaluation, Record
 from tests.records import made_up
@@ -25,7 +26,7 @@ def played(game: str, mean: float, model: str = "dt", source: str = "collected",
     return replace(record, env=game, protocol=protocol, evaluations=(evaluation,), data=data)
 
 
-def named(title: str, *records: Record) -> table.Table:
+def named(title: str, *records: Record) -> Table:
     (found,) = (each for each in table.report(records).tables if each.title == title)
     return found
 
@@ -44,9 +45,25 @@ def test_games_stand_in_a_table_of_their_own_with_points_beside_the_scores() -> 
 
 def test_where_there_are_only_games_theirs_is_the_first_table() -> None:
     report = table.report([played("pong", 14.6)])
-    assert report.short.title == "Atari"
+    assert report.scores[0].title == "Atari"
     assert "There are no finished runs" not in markdown.document(report)
     assert not any(row[0].main == "pong" for each in report.tables if each.title == "Published" for row in each.rows)
+
+
+def test_a_readme_shows_both_tables_each_with_its_own_sentence() -> None:
+    report = table.report([made_up(), played("breakout", 30.5)])
+    english, chinese = (markdown.short(report, words) for words in (markdown.ENGLISH, markdown.CHINESE))
+    for text in (english, chinese):
+        assert text.index("| hopper-medium") < text.index("| breakout")
+    assert "return 30.5" in english
+    assert "回报 30.5" in chinese
+    assert "人类" in chinese
+
+
+def test_a_column_that_no_game_was_played_by_is_not_in_their_table_unless_it_is_expected() -> None:
+    records = [made_up(model="gato"), played("pong", 3.0)]
+    assert named("Atari", *records).header[3:] == ("DT", "DT, paper")
+    assert table.report(records, ("bc", "dt")).scores[1].header[3:5] == ("BC", "DT")
 
 
 def test_beside_the_paper_s_number_ours_is_normalised_by_the_paper_s_rounded_returns() -> None:

@@ -1,0 +1,67 @@
+"""A finished run as its record: settings, protocol, data, what came of it, and what it was made with."""
+
+import torch
+
+from backbone.interface import SequenceModel
+from environments.scores import normalized
+from experiments import provenance, team
+from experiments.evaluate import episode_seeds
+from experiments.settings import Settings
+from experiments.train import Progress
+from results.store import Behaviour, Evaluation, Protocol, Record
+from trajectories.catalog import dataset
+from trajectories.types import Trajectories
+
+
+def record(
+    settings: Settings,
+    identity: dict[str, object],
+    data: Trajectories,
+    model: SequenceModel,
+    progress: Progress,
+    evaluations: tuple[Evaluation, ...],
+    seconds: dict[str, float],
+) -> Record:
+    """What a finished run of these settings leaves of one of its data sets."""
+    run = settings.run
+    row = dataset(data.origin.name).environment
+    head, dirty = provenance.commit()
+    device = torch.device(settings.machine.device)
+    return Record(
+        model=run.model,
+        dataset=data.origin.name,
+        env=row.name,
+        source=data.origin.source,
+        seed=run.seed,
+        data={"digest": data.origin.digest, "steps": len(data), **data.origin.details},
+        config=identity,
+        protocol=Protocol(
+            episodes=run.episodes,
+            checkpoint="last",
+            physics=run.physics,
+            environment=row.gym_id,
+            target_returns=run.target_returns,
+            seeds=episode_seeds(run.episodes),
+            random_score=row.random_score,
+            expert_score=row.expert_score,
+        ),
+        behaviour=Behaviour.of(data.returns, float(normalized(row.name, data.returns).mean())),
+        evaluations=evaluations,
+        parameters=parameters(model),
+        updates=progress.update,
+        tokens=progress.tokens,
+        seconds={name: round(value, 1) for name, value in seconds.items()},
+        peak_memory_mb=round(provenance.peak_memory_mb(device), 1),
+        device=provenance.device_name(device),
+        threads=settings.machine.threads,
+        processes=team.size(),
+        report=model.report(),
+        versions=provenance.versions(),
+        commit=head,
+        dirty=dirty,
+        command=settings.command(),
+    )
+
+
+def parameters(model: SequenceModel) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
