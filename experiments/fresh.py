@@ -52,7 +52,7 @@ def changed_files(commit: str, model: str) -> list[str]:
     """Files behind a model's numbers that say something else now than at that commit."""
     folder = MODELS[model].partition(".")[0] if model in MODELS else "."
     touched = (git("diff", "--name-only", commit, "--", *SHARED, folder) or "").split()
-    return [name for name in touched if reworded(commit, name)]
+    return [name for name in touched if name.endswith((".py", ".toml")) and reworded(commit, name)]
 
 
 @cache
@@ -64,12 +64,10 @@ def reworded(commit: str, name: str) -> bool:
 
 
 def meaning(name: str, text: str | None) -> object:
-    """What a file tells the machine: code without comments, documentation and layout, or settings; else nothing."""
+    """What a file tells the machine: settings, or code without comments, documentation and layout."""
     if text is None:
         return None
-    if name.endswith(".toml"):
-        return tomllib.loads(text)
-    return ast.dump(Undocumented().visit(ast.parse(text))) if name.endswith(".py") else None
+    return tomllib.loads(text) if name.endswith(".toml") else ast.dump(Undocumented().visit(ast.parse(text)))
 
 
 class Undocumented(ast.NodeTransformer):

@@ -33,13 +33,14 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
         (tmp_path / folder).mkdir()
     (tmp_path / "decision_transformer" / "model.py").write_text(CODE)
     (tmp_path / "trajectories" / "rows.toml").write_text("horizon = 1000  # steps\n")
+    (tmp_path / "trajectories" / "policy.safetensors").write_bytes(b"\xc0")
     for words in (("init", "-q"), ("add", "."), ("commit", "-qm", "Begin")):
         who = ("-c", "user.name=a", "-c", "user.email=a@b")
         subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
     first = (fresh.git("rev-parse", "HEAD") or "").strip()
 
     def written(name: str, text: str) -> Record:
-        (tmp_path / name).write_text(text)
+        (tmp_path / name).write_bytes(text.encode("latin-1"))
         return replace(made_up(model="dt"), commit=first, dirty=False, command="")
 
     return written
@@ -51,6 +52,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
         ("decision_transformer/model.py", CODE.replace("Twice", "Two times").replace("not three times", "of course")),
         ("decision_transformer/model.py", CODE.replace("numbers", "of a layer").replace("A model", "The model")),
         ("decision_transformer/README.md", "Words."),
+        ("trajectories/policy.safetensors", "\xc1"),
         ("trajectories/rows.toml", "# how long\nhorizon = 1_000\n"),
         ("gato/model.py", "width = 7\n"),
     ],
