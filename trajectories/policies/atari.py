@@ -7,7 +7,7 @@ Noise    a share of the actions is replaced by random ones, at several levels: f
 """
 
 import itertools
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -189,33 +189,65 @@ class Qbert:
 
 
 class Seaquest:
-    """Dives to the lane whose enemy is nearest, and shoots at it; comes up for air once it has a diver aboard."""
+    """Lies level with the nearest enemy and shoots; dives past nobody; comes up for air once it has a diver aboard.
 
-    LANES = ((34, 30), (56, 31), (79, 32), (101, 33))  # how deep; where the memory has its enemy
-    FIRE_UP, FIRE_RIGHT, FIRE_LEFT, FIRE_DOWN, UP, DOWN = 10, 11, 12, 13, 2, 5
-    SURFACE, AIR_LOW, AIR_FULL = 14, 14, 60
+    Enemies swim in four lanes, up to three of them 16 apart, and all bob up and down together by 8.
+    """
+
+    LANES = ((33, 39), (32, 38), (31, 37), (30, 36))  # where the memory has their left end and which of three there are
+    BOB, TOP, LANE = 93, 28, 24  # how far down they have bobbed; how deep to lie for the first lane; from lane to lane
+    LEVEL, NEAR, REACH = 2, 52, 64  # off by so much a shot still hits; too near to dive past; near enough to be shot at
+    SURFACE, AIR_LOW, AIR_FULL = 14, 12, 60
+    SHOOT: ClassVar = {
+        (-1, 0): 10,
+        (0, 1): 11,
+        (0, -1): 12,
+        (1, 0): 13,
+        (-1, 1): 14,
+        (-1, -1): 15,
+        (1, 1): 16,
+        (1, -1): 17,
+    }
 
     def __init__(self, rng: np.random.Generator) -> None:
-        self.steps = 0
+        self.before: np.ndarray | None = None  # the memory, one step ago
 
     def act(self, memory: np.ndarray, last: int) -> int:
-        self.steps += 1
-        shoots = self.steps % 2 == 1  # a shot needs the button let go of
         x, depth, air, divers = (int(memory[place]) for place in (70, 97, 102, 62))
-        if depth <= self.SURFACE and 0 < air < self.AIR_FULL and self.steps > 30:
+        enemies, self.before = self.enemies(memory), memory
+        levels = [self.TOP + self.LANE * lane + int(memory[self.BOB]) for lane in range(4)]
+        if depth <= self.SURFACE and 0 < air < self.AIR_FULL:
             return 0
-        if air < self.AIR_LOW and divers:
-            return self.FIRE_UP if shoots else self.UP
-        seen = [(lane, int(memory[place])) for lane, place in self.LANES if 4 < memory[place] < 156]
-        lane, enemy = min(seen, key=lambda one: self._cost(x, depth, *one), default=(79, 160 if x < 80 else 0))
-        if abs(lane - depth) > 5:
-            if lane < depth:
-                return self.FIRE_UP if shoots else self.UP
-            return self.FIRE_DOWN if shoots else self.DOWN
-        return self.FIRE_RIGHT if enemy > x else self.FIRE_LEFT
+        near = {levels[lane] for lane, enemy in enemies if abs(enemy - x) < self.NEAR}
+        if air < self.AIR_LOW and divers and not any(2 < depth - level < self.LANE + 2 for level in near):
+            return self.SHOOT[-1, 0]
+        here = min(range(4), key=lambda lane: abs(levels[lane] - depth))
+        beside = [enemy for lane, enemy in enemies if lane == here and abs(enemy - x) < self.REACH]
+        if beside:
+            nearest = min(beside, key=lambda enemy: abs(enemy - x))
+            return self.SHOOT[self.towards(levels[here] - depth), 1 if nearest > x else -1]
 
-    @staticmethod
-    def _cost(x: int, depth: int, lane: int, enemy: int) -> float:
-        """How far away an enemy is; far too near if it would be met while diving."""
-        met = abs(enemy - x) < 14 and abs(lane - depth) > 8
-        return abs(enemy - x) / 3 + abs(lane - depth) + 60 * met
+        def cost(lane: int, enemy: int) -> float:
+            low, high = sorted((levels[here], levels[lane]))
+            met = sum(low <= level <= high and level != levels[here] for level in near)
+            return abs(enemy - x) / 3 + abs(levels[lane] - depth) + 80 * met
+
+        lane, enemy = min(enemies, key=lambda one: cost(*one), default=(1, 159 - x))
+        dive = self.towards(levels[lane] - depth)
+        if dive and cost(lane, enemy) < 80:
+            return self.SHOOT[dive, 0]
+        return self.SHOOT[0, (1 if enemy > x else -1) * (-1 if dive else 1)]  # flee, if there is no way to dive
+
+    def enemies(self, memory: np.ndarray) -> list[tuple[int, int]]:
+        """The lane of each enemy, and where in it the enemy will be a step later."""
+        found = []
+        for lane, (place, which) in enumerate(self.LANES):
+            left = int(memory[place])
+            moved = 0 if self.before is None else left - int(self.before[place])
+            left += (moved if abs(moved) < 6 else 0) - 256 * (left > 200)
+            found += [(lane, left + 16 * each) for each in range(3) if memory[which] & 4 >> each]
+        return [(lane, x) for lane, x in found if -8 < x < 160]
+
+    def towards(self, off: int) -> int:
+        """-1 to rise, 1 to sink, 0 to stay."""
+        return 0 if abs(off) <= self.LEVEL else int(np.sign(off))
