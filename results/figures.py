@@ -224,7 +224,7 @@ def asked(row: Row) -> Figure:
     axes.plot([least, most], [least, most], color="#9CA3AF", linewidth=1, linestyle=":")
     length = most - least
     axes.text(
-        least + 0.22 * length, least + 0.24 * length, "as asked", color=BEHAVIOUR, fontsize=9.5, rotation=45,
+        least + 0.4 * length, least + 0.42 * length, "as asked", color=BEHAVIOUR, fontsize=9.5, rotation=45,
         rotation_mode="anchor", transform_rotates_text=True,
     )  # fmt: skip
     for level, text in ((seen.mean, "behaviour's mean"), (seen.best, "best recorded")):
