@@ -36,6 +36,7 @@ class Ladder:
     source: str
     physics: str
     rows: tuple[Row, ...]
+    size: int  # data sets of the suite, run or not
 
     @property
     def name(self) -> str:
@@ -101,7 +102,9 @@ def ladders(table: Sequence[Row], suites: Mapping[str, Sequence[str]]) -> list[L
                     chosen.setdefault(row.first.dataset, row)
             if len(chosen) > 1:
                 rows = tuple(chosen[name] for name in datasets if name in chosen)
-                found.setdefault(tuple(sorted(row.key for row in rows)), Ladder(suite, source, physics, rows))
+                found.setdefault(
+                    tuple(sorted(row.key for row in rows)), Ladder(suite, source, physics, rows, len(datasets))
+                )
     return list(found.values())
 
 

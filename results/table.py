@@ -107,7 +107,7 @@ def overall(compared: Sequence[Ladder]) -> Table:
             interval = f"[{low:.1f}, {high:.1f}]" if each.interval else ABSENT
             lines.append((
                 Text(ladder.suite), Text(ladder.source), Text(label(each.column)),
-                Text(f"{each.tasks} of {len(ladder.rows)}", value=each.tasks), Text(str(each.runs), value=each.runs),
+                Text(f"{each.tasks} of {ladder.size}", value=each.tasks), Text(str(each.runs), value=each.runs),
                 Text(f"{each.mean:.1f}", value=each.mean), Text(f"{each.iqm:.1f}", bold=each.bold, value=each.iqm),
                 Text(interval, value=low),
             ))  # fmt: skip

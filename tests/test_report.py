@@ -156,6 +156,12 @@ def test_a_suite_is_summarised_over_its_data_sets_and_only_from_one_source() -> 
     assert dt.interval == (40.0, 50.0)  # a task's seeds never stand in for the other's
 
 
+def test_data_sets_of_a_suite_that_nobody_has_run_are_counted() -> None:
+    records = [made_up(dataset=name) for name in SUITE["both"]]
+    (over, *_) = (each for each in table.report(records, (), {"all": SUITE["all"]}).compared)
+    assert [row[3].main for row in over.rows] == ["2 of 3"]
+
+
 def test_a_model_that_has_not_run_every_data_set_is_neither_bold_nor_in_the_profile() -> None:
     few = seeds(99.0, 99.0, model="bc", targets=(None,))
     records = [*seeds(10.0, 20.0), *seeds(70.0, 80.0, dataset="walker2d-medium"), *few]
