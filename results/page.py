@@ -143,8 +143,8 @@ def ladder_charts(report: Report) -> list[str]:
         note = "the share of runs that score above τ"
         box = chart("profile", "Performance profile", ladder.complete, note, number=str(number))
         made.append(
-            f'<section data-suite="{escape(ladder.suite)}"><h2>{escape(ladder.name)}: over {len(ladder.rows)} data '
-            f'sets</h2><div class="charts">{box}</div></section>'
+            f'<section data-suite="{escape(ladder.suite)}"><h2>{escape(ladder.name)}: over {len(ladder.rows)} of '
+            f'its {ladder.size} data sets</h2><div class="charts">{box}</div></section>'
         )
     return made
 
