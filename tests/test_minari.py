@@ -195,6 +195,17 @@ def test_d4rl_to_minari_and_back_changes_nothing(real: Path, file: str) -> None:
     assert back.origin.details["unfinished_steps"] == data.origin.details["unfinished_steps"]
 
 
+def test_a_large_column_is_read_through_a_file_and_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = load(Request("toy-medium", "collected", steps=50))
+    folder = export.to_minari(data, "large/toy-v0")
+    monkeypatch.setattr(minari, "LARGE", 0)
+    monkeypatch.setattr(np, "empty", lambda *_: pytest.fail("a column was held in memory"))
+    read = minari.read(folder, data.spec, "large/toy-v0")
+    assert isinstance(read.observations.base, np.memmap)
+    for column in ("observations", "actions", "rewards", "terminated", "starts"):
+        np.testing.assert_array_equal(getattr(read, column), getattr(data, column))
+
+
 def test_rewards_that_were_clipped_are_known_to_be_when_they_come_back() -> None:
     data = load(Request("toy-medium", "collected", steps=50))
     export.to_minari(replace(data, spec=replace(data.spec, clipped_rewards=True)), "clipped/toy-v0")

@@ -14,8 +14,10 @@ The environment is rebuilt from what the metadata say of it, and is part of the 
 """
 
 import json
+import math
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +38,7 @@ METADATA = "metadata.json"
 VERSION = re.compile(r"-v(\d+)$")
 ARROW = ("arrow", "parquet")
 SCORES = ("ref_min_score", "ref_max_score")
+LARGE = 1 << 30  # bytes; a hundred thousand screens of Atari as Minari keeps them, in colour, are ten times that
 
 
 def root() -> Path:
@@ -114,7 +117,7 @@ def environment_of(folder: Path) -> EnvironmentRow:
 
 
 def read(path: Path, spec: Spec, name: str, source: str = "minari", zero_columns: int = 0) -> Trajectories:
-    """Read one Minari data set into memory; `path` is its folder, the rest as in `d4rl.read`.
+    """Read one Minari data set; `path` is its folder, the rest as in `d4rl.read`.
 
     Raises:
         DatasetError: it is no Minari data set, or is truncated or damaged; an episode's columns have different lengths;
@@ -135,7 +138,7 @@ def read(path: Path, spec: Spec, name: str, source: str = "minari", zero_columns
             for column, values in episode.items():
                 values = values[:length]
                 if column not in table:
-                    table[column] = np.empty((steps, *values.shape[1:]), values.dtype)
+                    table[column] = _room((steps, *values.shape[1:]), values.dtype)
                 table[column][filled : filled + length] = values
             lengths.append(length)
             filled += length
@@ -156,6 +159,14 @@ def read(path: Path, spec: Spec, name: str, source: str = "minari", zero_columns
         **({"observation_parts": seen.describe()} if not seen.single else {}),
     }
     return columns.trajectories(table, starts, spec, Origin(name, source, "", details), str(folder), zero_columns)
+
+
+def _room(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """For a column, in memory, or, if it is larger than `LARGE`, in a file that nobody sees and that goes with it."""
+    if math.prod(shape) * dtype.itemsize <= LARGE:
+        return np.empty(shape, dtype)
+    with tempfile.TemporaryFile() as file:  # the map keeps it
+        return np.memmap(file, dtype, "w+", shape=shape)
 
 
 def _check_lengths(episode: dict[str, np.ndarray], place: str) -> None:
