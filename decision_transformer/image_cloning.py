@@ -19,7 +19,7 @@ from decision_transformer.actions import answer, answer_size
 from decision_transformer.cloning import Cloning
 from decision_transformer.frames import FrameEncoder
 from decision_transformer.images import Training
-from trajectories.types import Batch, Spec
+from trajectories.types import Batch, Spec, Trajectories
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,9 @@ class ImageCloning(Cloning):
         self.encode = FrameEncoder(spec, config.width)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.width, answer_size(spec))
+
+    def calibrate(self, data: Trajectories) -> None:
+        self.encode.calibrate(data.observations)
 
     def choose(self, batch: Batch) -> Float[Tensor, "B A"]:
         return answer(self.head(self.dropout(self.encode(batch.observations[:, -1]))), self.spec)

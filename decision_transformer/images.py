@@ -88,6 +88,7 @@ class ImageDecisionTransformer(SequenceModel):
         self.register_buffer("latest", torch.tensor(spec.horizon - 1))
 
     def calibrate(self, data: Trajectories) -> None:
+        self.embed_observation.calibrate(data.observations)
         self.latest.fill_(int(data.lengths.max()) - 1)
         if self.config.return_scale == 0:
             self.scale.fill_(float(np.abs(data.returns_to_go).max()) / HIGHEST or 1.0)

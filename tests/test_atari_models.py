@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from backbone.images import channels_first, image_shape, shows_images
 from backbone.interface import Player, SequenceModel
 from backbone.playing import WindowPlayer
 from decision_transformer.actions import Draw
@@ -251,32 +250,6 @@ def test_actions_are_drawn_as_often_as_they_are_probable() -> None:
 def test_a_temperature_below_zero_is_refused() -> None:
     with pytest.raises(UserError, match=r"--temperature is -1.*give a positive one"):
         find("dt", SCREEN).config(**{"temperature": -1.0})
-
-
-# ---- what an image is -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("shape", [(36, 40), (36, 40, 3), (3, 36, 40), (4, 36, 40)])
-def test_images_of_every_layout_are_encoded(shape: tuple[int, ...]) -> None:
-    spec = Spec("images", shape, (), horizon=9, actions=3, observation_dtype="uint8")
-    assert shows_images(spec)
-    assert image_shape(spec)[1:] == (36, 40)
-    images = torch.randint(256, (2, 5, *shape), dtype=torch.uint8)
-    encoder = FrameEncoder(spec, 16)
-    vectors = encoder(images)
-    assert vectors.shape == (2, 5, 16)
-    torch.testing.assert_close(encoder(images[1, 3][None])[0], vectors[1, 3])
-
-
-def test_stacks_that_share_their_frames_are_encoded_like_copies_of_them(batch: Batch) -> None:
-    encoder = FrameEncoder(SCREEN, 16)
-    assert not batch.observations.is_contiguous()
-    assert torch.equal(encoder(batch.observations), encoder(batch.observations.contiguous()))
-
-
-def test_channels_that_cannot_be_told_from_pixels_are_refused() -> None:
-    with pytest.raises(UserError, match=r"\(36, 36, 7\) has no axis of 1, 3 or 4 channels"):
-        channels_first(torch.zeros(2, 36, 36, 7, dtype=torch.uint8), leading=1)
 
 
 # ---- learning -------------------------------------------------------------------------------------------------------

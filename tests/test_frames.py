@@ -1,0 +1,49 @@
+"""What an image is, and how the Decision Transformer's convolutions see it."""
+
+import numpy as np
+import pytest
+import torch
+
+from backbone.images import channels_first, image_shape, shows_images
+from decision_transformer.frames import FrameEncoder
+from tests.toys import SCREEN, walk
+from trajectories.errors import UserError
+from trajectories.types import Spec
+from trajectories.windows import cut
+
+
+@pytest.mark.parametrize("shape", [(36, 40), (36, 40, 3), (3, 36, 40), (4, 36, 40)])
+def test_images_of_every_layout_are_encoded(shape: tuple[int, ...]) -> None:
+    spec = Spec("images", shape, (), horizon=9, actions=3, observation_dtype="uint8")
+    assert shows_images(spec)
+    assert image_shape(spec)[1:] == (36, 40)
+    images = torch.randint(256, (2, 5, *shape), dtype=torch.uint8)
+    encoder = FrameEncoder(spec, 16)
+    vectors = encoder(images)
+    assert vectors.shape == (2, 5, 16)
+    torch.testing.assert_close(encoder(images[1, 3][None])[0], vectors[1, 3])
+
+
+@pytest.mark.parametrize("spec", [SCREEN, Spec("colours", (36, 40, 3), (), 9, 3, observation_dtype="uint8")])
+def test_what_never_changes_on_the_screen_is_not_seen(spec: Spec) -> None:
+    frames = np.random.default_rng(0).integers(100, size=(20, *spec.frame_shape), dtype=np.uint8)
+    behind = np.random.default_rng(1).integers(100, size=spec.frame_shape, dtype=np.uint8)
+    encoder, seen = FrameEncoder(spec, 16), []
+    for shown in (frames, frames + behind):
+        encoder.calibrate(shown)
+        encoder.deviation.fill_(30.0)
+        images = np.broadcast_to(shown[3], spec.observation_shape)
+        seen.append(encoder(torch.from_numpy(images.copy())[None]))
+    torch.testing.assert_close(seen[0], seen[1])
+
+
+def test_stacks_that_share_their_frames_are_encoded_like_copies_of_them() -> None:
+    batch = cut(walk((12, 7), spec=SCREEN), first=np.array([0, 12]), last=np.array([9, 18]), length=4)
+    encoder = FrameEncoder(SCREEN, 16)
+    assert not batch.observations.is_contiguous()
+    assert torch.equal(encoder(batch.observations), encoder(batch.observations.contiguous()))
+
+
+def test_channels_that_cannot_be_told_from_pixels_are_refused() -> None:
+    with pytest.raises(UserError, match=r"\(36, 36, 7\) has no axis of 1, 3 or 4 channels"):
+        channels_first(torch.zeros(2, 36, 36, 7, dtype=torch.uint8), leading=1)
