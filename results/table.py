@@ -39,11 +39,11 @@ def report(
     """
     arranged, columns = rows(records), models(records, expected)
     over = ladders(arranged, suites or {})
-    first = filled(scores(arranged, columns, kind, expected) for kind in (CONTROL, ATARI))
+    first = filled(scores(arranged, columns, kind) for kind in (CONTROL, ATARI))
     further = [against_published(arranged), other_targets(arranged), other_settings(arranged)]
     further += [published_scores(arranged, kind) for kind in (CONTROL, ATARI)]
     return Report(
-        scores=first or (scores((), columns, CONTROL, expected),),
+        scores=first or (scores((), columns, CONTROL),),
         compared=filled((overall(over), improvement(over))),
         further=filled(further),
         missing=tuple(f"{row.label}, {row.first.source}: `{line}`" for row, _, _, line in missing(arranged, columns)),
@@ -63,10 +63,10 @@ def published_for(columns: Sequence[str], kind: Kind) -> list[Published]:
     return sorted(wanted, key=lambda column: columns.index(column.model))
 
 
-def scores(arranged: Sequence[Row], columns: Sequence[str], kind: Kind, expected: Sequence[str] = ()) -> Table:
-    """A main table: a row for each data set and source, a column for each model that was run on one, or `expected`."""
+def scores(arranged: Sequence[Row], columns: Sequence[str], kind: Kind) -> Table:
+    """A main table: a row for each data set and source, a column for each model; for a mixture if it learnt one."""
     arranged, lines = [row for row in arranged if kind_of(row.first) is kind], []
-    columns = [model for model in columns if model in expected or any(model in row.cells for row in arranged)]
+    columns = [model for model in columns if " " not in model or any(model in row.cells for row in arranged)]
     others = published_for(columns, kind)
     for row in arranged:
         line = [Text(row.label), Text(row.first.source, (row.protocol,) if kind is CONTROL else ()), behaviour(row)]

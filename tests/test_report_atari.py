@@ -60,10 +60,11 @@ def test_a_readme_shows_both_tables_each_with_its_own_sentence() -> None:
     assert "人类" in chinese
 
 
-def test_a_column_that_no_game_was_played_by_is_not_in_their_table_unless_it_is_expected() -> None:
-    records = [made_up(model="gato"), played("pong", 3.0)]
-    assert named("Atari", *records).header[3:] == ("DT", "DT, paper")
-    assert table.report(records, ("bc", "dt")).scores[1].header[3:5] == ("BC", "DT")
+def test_what_learnt_robots_together_has_no_column_among_games_and_what_nobody_played_has() -> None:
+    both = {"run": {"env": ["hopper-medium", "walker2d-medium"], "source": "reroll"}}
+    records = [replace(made_up(model="gato"), config=both), made_up(model="bc", targets=(None,)), played("pong", 3.0)]
+    assert [each.header[3:5] for each in table.report(records).scores] == [("BC", "DT"), ("BC", "DT")]
+    assert [each.header[5] for each in table.report(records).scores] == ["Gato (2 tasks)", "BC, DT paper"]
 
 
 def test_beside_the_paper_s_number_ours_is_normalised_by_the_paper_s_rounded_returns() -> None:
