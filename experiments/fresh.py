@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from experiments.provenance import ROOT
+from experiments import provenance
 from experiments.registry import MODELS
 from experiments.settings import parse
 from results.store import Record, config_hash, plain
@@ -51,21 +51,24 @@ def stale(records: Sequence[Record]) -> dict[str, list[str]]:
 def changed_files(commit: str, model: str) -> list[str]:
     """Files behind a model's numbers that say something else now than at that commit."""
     folder = MODELS[model].partition(".")[0] if model in MODELS else "."
-    touched = (git("diff", "--name-only", commit, "--", *SHARED, folder) or "").split()
-    return [name for name in touched if name.endswith((".py", ".toml")) and reworded(commit, name)]
+    try:
+        touched = provenance.git("diff", "--name-only", commit, "--", *SHARED, folder).split()
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    code = [name for name in touched if name.endswith((".py", ".toml"))]
+    return [name for name in code if meaning(name, commit) != meaning(name)]
 
 
 @cache
-def reworded(commit: str, name: str) -> bool:
-    """Whether a file says something else now than at that commit."""
-    path = ROOT / name
-    now = path.read_text(encoding="utf-8") if path.exists() else None
-    return meaning(name, git("show", f"{commit}:{name}")) != meaning(name, now)
+def meaning(name: str, commit: str = "") -> object:
+    """What a file tells the machine: settings, or code without comments, documentation and layout; None without a file.
 
-
-def meaning(name: str, text: str | None) -> object:
-    """What a file tells the machine: settings, or code without comments, documentation and layout."""
-    if text is None:
+    Args:
+        commit: as it was then; else as it is now.
+    """
+    try:
+        text = provenance.git("show", f"{commit}:{name}") if commit else (provenance.ROOT / name).read_text("utf-8")
+    except (subprocess.CalledProcessError, FileNotFoundError):
         return None
     return tomllib.loads(text) if name.endswith(".toml") else ast.dump(Undocumented().visit(ast.parse(text)))
 
@@ -75,12 +78,6 @@ class Undocumented(ast.NodeTransformer):
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
         return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node
-
-
-def git(*words: str) -> str | None:
-    """What git answers; None where it does not know."""
-    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.stdout if done.returncode == 0 else None
 
 
 def changed_settings(record: Record) -> list[str]:

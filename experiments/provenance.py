@@ -15,8 +15,8 @@ PACKAGES = ("torch", "numpy", "gymnasium", "mujoco", "h5py", "safetensors")
 def commit() -> tuple[str, bool]:
     """The commit of this code, and whether the files outside results/ differ from it; ("unknown", True) without git."""
     try:
-        head = _git("rev-parse", "HEAD")
-        return head, bool(_git("status", "--porcelain", "--", ".", ":!results"))
+        head = git("rev-parse", "HEAD")
+        return head, bool(git("status", "--porcelain", "--", ".", ":!results"))
     except (OSError, subprocess.CalledProcessError):
         return "unknown", True
 
@@ -61,6 +61,7 @@ def _cpu_bf16() -> bool:
     return path.exists() and any(flag in path.read_text() for flag in ("avx512_bf16", "amx_bf16"))
 
 
-def _git(*arguments: str) -> str:
+def git(*arguments: str) -> str:
+    """What git answers; CalledProcessError where it does not know."""
     done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
     return done.stdout.strip()

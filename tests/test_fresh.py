@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import fresh
+from experiments import fresh, provenance
 from results.store import Record
 from tests.records import made_up
 
@@ -27,8 +27,8 @@ class Model:
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Record]:
     """A repository of the smallest model; writes a file of it, and gives a record of what was there at first."""
-    fresh.reworded.cache_clear()
-    monkeypatch.setattr(fresh, "ROOT", tmp_path)
+    fresh.meaning.cache_clear()
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
     for folder in (*fresh.SHARED[:3], "experiments", "decision_transformer", "gato"):
         (tmp_path / folder).mkdir()
     (tmp_path / "decision_transformer" / "model.py").write_text(CODE)
@@ -37,7 +37,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
     for words in (("init", "-q"), ("add", "."), ("commit", "-qm", "Begin")):
         who = ("-c", "user.name=a", "-c", "user.email=a@b")
         subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
-    first = (fresh.git("rev-parse", "HEAD") or "").strip()
+    first = provenance.git("rev-parse", "HEAD")
 
     def written(name: str, text: str) -> Record:
         (tmp_path / name).write_bytes(text.encode("latin-1"))
