@@ -107,7 +107,7 @@ def _piece(key: str, batch: Mapping[str, Tensor], model: Gato) -> Piece:
         return Piece(Kind.TEXT, values.long())
     if key == "image_observations":
         if values.ndim == 5:
-            return image_piece(values, config.patch, config.image_channels)
+            return image_piece(values, config.patch, config.image_channels, model.pixels_of(values))
         return _patches(values, batch, model)
     return Piece(Kind.TENSOR, layout.observations + tensor_bins(values, squeeze=True))
 

@@ -20,13 +20,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
-from backbone.images import image_shape, shows_images
+from backbone.images import channels_first, image_shape, shows_images
 from backbone.interface import Player, SequenceModel
 from backbone.weight_decay import matrices_only
 from gato import prompts, raw
 from gato.config import Config
 from gato.embedding import Embedding
 from gato.mixture import Corpus, MixedBatch, tasks
+from gato.patches import Pixels
 from gato.stream import Piece, Stream, action_piece, build, observation_pieces, separator_piece
 from gato.tokens import BINS, layout
 from gato.transformer import Caches, Reads, Transformer
@@ -78,11 +79,18 @@ class Gato(SequenceModel):
         self.core = core or Transformer(self.config)
         steps = self.config.prompt_steps
         self.demonstrations = nn.ModuleList(prompts.Demonstrations(task, steps) for task in self.tasks)
+        sizes = {image_shape(task) for task in self.tasks if shows_images(task)}
+        self.pixels = nn.ModuleDict({_name(size): Pixels(size, self.config.patch) for size in sorted(sizes)})
         self.register_buffer("clipped", torch.ones(len(self.tasks), dtype=torch.bool))  # see `decoding`
 
     def calibrate(self, data: Trajectories | Mixture) -> None:
-        """Keep the demonstrations that acting begins with, and how each task's actions were made."""
+        """Keep the demonstrations that acting begins with, the mean image, and how each task's actions were made."""
         parts = data.trajectories if isinstance(data, Mixture) else (data,)
+        shown = [part for part in parts if shows_images(part.spec)]
+        for size in {image_shape(part.spec) for part in shown}:
+            pixels = self.pixels[_name(size)]
+            assert isinstance(pixels, Pixels)
+            pixels.calibrate([part.observations for part in shown if image_shape(part.spec) == size])
         for index, part in enumerate(parts):
             self.demonstration(index).collect(part)
             some = part.actions[:: -(-len(part) // 100_000)]
@@ -205,8 +213,18 @@ class Gato(SequenceModel):
 
     def observe(self, observations: Tensor) -> list[Piece]:
         """The pieces of (B, T, *obs) observations, separator last."""
-        pieces = observation_pieces(observations, self.layout, self.config.patch, self.config.image_channels)
+        side, channels = self.config.patch, self.config.image_channels
+        pieces = observation_pieces(observations, self.layout, side, channels, pixels=self.pixels_of)
         return [*pieces, separator_piece(pieces[0], self.layout)]
+
+    def pixels_of(self, images: Tensor) -> Pixels | None:
+        """How the pixels of (B, T, *image) images become numbers: by the data's mean image, if it is known."""
+        name = _name(tuple(channels_first(images).shape[-3:]))
+        if name not in self.pixels:
+            return None
+        pixels = self.pixels[name]
+        assert isinstance(pixels, Pixels)
+        return pixels
 
     def stream(self, batch: Batch) -> Stream:
         """A batch's prompt and window as tokens."""
@@ -241,6 +259,10 @@ class Gato(SequenceModel):
 
             return mixed.run(self, inputs)
         return self.loss(inputs)
+
+
+def _name(size: tuple[int, ...]) -> str:
+    return "x".join(map(str, size))
 
 
 def parameters(config: Config, spec: Spec | tuple[Spec, ...]) -> int:

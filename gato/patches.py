@@ -1,4 +1,9 @@
-"""Images as patches: 16x16 squares in raster order, pixels to [-1, 1] and then divided by 4, the square root of 16.
+"""Images as patches: 16x16 squares in raster order.
+
+Paper    pixels to [-1, 1], then divided by 4, the square root of 16 (section 2.1)
+Differs  once there are data, their mean image is taken off, and what is left is divided by its deviation. As the paper
+         has it, 2,300 updates on Pong taught us nothing but how frequent each action is: a ball of 4 pixels is next to
+         nothing beside a background that never changes. Patches that a caller has cut are taken as they come
 
 A size that is no multiple of 16 is padded with black below and to the right, before anything else: Atari's 84x84 to
 96x96, which makes 36 patches. (The paper's images fit; GIA enlarges the image instead, which changes every pixel.)
@@ -8,27 +13,73 @@ Stacked grey frames are the channels of one image, so that a patch shows how wha
 Shapes   H high, W wide, C channels, N patches, p side of a patch
 """
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from backbone.images import channels_first
 from trajectories.errors import UserError
+from trajectories.store import release
+
+SOME = 2_000  # images of each task, spread over its data, from which the mean is taken
+MIDDLE, REACH = 127.5, 510.0  # the paper's: (x / 255 * 2 - 1) / 4
 
 
-def to_patches(images: UInt8[Tensor, "*n C H W"], side: int, channels: int) -> Float[Tensor, "*n N D p p"]:
+class Pixels(nn.Module):
+    """Pixels as numbers: the paper's until `calibrate`, then less the mean image and divided by the deviation."""
+
+    mean: Tensor  # (C, H, W), padded to whole patches, 0 to 255
+    deviation: Tensor
+
+    def __init__(self, shape: tuple[int, int, int], side: int) -> None:
+        super().__init__()
+        channels, high, wide = shape
+        padded = torch.full((channels, high + -high % side, wide + -wide % side), MIDDLE)
+        self.register_buffer("mean", padded)
+        self.register_buffer("deviation", torch.tensor(REACH))
+
+    def calibrate(self, tasks: Sequence[np.ndarray]) -> None:
+        """Take mean and deviation of each task's (N, *image) images, or (N, H, W) frames of stacks; all tasks alike."""
+        drawn = []
+        for images in tasks:
+            rows = np.linspace(0, len(images) - 1, min(SOME, len(images))).astype(int)
+            drawn.append(black_to(channels_first(torch.from_numpy(images[rows]), leading=1), self.mean.shape).double())
+            release(images)
+        mean = torch.stack([some.mean(0) for some in drawn]).mean(0)
+        spread = torch.stack([(some - mean).square().mean() for some in drawn]).mean().sqrt()
+        self.mean.copy_(mean)  # one frame's, for each of its stack
+        self.deviation.copy_(spread.clamp(min=1.0))
+
+    def forward(self, images: UInt8[Tensor, "*n C H W"]) -> Float[Tensor, "*n C h w"]:
+        return (black_to(images, self.mean.shape) - self.mean) / self.deviation
+
+
+def black_to(images: UInt8[Tensor, "*n C H W"], shape: Sequence[int]) -> UInt8[Tensor, "*n C h w"]:
+    """Images with black below and to the right, as high and wide as `shape` says."""
+    return pad(images, (0, shape[-1] - images.shape[-1], 0, shape[-2] - images.shape[-2]))
+
+
+def to_patches(
+    images: UInt8[Tensor, "*n C H W"], side: int, channels: int, pixels: Pixels | None = None
+) -> Float[Tensor, "*n N D p p"]:
     """Patches in raster order, as many channels as the model has; channels that an image lacks are zero.
+
+    Args:
+        pixels: how they become numbers, if not as in the paper.
 
     Raises:
         UserError: an image has more.
     """
     if images.shape[-3] > channels:
         raise UserError(f"An image has {images.shape[-3]} channels, but the patches {channels}: raise image_channels.")
-    high, wide = images.shape[-2:]
-    images = pad(images, (0, -wide % side, 0, -high % side))
-    pixels = (images.float() / 255 * 2 - 1) / 4
-    cut = rearrange(pixels, "... c (h p) (w q) -> ... (h w) c p q", p=side, q=side)
+    channels_seen, high, wide = images.shape[-3:]
+    numbers = (pixels or Pixels((channels_seen, high, wide), side).to(images.device))(images)
+    cut = rearrange(numbers, "... c (h p) (w q) -> ... (h w) c p q", p=side, q=side)
     return pad(cut, (0, 0, 0, 0, 0, channels - cut.shape[-3]))
 
 

@@ -6,7 +6,7 @@ Learnt   text and actions; never what was observed otherwise, never the separato
 Shapes   B sequences, T timesteps, n tokens of one part, K tokens of one timestep, L = T K tokens, P patches in all
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, device
 
 from backbone.images import channels_first
-from gato.patches import patch_intervals, to_patches
+from gato.patches import Pixels, patch_intervals, to_patches
 from gato.text import Text
 from gato.tokens import Layout, check_discrete, to_bins
 from trajectories.errors import UserError
@@ -82,7 +82,12 @@ def leaves(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
 
 
 def observation_pieces(
-    tree: Any, layout: Layout, side: int = 16, channels: int = 3, text: Text | None = None
+    tree: Any,
+    layout: Layout,
+    side: int = 16,
+    channels: int = 3,
+    text: Text | None = None,
+    pixels: Callable[[Tensor], Pixels | None] = lambda images: None,
 ) -> list[Piece]:
     """What was seen, in order: text, then images, then tensors.
 
@@ -90,6 +95,7 @@ def observation_pieces(
         tree: a leaf, or nested dictionaries of leaves, each (B, T, ...): uint8 with two or three further axes is an
             image, other integers are discrete, floats are continuous; B lists of T strings are text.
         channels: of the model's patches; images with fewer are completed with zeros.
+        pixels: how the pixels of some images become numbers; None for the paper's way.
 
     Raises:
         UserError: a value has no token, or an image no channels.
@@ -99,7 +105,7 @@ def observation_pieces(
         if isinstance(leaf, list):
             piece = text_piece(leaf, text or Text())
         elif leaf.dtype == torch.uint8 and leaf.ndim >= 4:
-            piece = image_piece(leaf, side, channels)
+            piece = image_piece(leaf, side, channels, pixels(leaf))
         else:
             piece = Piece(Kind.TENSOR, layout.observations + tensor_bins(leaf, squeeze=True))
         found[piece.kind].append(piece)
@@ -121,11 +127,11 @@ def separator_piece(like: Piece, layout: Layout) -> Piece:
     return Piece(Kind.SEPARATOR, torch.full_like(like.ids[:, :, :1], layout.separator))
 
 
-def image_piece(images: Tensor, side: int, channels: int) -> Piece:
-    pixels = channels_first(images)
-    patches = to_patches(pixels, side, channels)  # (B, T, n, C, p, p)
+def image_piece(images: Tensor, side: int, channels: int, pixels: Pixels | None = None) -> Piece:
+    images = channels_first(images)
+    patches = to_patches(images, side, channels, pixels)  # (B, T, n, C, p, p)
     ids = torch.zeros(patches.shape[:3], dtype=torch.long, device=images.device)
-    high, wide = pixels.shape[-2:]
+    high, wide = images.shape[-2:]
     intervals = patch_intervals(high, wide, side).to(images.device).expand(*ids.shape, 2, 2)
     return Piece(Kind.PATCH, ids, patches=patches, intervals=intervals)
 

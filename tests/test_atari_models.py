@@ -18,7 +18,7 @@ from experiments.evaluate import begin
 from experiments.registry import find
 from gato import Gato
 from gato.model import tokens_per_step
-from gato.patches import to_patches
+from gato.patches import Pixels, to_patches
 from tests.toys import CHOICES, POINT, SCREEN, seen, small, walk
 from trajectories.catalog import environment
 from trajectories.errors import UserError
@@ -311,6 +311,32 @@ def test_a_step_of_atari_is_36_patches_a_separator_and_an_action() -> None:
     assert patches[0, 0].min() == patches.max() == 0.25
     assert patches[0, 35, :, :4, :4].min() == 0.25  # 84 = 5 x 16 + 4
     assert patches[0, 35, :, 4:].max() == patches[0, 35, :, :, 4:].max() == -0.25  # black
+
+
+def test_gato_sees_what_changes_and_not_what_always_shows() -> None:
+    """The same game on another background, brighter by as much in every frame, gives the same patches."""
+    plain = walk(LENGTHS, spec=SCREEN)
+    plain = replace(plain, observations=plain.observations // 2)
+    behind = np.random.default_rng(1).integers(100, size=SCREEN.frame_shape, dtype=np.uint8)
+    patches = []
+    for data in (plain, replace(plain, observations=plain.observations + behind)):
+        gato = small("gato", data)
+        assert isinstance(gato, Gato)
+        window = cut(data, first=np.array([0]), last=np.array([9]), length=4)
+        stream = gato.stream(window)
+        assert stream.patches is not None
+        patches.append(stream.patches)
+    torch.testing.assert_close(patches[0], patches[1], atol=1e-4, rtol=1e-4)
+    assert patches[0].square().mean().sqrt().item() == pytest.approx(1.0, rel=0.5)
+
+
+def test_games_of_one_size_share_a_mean_image_to_which_each_gives_as_much() -> None:
+    pixels = Pixels((4, 84, 84), side=16)
+    dark, bright = np.full((10, 84, 84), 20, np.uint8), np.full((3_000, 84, 84), 60, np.uint8)
+    pixels.calibrate([dark, bright])
+    assert pixels.mean[:, :84, :84].unique().tolist() == [40.0]
+    assert pixels.mean[:, 84:].unique().tolist() == [0.0]  # black beyond the image
+    assert pixels.deviation.item() == pytest.approx(20.0 * 84 / 96)
 
 
 def test_gato_sees_every_frame_of_a_stack(data: Trajectories) -> None:
