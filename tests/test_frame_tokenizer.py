@@ -53,7 +53,7 @@ def test_the_tokenizer_learns_where_a_small_thing_is() -> None:
     for frame, (row, column) in zip(frames, rng.integers(33, size=(400, 2)), strict=True):
         frame[0, row : row + 3, column : column + 3] = 230
     tokenizer = FrameTokenizer((1, 36, 36), width=32)
-    tokenizer.fit(frames, 150, 32, 3e-3, rng)
+    tokenizer.fit(frames, 300, 32, 3e-3, rng)
     shown = tokenizer.decode(tokenizer.encode(torch.from_numpy(frames[:50])))[:, 0]
     right = 0
     for one, frame in zip(shown, frames, strict=False):
@@ -61,6 +61,24 @@ def test_the_tokenizer_learns_where_a_small_thing_is() -> None:
         right += frame[0, row, column] == 230
     assert right > 35  # by chance less than one
     assert not any(weight.requires_grad for weight in tokenizer.parameters())
+
+
+def test_what_moves_is_shown_although_more_differs_that_stands_still() -> None:
+    """A wall of stones, another in every episode, and a ball of nine pixels in its own place in every frame."""
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    frames = np.zeros((600, 36, 36), np.uint8)
+    walls = rng.integers(2, size=(12, 12, 12), dtype=np.uint8).repeat(50, axis=0).repeat(3, axis=2)
+    frames[:, :12] = 150 * walls
+    ball = np.zeros_like(frames, dtype=bool)
+    for here, (row, column) in zip(ball, rng.integers((14, 0), 33, size=(600, 2)), strict=True):
+        here[row : row + 3, column : column + 3] = True
+    frames[ball] = 230
+    tokenizer = FrameTokenizer((1, 36, 36), width=32)
+    tokenizer.fit(frames[:, None], 300, 32, 3e-3, rng)
+    shown = tokenizer.decode(tokenizer.encode(torch.from_numpy(frames[:, None])))[:, 0].numpy()
+    below = np.broadcast_to(np.arange(36)[:, None] >= 14, ball.shape)
+    assert shown[ball].mean() > 0.5 > 4 * shown[below & ~ball].mean()  # 230 of 255 is 0.9
 
 
 def test_the_trajectory_transformer_of_images_reads_the_newest_frame_s_codes_exactly(data: Trajectories) -> None:

@@ -51,7 +51,7 @@ class Config(model.Config):
     planning_context: int = option(4, "transitions that the planner sees, the one being planned included")
     prefix: int = option(2, "played transitions that a plan begins from, of those it sees; 0: all that fit")
 
-    tokenizer_updates: int = option(2_000, "updates in which the autoencoder of frames learns")
+    tokenizer_updates: int = option(4_000, "updates in which the autoencoder of frames learns")
     tokenizer_batch: int = option(64, "frames in each of them")
     tokenizer_rate: float = option(1e-3, "their learning rate")
     tokenizer_width: int = option(64, "channels of its convolutions")
