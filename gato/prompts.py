@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from gato.config import Config
 from trajectories.errors import UserError
+from trajectories.store import release
 from trajectories.types import Batch, Spec, Trajectories
 from trajectories.windows import cut
 
@@ -33,6 +34,12 @@ def sample(data: Trajectories, rng: np.random.Generator, size: int, config: Conf
 
     A prompted window gives up its oldest `prompt_steps` steps, so that every sequence has at most `context` steps.
     """
+    batch = _sample(data, rng, size, config)
+    release(data.observations, data.actions, data.rewards, data.returns_to_go)
+    return batch
+
+
+def _sample(data: Trajectories, rng: np.random.Generator, size: int, config: Config) -> Batch:
     last = rng.integers(len(data), size=size)
     episodes = data.episode_of(last)
     batch = cut(data, data.starts[episodes], last, config.context)

@@ -2,12 +2,15 @@
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gato import prompts
+from gato.config import Config
 from trajectories import store
 from trajectories.description import moments
 from trajectories.types import Origin, Spec, Trajectories
@@ -63,10 +66,23 @@ def test_statistics_of_a_large_column_do_not_keep_it_in_memory(large: Trajectori
     assert resident() - before < 60 * MB
 
 
-def test_sampling_a_large_data_set_does_not_fill_the_memory(large: Trajectories) -> None:
-    before, rng, most = resident(), np.random.default_rng(0), 0
+def windows(data: Trajectories, rng: np.random.Generator) -> None:
+    sample_windows(data, rng, 64, 20)
+
+
+def prompted(data: Trajectories, rng: np.random.Generator) -> None:
+    prompts.sample(data, rng, 64, Config(context=20, prompt_share=1.0))
+
+
+@pytest.mark.parametrize("sample", [windows, prompted])
+def test_sampling_a_large_data_set_does_not_fill_the_memory(
+    large: Trajectories, sample: Callable[[Trajectories, np.random.Generator], None]
+) -> None:
+    rng, most = np.random.default_rng(0), 0
+    sample(large, rng)
+    before = resident()
     for _ in range(200):
-        sample_windows(large, rng, 64, 20)
+        sample(large, rng)
         most = max(most, resident())
     assert most - before < 130 * MB
 
