@@ -127,7 +127,7 @@ def rows(records: Sequence[Record]) -> list[Row]:
     for key, group in groups.items():
         cells, others = _cells(group)
         ordered = {column: cells[column] for column in models(group)}
-        arranged.append(Row(key, _label(group[0], groups), ordered, others))
+        arranged.append(Row(key, _label(group[0], [each[0] for each in groups.values()]), ordered, others))
     return sorted(arranged, key=_order)
 
 
@@ -194,16 +194,24 @@ def _treatment(record: Record) -> dict[str, Any]:
     return {name: run[name] for name, plain in TREATMENTS.items() if run.get(name, plain) != plain}
 
 
-def _label(record: Record, keys: Iterable[str]) -> str:
-    """The data set's name, what was done to the data, and the digest where the name alone would be ambiguous."""
+def _label(record: Record, others: Iterable[Record]) -> str:
+    """The data set's name, what was done to the data, and how much there is of them where the name would be ambiguous.
+
+    Args:
+        others: of every row one record. Data that differ in more than their amount are told apart by their digests.
+    """
     words = [record.dataset]
     treatment = _treatment(record)
     if "fraction_best" in treatment:
         words.append(f"best {treatment['fraction_best']:.0%}")
     if "delayed_reward" in treatment:
         words.append("delayed reward")
-    twins = {key[2] for key in map(json.loads, keys) if key[:2] == [record.dataset, record.source]}
-    return " ".join([*words, f"({record.digest[:6]})"] if len(twins) > 1 else words)
+    same = (record.dataset, record.source)
+    twins = {other.digest: other.data.get("steps") for other in others if (other.dataset, other.source) == same}
+    if len(twins) > 1:
+        told = None not in twins.values() and len(set(twins.values())) == len(twins)
+        words.append(f"{record.data['steps']:,} steps" if told else f"({record.digest[:6]})")
+    return " ".join(words)
 
 
 def _cells(group: Sequence[Record]) -> tuple[dict[str, Cell], tuple[Cell, ...]]:

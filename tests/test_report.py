@@ -101,6 +101,13 @@ def test_rows_that_differ_only_in_their_content_can_be_told_apart() -> None:
     assert len(set(grid.names(arranged))) == 2
 
 
+def test_rows_of_more_and_of_fewer_steps_say_how_many() -> None:
+    records = [made_up(digest=letter * 64) for letter in "ab"]
+    records = [replace(one, data={**one.data, "steps": steps}) for one, steps in zip(records, (500, 1000), strict=True)]
+    assert [row.label for row in grid.rows(records)] == ["hopper-medium 1,000 steps", "hopper-medium 500 steps"]
+    assert grid.rows(records[:1])[0].label == "hopper-medium"
+
+
 def test_another_setting_of_a_model_is_listed_apart_whatever_it_scores() -> None:
     records = [*seeds(60.0, 62.0), made_up(seed=0, score=99.0, updates=100_000)]
     assert cells(records)["hopper-medium", "reroll"]["DT"] == "61.0 ± 1.4"
