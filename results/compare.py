@@ -91,21 +91,31 @@ class Improvement:
 
 
 def ladders(table: Sequence[Row], suites: Mapping[str, Sequence[str]]) -> list[Ladder]:
-    """The suites of which two data sets or more have been run; one that adds nothing to a smaller one is left out."""
+    """The suites of which two data sets or more have been run; one that adds nothing to a smaller one is left out.
+
+    Where a data set has several rows, of other contents, the one with the most runs stands for it.
+    """
     found: dict[tuple[str, ...], Ladder] = {}
     for suite, datasets in sorted(suites.items(), key=lambda item: (len(item[1]), item[0])):
         for source, physics in sorted({(row.first.source, row.first.protocol.physics) for row in table}):
             chosen: dict[str, Row] = {}
             for row in table:
-                here = (row.first.source, row.first.protocol.physics) == (source, physics)
-                if here and not row.treatment and row.first.dataset in datasets:
-                    chosen.setdefault(row.first.dataset, row)
+                name, here = row.first.dataset, (row.first.source, row.first.protocol.physics)
+                if here != (source, physics) or row.treatment or name not in datasets:
+                    continue
+                if name not in chosen or runs(row) > runs(chosen[name]):
+                    chosen[name] = row
             if len(chosen) > 1:
                 rows = tuple(chosen[name] for name in datasets if name in chosen)
                 found.setdefault(
                     tuple(sorted(row.key for row in rows)), Ladder(suite, source, physics, rows, len(datasets))
                 )
     return list(found.values())
+
+
+def runs(row: Row) -> int:
+    """How many a row's cells hold."""
+    return sum(len(cell.records) for cell in row.cells.values())
 
 
 def scores(row: Row, column: str) -> np.ndarray:

@@ -163,6 +163,13 @@ def test_a_suite_is_summarised_over_its_data_sets_and_only_from_one_source() -> 
     assert dt.interval == (40.0, 50.0)  # a task's seeds never stand in for the other's
 
 
+def test_of_a_data_set_s_rows_the_one_with_the_most_runs_stands_in_a_suite() -> None:
+    records = [made_up(dataset="walker2d-medium"), made_up(digest="a" * 64, score=1.0)]
+    records += [made_up(digest="b" * 64, score=9.0, seed=seed) for seed in range(2)]
+    (ladder,) = compare.ladders(grid.rows(records), SUITE)
+    assert compare.scores(ladder.rows[0], "dt").tolist() == [9.0, 9.0]
+
+
 def test_data_sets_of_a_suite_that_nobody_has_run_are_counted() -> None:
     records = [made_up(dataset=name) for name in SUITE["both"]]
     (over, *_) = (each for each in table.report(records, (), {"all": SUITE["all"]}).compared)
