@@ -119,6 +119,21 @@ def test_a_run_of_it_keeps_a_picture_of_its_reconstructions(data: Trajectories, 
     assert again.report()["frames"] == model.report()["frames"]
 
 
+@pytest.mark.parametrize(("share", "expected"), [(0.0, 1), (0.5, 5)])
+def test_some_actions_are_any_action_so_that_a_screen_that_stands_still_does_not_stay_so(
+    data: Trajectories, share: float, expected: int
+) -> None:
+    model = small("tt", data, random_actions=share, cdf_actions=0.0, top_actions=1, prefix_context=False)
+    shown = np.zeros((2, *SCREEN.observation_shape), np.uint8)
+    player = model.player(2, 0.0, seed=3)
+    played = np.array([player.act(shown, np.zeros(2), np.ones(2, bool)) for _ in range(40)])
+    assert SCREEN.actions == 5
+    assert len(np.unique(played)) == expected
+    alone = model.player(1, 0.0, seed=4)
+    again = [alone.act(shown[:1], np.zeros(1), np.ones(1, bool))[0] for _ in range(40)]
+    assert played[:, 1].tolist() == again
+
+
 def test_other_bins_than_the_codes_are_refused(data: Trajectories) -> None:
     with pytest.raises(UserError, match="--bins is 100, but the codes of frames are 512"):
         small("tt", data, bins=100)

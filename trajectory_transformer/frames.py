@@ -50,6 +50,7 @@ class Config(model.Config):
     beam_width: int = option(8, "sequences kept while planning")
     planning_context: int = option(4, "transitions that the planner sees, the one being planned included")
     prefix: int = option(2, "played transitions that a plan begins from, of those it sees; 0: all that fit")
+    random_actions: float = option(0.05, "share of choices that are drawn blindly, lest a game stand still")
 
     tokenizer_updates: int = option(4_000, "updates in which the autoencoder of frames learns")
     tokenizer_batch: int = option(64, "frames in each of them")
@@ -126,9 +127,24 @@ def forget_codes(model: "FrameTrajectoryTransformer", incompatible: object) -> N
 
 
 class FramePlayer(BeamPlayer):
-    """Plans from codes; see backbone.interface.Player."""
+    """Plans from codes, but for a few actions; see backbone.interface.Player.
+
+    One action in twenty is any action, as when Mnih et al. 2015 (Nature 518) measured DQN. A screen that stands still
+    gives the same plan again: Breakout waited for its ball until the time was up.
+    """
 
     model: FrameTrajectoryTransformer
+
+    def __init__(self, model: FrameTrajectoryTransformer, episodes: int, seed: int) -> None:
+        super().__init__(model, episodes, seed)
+        self.blind = [np.random.default_rng([seed + episode, 1]) for episode in range(episodes)]  # of its own, likewise
+
+    def fit(self, actions: np.ndarray) -> np.ndarray:
+        actions, choices = super().fit(actions), self.model.spec.actions
+        for episode, generator in enumerate(self.blind):
+            if choices is not None and generator.random() < self.model.config.random_actions:
+                actions[episode] = generator.integers(choices)
+        return actions
 
     def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
         codes = self.model.tokenizer.encode(self.model.newest(observations)).cpu().numpy()
