@@ -9,8 +9,9 @@ from PIL import Image
 
 from experiments.checkpoint import load_model, save_model
 from tests.toys import SCREEN, seen, small, walk
+from trajectories import store
 from trajectories.errors import UserError
-from trajectories.types import Trajectories
+from trajectories.types import Spec, Trajectories
 from trajectory_transformer.frame_tokenizer import CODES, FrameTokenizer
 from trajectory_transformer.frames import FrameTrajectoryTransformer
 
@@ -117,6 +118,19 @@ def test_a_run_of_it_keeps_a_picture_of_its_reconstructions(data: Trajectories, 
     again = load_model(tmp_path)
     assert isinstance(again, FrameTrajectoryTransformer)
     assert again.report()["frames"] == model.report()["frames"]
+
+
+def test_frames_that_are_read_can_be_let_go_of(data: Trajectories, tmp_path: Path) -> None:
+    model = small("tt", data)
+    assert isinstance(model, FrameTrajectoryTransformer)
+    np.save(tmp_path / "frames.npy", data.observations)
+    frames = model.frames(np.load(tmp_path / "frames.npy", mmap_mode="r"))
+    assert frames.shape == (len(data), 1, *SCREEN.frame_shape)
+    assert store._mapping(frames) is not None
+    colours = Spec("colours", (36, 40, 3), (), 9, 3, observation_dtype="uint8")
+    other = small("tt", walk((12, 7), spec=colours))
+    assert isinstance(other, FrameTrajectoryTransformer)
+    assert other.frames(np.zeros((5, 36, 40, 3), np.uint8)).shape == (5, 3, 36, 40)
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.0, 1), (0.5, 5)])

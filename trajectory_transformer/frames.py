@@ -95,8 +95,11 @@ class FrameTrajectoryTransformer(model.TrajectoryTransformer):
         return super().columns(self._coded[1])
 
     def frames(self, observations: np.ndarray) -> np.ndarray:
-        """A column of frames as (N, C, H, W), without a copy."""
-        return channels_first(torch.from_numpy(observations), leading=1).numpy()
+        """A column of frames as (N, C, H, W), without a copy, and still known for the file that it is mapped from."""
+        if observations.ndim == 3:
+            return observations[:, None]
+        alike = observations.shape[1:] == self.examples.shape[1:]
+        return observations if alike else np.moveaxis(observations, 3, 1)
 
     def newest(self, observations: np.ndarray) -> UInt8[Tensor, "E C H W"]:
         """What is read of (E, *obs) observations."""
