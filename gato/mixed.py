@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, pad
 
 from gato.model import Gato
+from gato.patches import scaled
 from gato.stream import LEARNT, Kind, Piece, Stream, action_piece, build, image_piece, separator_piece, tensor_bins
 from gato.tokens import TEXT_IDS
 from trajectories.errors import UserError
@@ -120,7 +121,7 @@ def _patches(values: Tensor, batch: Mapping[str, Tensor], model: Gato) -> Piece:
             f"Image patches of shape {tuple(values.shape[3:])} need patches_positions and a Gato with images=True and "
             f"at least {values.shape[3]} image_channels: give these, or whole uint8 images."
         )
-    pixels = (values.float() / 255 * 2 - 1) / 4 if values.dtype == torch.uint8 else values.float()
+    pixels = scaled(values) if values.dtype == torch.uint8 else values.float()
     pixels = pad(pixels, (0, 0, 0, 0, 0, missing))
     ids = torch.zeros(values.shape[:3], dtype=torch.long, device=values.device)
     return Piece(Kind.PATCH, ids, patches=pixels, intervals=batch["patches_positions"].float())

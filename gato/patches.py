@@ -55,8 +55,15 @@ class Pixels(nn.Module):
         self.mean.copy_(mean)  # one frame's, for each of its stack
         self.deviation.copy_(spread.clamp(min=1.0))
 
-    def forward(self, images: UInt8[Tensor, "*n C H W"]) -> Float[Tensor, "*n C h w"]:
-        return (black_to(images, self.mean.shape) - self.mean) / self.deviation
+    def forward(self, images: UInt8[Tensor, "*n C h w"]) -> Float[Tensor, "*n C h w"]:
+        return scaled(images, self.mean, self.deviation)
+
+
+def scaled(
+    images: UInt8[Tensor, "*n"], mean: Tensor | float = MIDDLE, deviation: Tensor | float = REACH
+) -> Float[Tensor, "*n"]:
+    """Pixels as the paper has them, unless told otherwise."""
+    return (images - mean) / deviation
 
 
 def black_to(images: UInt8[Tensor, "*n C H W"], shape: Sequence[int]) -> UInt8[Tensor, "*n C h w"]:
@@ -77,8 +84,9 @@ def to_patches(
     """
     if images.shape[-3] > channels:
         raise UserError(f"An image has {images.shape[-3]} channels, but the patches {channels}: raise image_channels.")
-    channels_seen, high, wide = images.shape[-3:]
-    numbers = (pixels or Pixels((channels_seen, high, wide), side).to(images.device))(images)
+    high, wide = images.shape[-2:]
+    images = black_to(images, (high + -high % side, wide + -wide % side))
+    numbers = scaled(images) if pixels is None else pixels(images)
     cut = rearrange(numbers, "... c (h p) (w q) -> ... (h w) c p q", p=side, q=side)
     return pad(cut, (0, 0, 0, 0, 0, channels - cut.shape[-3]))
 

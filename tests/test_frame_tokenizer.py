@@ -151,3 +151,9 @@ def test_some_actions_are_any_action_so_that_a_screen_that_stands_still_does_not
 def test_other_bins_than_the_codes_are_refused(data: Trajectories) -> None:
     with pytest.raises(UserError, match="--bins is 100, but the codes of frames are 512"):
         small("tt", data, bins=100)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5])
+def test_a_share_of_blind_actions_beyond_all_of_them_is_refused(data: Trajectories, share: float) -> None:
+    with pytest.raises(UserError, match=r"--random-actions is .*: give one from 0 to 1"):
+        small("tt", data, random_actions=share)

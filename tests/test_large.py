@@ -78,9 +78,7 @@ def prompted(data: Trajectories, rng: np.random.Generator) -> None:
 def test_sampling_a_large_data_set_does_not_fill_the_memory(
     large: Trajectories, sample: Callable[[Trajectories, np.random.Generator], None]
 ) -> None:
-    rng, most = np.random.default_rng(0), 0
-    sample(large, rng)
-    before = resident()
+    before, rng, most = resident(), np.random.default_rng(0), 0
     for _ in range(200):
         sample(large, rng)
         most = max(most, resident())

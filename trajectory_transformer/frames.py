@@ -67,6 +67,8 @@ class FrameTrajectoryTransformer(model.TrajectoryTransformer):
     def __init__(self, config: Config, spec: Spec) -> None:
         if config.bins != CODES:
             raise UserError(f"--bins is {config.bins}, but the codes of frames are {CODES}: leave it out.")
+        if not 0 <= config.random_actions <= 1:
+            raise UserError(f"--random-actions is {config.random_actions}, but it is a share: give one from 0 to 1.")
         channels, high, wide = image_shape(spec)
         shape = (1 if spec.frame_stack > 1 else channels, high, wide)  # of a stack the newest frame alone is read
         tokenizer = FrameTokenizer(shape, config.tokenizer_width)
@@ -133,7 +135,7 @@ class FramePlayer(BeamPlayer):
     """Plans from codes, but for a few actions; see backbone.interface.Player.
 
     One action in twenty is any action, as when Mnih et al. 2015 (Nature 518) measured DQN. A screen that stands still
-    gives the same plan again: Breakout waited for its ball until the time was up.
+    gives the same plan again: Breakout waited and waited for its ball.
     """
 
     model: FrameTrajectoryTransformer
