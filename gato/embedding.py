@@ -136,28 +136,24 @@ class Embedding(nn.Module):
 
     def forward(self, stream: Stream) -> Float[Tensor, "B L D"]:
         x = self.table(stream.ids, text=bool((stream.kinds == Kind.TEXT).any()))
-        if stream.patches is not None and stream.intervals is not None:
+        if stream.patches is not None:
             where = (stream.kinds == Kind.PATCH).expand(stream.ids.shape)
-            x = x.masked_scatter(where[:, :, None], self.patches(stream.patches, stream.intervals).to(x.dtype))
+            x = x.masked_scatter(where[:, :, None], self.patches(stream).to(x.dtype))
         x = x + self.positions(stream)
         return x if self.timestep is None else x + self.timestep(stream.timesteps)
 
-    def patches(self, patches: Float[Tensor, "P C p p"], intervals: Float[Tensor, "P 2 2"]) -> Float[Tensor, "P D"]:
+    def patches(self, stream: Stream) -> Float[Tensor, "P D"]:
+        """What a stream's patches show and where; each distinct one is encoded once."""
+        assert stream.patches is not None
+        assert stream.which is not None
+        assert stream.intervals is not None
         if self.patch is None:
             raise UserError("This Gato has no encoder for image patches: build it with images=True.")
-        x = self.encode(patches)
+        x = embedding(stream.which, self.patch(stream.patches))
         if self.rows is None or self.columns is None:
             return x
-        row, column = patch_index(intervals, self.training).unbind(1)
+        row, column = patch_index(stream.intervals, self.training).unbind(1)
         return x + self.rows(row) + self.columns(column)
-
-    def encode(self, patches: Float[Tensor, "P C p p"]) -> Float[Tensor, "P D"]:
-        """Each patch that occurs more than once is encoded once: nine in ten do in a batch of Atari's screens."""
-        assert self.patch is not None
-        if patches.device.type != "cpu":  # where sorting them costs more
-            return self.patch(patches)
-        distinct, which = torch.unique(patches.flatten(1), dim=0, return_inverse=True)
-        return embedding(which, self.patch(distinct.unflatten(1, patches.shape[1:])))
 
     def positions(self, stream: Stream) -> Float[Tensor, "#B L D"] | float:
         """Positions within the timestep; one row where all sequences are laid out alike."""

@@ -123,5 +123,6 @@ def _patches(values: Tensor, batch: Mapping[str, Tensor], model: Gato) -> Piece:
         )
     pixels = scaled(values) if values.dtype == torch.uint8 else values.float()
     pixels = pad(pixels, (0, 0, 0, 0, 0, missing))
-    ids = torch.zeros(values.shape[:3], dtype=torch.long, device=values.device)
-    return Piece(Kind.PATCH, ids, patches=pixels, intervals=batch["patches_positions"].float())
+    which = torch.arange(values.shape[:3].numel(), device=values.device).reshape(values.shape[:3])
+    where = batch["patches_positions"].float()
+    return Piece(Kind.PATCH, torch.zeros_like(which), patches=pixels.flatten(0, 2), which=which, intervals=where)

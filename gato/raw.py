@@ -109,6 +109,7 @@ def stream_of(inputs: Raw, config: Config, layout: Layout) -> Stream:
         timesteps=torch.zeros(shape, dtype=torch.long, device=input_ids.device),
         real=torch.ones(shape, dtype=torch.bool, device=input_ids.device),
         patches=pixels if len(pixels) else None,
+        which=torch.arange(len(pixels), device=pixels.device) if len(pixels) else None,
         intervals=edges[is_patch].float() if len(pixels) else None,
     )
 

@@ -3,12 +3,14 @@
 Order    text, image patches, tensors (nested keys in lexicographic order), separator, action
 Learnt   text and actions; never what was observed otherwise, never the separator
 
-Shapes   B sequences, T timesteps, n tokens of one part, K tokens of one timestep, L = T K tokens, P patches in all
+Shapes   B sequences, T timesteps, n tokens of one part, K tokens of one timestep, L = T K tokens, P patches in all,
+         U distinct ones
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -44,8 +46,9 @@ class Piece:
     kind: Kind
     ids: Int[Tensor, "B T n"]  # 0 at patches, which have no id
     real: Bool[Tensor, "B T n"] | None = None  # None: all of them; text is padded to its longest
-    patches: Any = None  # (B, T, n, C, p, p) float, of the kind PATCH only
-    intervals: Any = None  # (B, T, n, 2, 2) float, likewise
+    patches: Any = None  # (U, C, p, p) float, of the kind PATCH only, as what follows
+    which: Any = None  # (B, T, n), of the patches
+    intervals: Any = None  # (B, T, n, 2, 2) float
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,9 @@ class Stream:
     local: Int[Tensor, "#B L"]  # position within the timestep's observation; ACTION_POSITION for actions
     timesteps: Int[Tensor, "B L"]
     real: Bool[Tensor, "B L"]
-    patches: Float[Tensor, "P C p p"] | None = None  # of all positions of kind PATCH, in order
-    intervals: Float[Tensor, "P 2 2"] | None = None
+    patches: Float[Tensor, "U C p p"] | None = None
+    which: Int[Tensor, "P"] | None = None  # of the patches, for all positions of kind PATCH, in order
+    intervals: Float[Tensor, "P 2 2"] | None = None  # likewise
 
     def to(self, where: device | str) -> "Stream":
         moved: dict[str, Any] = {name: None if x is None else x.to(where) for name, x in vars(self).items()}
@@ -129,11 +133,10 @@ def separator_piece(like: Piece, layout: Layout) -> Piece:
 
 def image_piece(images: Tensor, side: int, channels: int, pixels: Pixels | None = None) -> Piece:
     images = channels_first(images)
-    patches = to_patches(images, side, channels, pixels)  # (B, T, n, C, p, p)
-    ids = torch.zeros(patches.shape[:3], dtype=torch.long, device=images.device)
+    patches, which = to_patches(images, side, channels, pixels)
     high, wide = images.shape[-2:]
-    intervals = patch_intervals(high, wide, side).to(images.device).expand(*ids.shape, 2, 2)
-    return Piece(Kind.PATCH, ids, patches=patches, intervals=intervals)
+    intervals = patch_intervals(high, wide, side).to(images.device).expand(*which.shape, 2, 2)
+    return Piece(Kind.PATCH, torch.zeros_like(which), patches=patches, which=which, intervals=intervals)
 
 
 def text_piece(texts: list[list[str]], tokenizer: Text) -> Piece:
@@ -167,13 +170,17 @@ def build(
         raise UserError(f"One timestep needs {needed} positions, but there are {OBSERVATION_POSITIONS}: observe less.")
     real = repeat(mask, "b t -> b (t k)", k=len(kinds))
     patched = [piece for piece in pieces if piece.kind == Kind.PATCH]
+    begins = accumulate((len(piece.patches) for piece in patched), initial=0)
     stream = Stream(
         ids=rearrange(torch.cat([piece.ids for piece in pieces], dim=2), "b t k -> b (t k)"),
         kinds=kinds.repeat(steps)[None],
         local=local.repeat(steps)[None],
         timesteps=repeat(timesteps, "b t -> b (t k)", k=len(kinds)),
         real=real,
-        patches=torch.cat([p.patches for p in patched], dim=2).flatten(0, 2) if patched else None,
+        patches=torch.cat([p.patches for p in patched]) if patched else None,
+        which=torch.cat([p.which + begin for p, begin in zip(patched, begins, strict=False)], dim=2).flatten()
+        if patched
+        else None,
         intervals=torch.cat([p.intervals for p in patched], dim=2).flatten(0, 2) if patched else None,
     )
     if all(piece.real is None for piece in pieces):
@@ -196,6 +203,7 @@ def close_gaps(stream: Stream, real: Bool[Tensor, "B L"]) -> Stream:
         local=front(stream.local),
         timesteps=front(stream.timesteps),
         real=front(real),
-        patches=None if stream.patches is None else stream.patches[kept],
+        patches=stream.patches,
+        which=None if stream.which is None else stream.which[kept],
         intervals=None if stream.intervals is None else stream.intervals[kept],
     )

@@ -306,7 +306,8 @@ def first_action(model: SequenceModel, observation: np.ndarray, target_return: f
 def test_a_step_of_atari_is_36_patches_a_separator_and_an_action() -> None:
     atari = Spec("game", (4, 84, 84), (), horizon=9, actions=6, observation_dtype="uint8", frame_stack=4)
     assert tokens_per_step(atari) == 38
-    patches = to_patches(torch.full((1, 4, 84, 84), 255, dtype=torch.uint8), 16, 4)
+    numbers, which = to_patches(torch.full((1, 4, 84, 84), 255, dtype=torch.uint8), 16, 4)
+    patches = numbers[which]
     assert patches.shape == (1, 36, 4, 16, 16)
     assert patches[0, 0].min() == patches.max() == 0.25
     assert patches[0, 35, :, :4, :4].min() == 0.25  # 84 = 5 x 16 + 4
@@ -325,7 +326,8 @@ def test_gato_sees_what_changes_and_not_what_always_shows() -> None:
         window = cut(data, first=np.array([0]), last=np.array([9]), length=4)
         stream = gato.stream(window)
         assert stream.patches is not None
-        patches.append(stream.patches)
+        assert stream.which is not None
+        patches.append(stream.patches[stream.which])
     torch.testing.assert_close(patches[0], patches[1], atol=1e-4, rtol=1e-4)
     assert patches[0].square().mean().sqrt().item() == pytest.approx(1.0, rel=0.5)
 
@@ -359,19 +361,34 @@ def test_an_image_with_more_channels_than_the_patches_is_refused_and_not_cropped
 
 def test_a_patch_that_is_seen_often_is_encoded_once_and_learns_from_all_its_places(data: Trajectories) -> None:
     torch.manual_seed(0)
-    gato = small("gato", data)
+    gato = small("gato", data).eval()  # in training, positions are drawn
     assert isinstance(gato, Gato)
-    few, which = torch.randn(3, 4, 16, 16), torch.tensor([2, 0, 1, 1, 2, 2])
-    weights = torch.randn(6, gato.config.width)
-    gradients = []
+    batch = cut(data, first=np.array([0, 1]), last=np.array([9, 9]), length=4)
+    shared = gato.stream(batch)
+    assert shared.patches is not None
+    assert shared.which is not None
+    assert len(shared.patches) <= len(shared.which) / 2  # the two windows are of the same steps
+    each = replace(shared, patches=shared.patches[shared.which], which=torch.arange(len(shared.which)))
+    weights = torch.randn(len(shared.which), gato.config.width)
     encoder = gato.embedding.patch
     assert encoder is not None
-    for encode in (gato.embedding.encode, encoder):
+    vectors, gradients = [], []
+    for stream in (shared, each):
         gato.zero_grad()
-        (encode(few[which]) * weights).sum().backward()
+        vectors.append(gato.embedding.patches(stream))
+        (vectors[-1] * weights).sum().backward()
         gradients.append([weight.grad.clone() for weight in encoder.parameters() if weight.grad is not None])
-    for one, other in zip(*gradients, strict=True):
+    for one, other in zip([vectors[0], *gradients[0]], [vectors[1], *gradients[1]], strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+def test_patches_count_as_the_same_only_at_one_place_and_with_every_pixel_alike() -> None:
+    images = torch.zeros(3, 1, 16, 32, dtype=torch.uint8)
+    images[1, 0, 15, 31] = 1
+    numbers, which = to_patches(images, 16, 1)
+    assert which.tolist() == [[0, 1], [0, 2], [0, 1]]
+    assert len(numbers) == 3
+    assert (numbers[2] != numbers[1]).sum() == 1
 
 
 @pytest.mark.parametrize("prompt", ["none", "best"])
