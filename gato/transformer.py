@@ -184,11 +184,11 @@ class Transformer(nn.Module):
         self.register_buffer("slopes", slopes, persistent=False)
         for module in self.modules():
             if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=0.02)
+                nn.init.normal_(module.weight, std=config.initializer_range)
                 nn.init.zeros_(module.bias)
         for block in blocks:  # GPT-2's: what enters the residual stream does not grow with depth
             for last in (block.attention.out, block.feedforward.leave):
-                nn.init.normal_(last.weight, std=0.02 / math.sqrt(2 * config.layers))
+                nn.init.normal_(last.weight, std=config.initializer_range / math.sqrt(2 * config.layers))
 
     def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
         bias = self.causal(x)
