@@ -4,7 +4,7 @@ Paper    Reed et al. 2022, arXiv:2205.06175, section 2.2 and appendix C.2
 Differs  the patch network's inside is not given in the paper but for "ResNet-v2, GroupNorm, GELU"; ours has one
          block of two 3x3 convolutions by default, halves the patch once, and ends in one linear layer
 
-Shapes   B sequences, L tokens, D width, P patches, C channels, p side of a patch
+Shapes   B sequences, L tokens, D width, P patches, U distinct ones, C channels, p side of a patch
 """
 
 import math
@@ -12,7 +12,7 @@ import math
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import embedding
+from torch.nn.functional import embedding, pad
 
 from gato.config import Config
 from gato.stream import ACTION_POSITION, Kind, Stream
@@ -21,6 +21,7 @@ from trajectories.errors import UserError
 
 PATCH_POSITIONS = 128  # rows, and as many columns
 SCALE = 0.02  # of what embeddings begin with
+ROUND = 64  # patches are encoded in multiples of this many: for every other number oneDNN keeps a program of its own
 
 
 class Residual(nn.Module):
@@ -55,8 +56,9 @@ class PatchEncoder(nn.Module):
             nn.GroupNorm(groups, width), nn.GELU(), nn.Flatten(), nn.Linear(width * side * side, config.width)
         )
 
-    def forward(self, patches: Float[Tensor, "P C p p"]) -> Float[Tensor, "P D"]:
-        return self.head(self.body(patches))
+    def forward(self, patches: Float[Tensor, "U C p p"]) -> Float[Tensor, "U D"]:
+        filled = pad(patches, (0, 0, 0, 0, 0, 0, 0, -len(patches) % ROUND))
+        return self.head(self.body(filled))[: len(patches)]
 
 
 def _first_of(count: int) -> list[bool]:
