@@ -88,11 +88,7 @@ class Settings:
         if len(self.run.env) == 1:
             del run["task_weights"]
             run["env"] = self.run.env[0]
-        model = asdict(self.config)
-        for name in getattr(self.config, "later", ()):  # a run without them is the same run as before there were any
-            if model[name] == getattr(type(self.config), name):
-                del model[name]
-        return {"model": model, "run": run}
+        return {"model": asdict(self.config), "run": run}
 
     def command(self) -> str:
         """The command that runs this again, but for a data file's place and what only the machine decides."""

@@ -15,6 +15,7 @@ _PAPER = {
     "batch_size": 512,
     "stochastic_depth": 0.1,
     "logits": "full",
+    "initializer_range": 0.02,  # GPT-2's; the paper does not say
     "recency": False,  # not in the paper, as the next
     "ordered_values": False,
 }
@@ -31,7 +32,6 @@ class Config(ModelConfig):
     """Everything about Gato that can be chosen; what the paper leaves open is chosen here and told in README.md."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = SIZES  # run.py --preset 79M
-    later: ClassVar[tuple[str, ...]] = ("initializer_range",)  # options that the first records do not have
 
     context: int = option(8, "steps in a sequence, its prompt included; the paper counts tokens: 1024")
     batch_size: int = option(32, "sequences in an update")
@@ -51,7 +51,7 @@ class Config(ModelConfig):
     dropout: float = option(0.0, "in attention and feed-forward")
     stochastic_depth: float = option(0.0, "share of sublayers skipped, per sequence, while training; the paper: 0.1")
 
-    initializer_range: float = option(0.02, "standard deviation of the transformer's first weights")
+    initializer_range: float = option(0.09, "standard deviation of the transformer's first weights: 1 / sqrt(width)")
     recency: bool = option(True, "let each head of attention prefer what is near, by a slope of its own (ALiBi)")
     ordered_values: bool = option(True, "begin with embeddings in which neighbouring values are alike")
     layout: str = option("split", "ids of observations and actions: split (34,049 ids) or shared (33,025)")

@@ -129,13 +129,6 @@ def test_what_the_machine_decides_is_no_part_of_a_runs_identity() -> None:
     assert parse(["--env", "toy-medium", "--width", "64"]).resolved() != usual
 
 
-def test_an_option_that_came_later_leaves_the_runs_before_it_what_they_were() -> None:
-    words = ["--model", "gato", "--env", "toy-medium"]
-    assert "initializer_range" not in parse(words).resolved()["model"]
-    assert parse([*words, "--initializer-range", "0.02"]).resolved() == parse(words).resolved()
-    assert parse([*words, "--initializer-range", "0.09"]).resolved()["model"]["initializer_range"] == 0.09
-
-
 @pytest.mark.parametrize(
     "words",
     [
