@@ -133,6 +133,15 @@ def test_frames_that_are_read_can_be_let_go_of(data: Trajectories, tmp_path: Pat
     assert other.frames(np.zeros((5, 36, 40, 3), np.uint8)).shape == (5, 3, 36, 40)
 
 
+@pytest.mark.filterwarnings("error")  # torch warns of frames that cannot be written to
+def test_frames_in_a_file_that_may_only_be_read_are_encoded() -> None:
+    tokenizer = FrameTokenizer((1, 36, 36), width=8)
+    frames = np.random.default_rng(0).integers(256, size=(5, 1, 36, 36), dtype=np.uint8)
+    frames.flags.writeable = False
+    codes = torch.from_numpy(tokenizer.encode_all(frames).astype(int))
+    assert codes.tolist() == tokenizer.encode(torch.from_numpy(frames.copy())).tolist()
+
+
 @pytest.mark.parametrize(("share", "expected"), [(0.0, 1), (0.5, 5)])
 def test_some_actions_are_any_action_so_that_a_screen_that_stands_still_does_not_stay_so(
     data: Trajectories, share: float, expected: int

@@ -123,7 +123,7 @@ class FrameTokenizer(nn.Module):
         codes = np.empty((len(frames), self.tokens), np.int16)
         with progress(len(frames), "looking at the data", "frames") as bar:
             for first in range(0, len(frames), PIECE):
-                piece = torch.from_numpy(np.ascontiguousarray(frames[first : first + PIECE]))
+                piece = torch.from_numpy(np.array(frames[first : first + PIECE]))
                 codes[first : first + PIECE] = self.encode(piece.to(self.mean.device)).cpu().numpy()
                 release(frames)
                 bar.update(len(piece))
