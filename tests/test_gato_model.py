@@ -114,6 +114,15 @@ def test_attention_by_hand_is_the_fused_attention():
     torch.testing.assert_close(by_hand.float(), attend(*parts, bias, 0.0), atol=0.03, rtol=0.03)
 
 
+@pytest.mark.parametrize("size", ["tiny", "79M"])
+def test_the_first_weights_are_as_wide_as_asked_and_narrower_where_they_enter_the_residual_stream(size: str) -> None:
+    config = preset(size, layers=2)
+    assert config.initializer_range == {"tiny": 0.09, "79M": 0.02}[size]
+    width = {name: weight.std().item() for name, weight in Transformer(config).named_parameters()}
+    assert width["blocks.0.attention.project.weight"] == pytest.approx(config.initializer_range, rel=0.02)
+    assert width["blocks.0.feedforward.leave.weight"] == pytest.approx(config.initializer_range / 2, rel=0.02)
+
+
 def test_without_recency_attention_is_plain_causal_attention():
     parts, core = [torch.randn(2, 2, 20, 16) for _ in range(3)], Transformer(replace(SMALL, recency=False))
     bias = core.bias(torch.arange(20)[:, None] - torch.arange(20))
