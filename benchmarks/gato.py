@@ -1,25 +1,30 @@
-"""Gato: acting with kept keys and values, the share of the matrix-product ceiling in training, memory of logits.
+"""Gato: acting with kept keys and values, training and its share of the matrix-product ceiling, memory of logits.
 
-Peers    the same model without what is measured: the whole window again for every token (`Recomputing`); logits of all
-         ids at all positions. None of the public Gatos learns or acts as it is, so that there is no other to run.
+Peers    the same model without what is measured: the whole window again for every token (`Recomputing`); every patch of
+         a batch encoded, however often it is there; logits of all ids at all positions. None of the public Gatos learns
+         or acts as it is, so that there is no other to run.
 Ceiling  the floating-point operations of the matrix products that our step needs, over the time of a 2048-cube product
 """
 
 import multiprocessing
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from benchmarks.made_up import HOPPER, noise
 from benchmarks.timing import matmul_ceiling, paired
-from experiments.settings import Run
+from experiments.settings import Run, parse
 from experiments.train import Progress, adamw, update
 from gato import Config, Gato
 from gato.player import Decoder, Recomputing, Rolling
 from gato.stream import LEARNT
+from trajectories.sources import Request, load
 from trajectories.types import Batch, Trajectories
 
 EPISODES = 10
@@ -30,7 +35,7 @@ CONTEXT = 1024 // PER_STEP  # steps
 def measure() -> list[dict[str, object]]:
     """The rows of the table that this file answers for."""
     data = noise(100_000)
-    return [acting(data), training(data, "bf16"), training(data, "fp32"), logits()]
+    return [acting(data), training(data, "bf16"), training(data, "fp32"), seeing(), logits()]
 
 
 def acting(data: Trajectories) -> dict[str, object]:
@@ -86,6 +91,39 @@ def training(data: Trajectories, precision: str) -> dict[str, object]:
         "ratio": share,
         "note": f"{tokens / ours:,.0f} tokens/s; peer and ratio: its products alone at the ceiling's speed",
     }
+
+
+def seeing() -> dict[str, object]:
+    """One update on Breakout's screens, its batch included, with the settings that a run has."""
+    model_settings = parse(["--model", "gato", "--env", "breakout"]).config
+    assert isinstance(model_settings, Config)
+    with tempfile.TemporaryDirectory() as folder:
+        data = load(Request("breakout", "collected", data_dir=Path(folder), steps=5_000))
+        model = Gato(model_settings, data.spec)
+        model.calibrate(data)
+        optimizer, done, run = adamw(model), Progress(), Run(updates=10_000, precision="bf16")
+
+        def ours() -> None:
+            update(model, data, optimizer, run, done)
+
+        def peer() -> None:
+            with mock.patch("gato.patches.distinct", every):
+                ours()
+
+        mine, other, ratio = paired(ours, peer, pairs=9)
+    return {
+        "what": "Gato: an update on Breakout's screens with its batch, bf16",
+        "ours": f"{mine * 1e3:.0f} ms",
+        "peer": f"{other * 1e3:.0f} ms",
+        "ratio": ratio,
+        "note": "each distinct patch encoded once, against each of its copies",
+    }
+
+
+def every(patches: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    """Patches as if no two were alike."""
+    rows = torch.arange(len(places))
+    return rows, rows
 
 
 def operations(config: Config) -> float:
