@@ -102,7 +102,7 @@ def test_a_patch_that_is_seen_often_is_encoded_once_and_learns_from_all_its_plac
 
 
 def test_patches_are_convolved_in_numbers_that_come_again(data: Trajectories) -> None:
-    """A number that was never seen costs oneDNN a program, which it keeps: 1.9 GB after an hour of ever new numbers."""
+    """A number that was never seen costs oneDNN a program, which it keeps: 1.9 GB after minutes of ever new ones."""
     gato = small("gato", data)
     assert isinstance(gato, Gato)
     encoder = gato.embedding.patch
