@@ -18,6 +18,7 @@ import tyro
 
 from backbone.interface import ModelConfig
 from backbone.options import as_option, option
+from experiments.ranges import check_ranges
 from experiments.registry import MODELS, Entry, find
 from trajectories.catalog import OWN, dataset
 from trajectories.errors import UserError
@@ -213,19 +214,9 @@ def fill(config: Any, values: dict[str, Any]) -> Any:
 
 
 def check(settings: Settings) -> None:
-    """Refuse numbers that cannot be meant, before anything is fetched or written."""
-    counts = {name: getattr(settings.run, name) for name in ("updates", "episodes", "evaluate_episodes")}
-    counts |= {name: getattr(settings.config, name) for name in ("context", "batch_size")}
-    for name, value in counts.items():
-        if value < 1:
-            raise UserError(f"--{name.replace('_', '-')} is {value}, and nothing comes of that many: give 1 or more.")
-    if settings.run.steps is not None and settings.run.steps < 1:
-        raise UserError(f"--steps is {settings.run.steps}, and no data have that many: give 1 or more.")
-    if settings.run.evaluate_every < 0:
-        raise UserError(f"--evaluate-every is {settings.run.evaluate_every}: give 0 (never) or more.")
+    """Refuse what cannot be meant, before anything is fetched or written."""
+    check_ranges(settings.run, settings.config, settings.machine)
     check_tasks(settings.run)
-    if not 0 < settings.run.fraction_best <= 1:
-        raise UserError(f"--fraction-best is {settings.run.fraction_best}: give a share above 0 and up to 1.")
     for name, allowed in (
         ("source", ("auto", "d4rl", "reroll", "collected", "minari", "dqn-replay")),
         ("physics", ("d4rl", "gymnasium")),

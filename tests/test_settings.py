@@ -2,11 +2,13 @@
 
 import tomllib
 from dataclasses import fields
+from math import inf, isfinite, nan
 from typing import Any
 
 import pytest
 
 from backbone.options import HELP
+from experiments.ranges import BY_OPTION, numbers
 from experiments.registry import MODELS, Entry, find
 from experiments.settings import IMAGES, PRESETS, Machine, Run, fill, parse, preset_names, preset_values, seen
 from trajectories.catalog import dataset_names
@@ -116,6 +118,51 @@ def test_no_option_of_a_model_is_called_like_one_of_the_runs(model: str) -> None
 def test_long_names_of_models_mean_the_short_ones() -> None:
     for long, short in (("decision_transformer", "dt"), ("trajectory_transformer", "tt"), ("behaviour_cloning", "bc")):
         assert parse(["--model", long]).run == parse(["--model", short]).run
+
+
+# ---- ranges ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_option_that_takes_a_number_has_a_range_with_its_default_in_it() -> None:
+    entries = [find(model, seen(env)) for model in MODELS for env in ("hopper-medium", "breakout")]
+    for owner in (Run(), Machine(), *(entry.config() for entry in entries)):
+        for each in fields(owner):
+            if "int" in str(each.type) or "float" in str(each.type):
+                assert each.name in BY_OPTION, f"{each.name}: give it a range in experiments/ranges.py"
+    for model in MODELS:
+        for env in ("hopper-medium", "breakout"):
+            parse(["--model", model, "--env", env])
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("env", ["toy-medium", "breakout"])
+def test_a_number_out_of_its_options_range_is_refused_by_the_options_name(model: str, env: str) -> None:
+    settings = parse(["--model", model, "--env", env])
+    for name in numbers(settings.run, settings.config, settings.machine):
+        default: Any = options(model, find(model, seen((env,))))[name]
+        whole, typed, limits = isinstance(default, int), f"--{name.replace('_', '-')}", BY_OPTION[name]
+        outside = [limits.low - 1, limits.high + 1] if whole else [limits.low - 0.1, limits.high + 0.1, nan, inf]
+        outside += [limits.low] * limits.low_out + [limits.high] * limits.high_out
+        for value in outside:
+            if value != default and (isfinite(value) or not whole):
+                with pytest.raises(UserError, match=f"{typed} is {value}|{name}"):
+                    parse(["--model", model, "--env", env, typed, str(value)])
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("--model dt --width 100 --heads 3", "--width is 100, and --heads 3: the one has to be a multiple"),
+        ("--model tt --width 100 --heads 3", "--width is 100, and --heads 3"),
+        ("--model gato --patch-width 30", "--patch-width is 30, and --patch-groups 32"),
+        ("--model gato --env hopper-medium walker2d-medium --task-weights 1 -1", "--task-weights is -1"),
+        ("--model dt --target-returns 3600 nan", "--target-returns is nan"),
+    ],
+)
+def test_what_cannot_be_divided_or_is_one_of_several_is_refused_too(words: str, complaint: str) -> None:
+    with pytest.raises(UserError, match=complaint):
+        parse(words.split())
+    assert parse(["--model", "gato", "--width", "100", "--heads", "3"]).config.width == 100  # type: ignore[attr-defined]
 
 
 # ---- identity -------------------------------------------------------------------------------------------------------
