@@ -7,6 +7,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from results.kinds import ATARI, kind_of
 from results.store import Record
 
 
@@ -30,7 +31,10 @@ def summarise(record: Record, folder: Path) -> str:
     text = Console(file=io.StringIO(), width=100)
     text.print(table)
     seconds = ", ".join(f"{name} {value:.0f}" for name, value in record.seconds.items())
-    text.print(f"data    {record.dataset} from {record.source}, {record.data.get('steps', 0):,} steps", highlight=False)
+    steps = f"{record.data.get('steps', 0):,} steps"
+    if kind_of(record) is ATARI and record.source == "collected":
+        steps += " asked for, and the games begun in them to their ends"  # trajectories/atari.py
+    text.print(f"data    {record.dataset} from {record.source}, {steps}", highlight=False)
     text.print(f"played  {record.protocol.environment}, {record.protocol.physics} physics", highlight=False)
     text.print(f"took    {seconds} seconds; {record.peak_memory_mb:.0f} MB at most", highlight=False)
     where = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder

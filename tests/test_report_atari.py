@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from experiments.summary import summarise
 from results import markdown, table
 from results.cells import Table
 from results.published import published
@@ -90,3 +91,11 @@ def test_data_of_clipped_rewards_say_so_beside_the_behaviour() -> None:
     assert row[2].small == ("of clipped rewards",)
     (row,) = named("Atari", played("breakout", 30.5, rewards="as the game's score")).rows
     assert row[2].small == ()
+
+
+def test_the_last_lines_of_a_run_tell_recorded_games_from_the_steps_that_were_asked_for(tmp_path) -> None:
+    games, steps = played("breakout", 30.5), {"steps": 3000}
+    said = summarise(replace(games, data={**games.data, **steps}), tmp_path)
+    assert "breakout from collected, 3,000 steps asked for, and the games begun in them to their ends" in said
+    robots = made_up(source="collected")
+    assert "hopper-medium from collected, 3,000 steps\n" in summarise(replace(robots, data=steps), tmp_path)
