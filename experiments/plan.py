@@ -102,16 +102,22 @@ def states(runs: Sequence[Planned], records: Sequence[Record], folder: Path) -> 
 def state(run: Planned, records: Sequence[Record], unfinished: Mapping[Path, Mapping[str, Any]]) -> State:
     resolved = run.settings.resolved()
     for record in records:
-        if len(record.tasks) == 1 and not differences(resolved, record.config):
+        if len(record.tasks) == 1 and would_give(resolved, record.config):
             return State(record)
     whole = estimate(run, records)
     for place, config in unfinished.items():
-        if config and not differences(resolved, config):
+        if config and would_give(resolved, config):
             rows = Curve(place).read().get("update")
             updates = 0 if rows is None or not len(rows) else int(rows[-1])
             share = 1 - updates / run.settings.run.updates
             return State(None, updates, None if whole is None else whole * share)
     return State(None, 0, whole)
+
+
+def would_give(wanted: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    """Whether a run that has `config` may be what `wanted` asks for. `auto` never means rerolled data."""
+    sources = [settings["run"].get("source") for settings in (wanted, config)]
+    return sources != ["auto", "reroll"] and not differences(wanted, config)
 
 
 def estimate(run: Planned, records: Sequence[Record]) -> float | None:

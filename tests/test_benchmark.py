@@ -106,6 +106,14 @@ def test_a_run_is_done_when_a_record_has_its_settings_and_not_when_one_differs()
     assert not state(other, [recorded("dt")], {}).done
 
 
+def test_a_rerolled_run_is_not_what_a_grid_of_any_source_waits_for() -> None:
+    (run,) = plan(Suite(("dt",), ("hopper-medium",), (0,)))  # auto: D4RL's file, or collected
+    made = recorded("dt")
+    collected = replace(made, config=made.config | {"run": {**made.config["run"], "source": "collected"}})
+    assert not state(run, [made], {}).done
+    assert state(run, [made, collected], {}).done
+
+
 def test_times_are_foretold_from_the_run_that_is_most_like_it() -> None:
     (run,) = plan(Suite(("dt",), ("hopper-medium",), (1,), "reroll"), ["--updates", "6000"])
     like = recorded("dt", seconds={"train": 100.0, "evaluate": 10.0}, updates=3000)
