@@ -1,4 +1,9 @@
-"""Observations to zero mean and unit deviation, by the data set's own figures, kept in the model."""
+"""Observations to zero mean and unit deviation, by the data set's own figures, kept in the model.
+
+Differs  kzl divides by the deviation + 1e-6 (gym/experiment.py:82 at e2d82e6), whatever it is. A number that never
+         moves in the data (a goal, a mass, a joint that is fixed) and is 0.0001 off in play is then 100 deviations off,
+         and actions are lost. Such a number is divided by 1 here
+"""
 
 from collections.abc import Iterator
 
@@ -7,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from trajectories.store import release
+
+CONSTANT = 1e-5  # in units, or in parts of the mean; the least of D4RL's numbers that move is a door's latch, at 1e-3
 
 
 class Normalise(nn.Module):
@@ -21,13 +28,19 @@ class Normalise(nn.Module):
         self.register_buffer("deviation", torch.ones(size))
 
     def calibrate(self, observations: np.ndarray) -> None:
-        """Take mean and deviation of (N, *obs) observations; the deviation is kept above zero as kzl does."""
+        """Take mean and deviation of (N, *obs) observations; 1 is the deviation of a number that is constant."""
         mean, deviation = moments(observations)
+        scale = np.where(is_constant(mean, deviation), 1.0, deviation + 1e-6)
         self.mean.copy_(torch.from_numpy(mean))
-        self.deviation.copy_(torch.from_numpy(deviation + 1e-6))  # kzl gym/experiment.py:82
+        self.deviation.copy_(torch.from_numpy(scale))
 
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean) / self.deviation
+
+
+def is_constant(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """Whether a number of this mean and standard deviation never moves but for rounding: nothing to divide by."""
+    return std <= CONSTANT * np.maximum(np.abs(mean), 1.0)
 
 
 def moments(observations: np.ndarray, rows: int = 2**18) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from backbone.interface import Player
+from backbone.normalise import is_constant
 from experiments.evaluate import Clipped, Unpaid
 from trajectories.disk import replacing, writing
 from trajectories.errors import UserError
@@ -54,9 +55,10 @@ class Plans:
 
     def error(self) -> np.ndarray:
         """How far the planned observations lie from the real ones, 0, 1, ... steps ahead, (horizon,): the mean over
-        all plans and numbers, in standard deviations that the numbers have in this episode."""
+        all plans and numbers, in standard deviations that the numbers have in this episode (1 where one is constant).
+        """
         real = np.stack(self.seen)
-        spread = np.maximum(real.std(0), 1e-6)
+        spread = np.where(is_constant(real.mean(0), real.std(0)), 1.0, real.std(0))
         horizon = max(len(planned) for _, planned in self.made)
         misses: list[list[float]] = [[] for _ in range(horizon)]
         for first, planned in self.made:
