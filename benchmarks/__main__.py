@@ -23,6 +23,7 @@ import tyro
 from benchmarks.timing import seconds
 from experiments import provenance
 from experiments.complain import complaining
+from experiments.devices import device_name
 from trajectories.errors import UserError
 
 FIGURES = Path(__file__).with_name("figures.md")
@@ -73,7 +74,7 @@ def machine() -> dict[str, object]:
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": commit[:7] + (" and changes" if dirty else ""),
-        "machine": provenance.device_name(torch.device("cpu")),
+        "machine": device_name(torch.device("cpu")),
         "threads": torch.get_num_threads(),
         **provenance.versions(),
     }

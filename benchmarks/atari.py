@@ -86,7 +86,7 @@ def cutting(data: Trajectories) -> dict[str, object]:
 def staying(target: Path, stacked: int) -> dict[str, object]:
     root = Path(__file__).resolve().parent.parent
     command = [sys.executable, "-c", RESIDENT, str(target)]
-    told = json.loads(subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout)
+    told = json.loads(subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8", check=True).stdout)
     ours = told["most"] - told["before"]
     return {
         "what": "memory that stays taken while batches are cut from them",
@@ -150,7 +150,7 @@ def written(target: Path) -> Path:
         "spec": environment("breakout").spec().to_json(),
     }
     told |= {"steps": STEPS, "episodes": len(starts) - 1}
-    (target / store.PROVENANCE).write_text(json.dumps(told))
+    (target / store.PROVENANCE).write_text(json.dumps(told), encoding="utf-8")
     return target
 
 

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from environments.physics import PHYSICS
 from environments.scores import normalized
+from experiments.complain import complaining
 from trajectories.catalog import DatasetRow, dataset
 from trajectories.collect import play
 from trajectories.policies.policy import from_d4rl
@@ -52,4 +53,5 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    with complaining():
+        main(tyro.cli(Config))

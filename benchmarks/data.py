@@ -19,6 +19,7 @@ import numpy as np
 from benchmarks.decision_transformer import per_sample_batch
 from benchmarks.made_up import noise
 from benchmarks.timing import paired, seconds
+from experiments.complain import complaining
 from trajectories.sources import Request, load
 from trajectories.types import Trajectories
 from trajectories.windows import sample_windows
@@ -102,7 +103,7 @@ def cold_seconds(file: Path, cache: Path) -> float:
 def opened_warm(file: Path, cache: Path) -> dict[str, float]:
     root = Path(__file__).resolve().parent.parent
     command = [sys.executable, "-c", WARM, str(file), str(cache)]
-    return json.loads(subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout)
+    return json.loads(subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8", check=True).stdout)
 
 
 def episodes_by_a_loop(path: Path) -> list[dict[str, np.ndarray]]:
@@ -122,5 +123,6 @@ def episodes_by_a_loop(path: Path) -> list[dict[str, np.ndarray]]:
 
 
 if __name__ == "__main__":
-    for measured in measure():
-        print("; ".join(f"{name} {value}" for name, value in measured.items()))
+    with complaining():
+        for measured in measure():
+            print("; ".join(f"{name} {value}" for name, value in measured.items()))

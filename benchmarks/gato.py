@@ -19,6 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks.made_up import HOPPER, noise
 from benchmarks.timing import matmul_ceiling, paired
+from experiments.complain import complaining
 from experiments.settings import Run, parse
 from experiments.train import Progress, adamw, update
 from gato import Config, Gato
@@ -178,7 +179,7 @@ def plain_loss(model: Gato, data: Trajectories) -> None:
 
 def growth(work: Callable[[], None]) -> int:
     """How far the resident memory rises while `work` runs (Linux: its peak can be reset)."""
-    Path("/proc/self/clear_refs").write_text("5")
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     before = resident("VmRSS")
     work()
     return resident("VmHWM") - before
@@ -186,10 +187,11 @@ def growth(work: Callable[[], None]) -> int:
 
 def resident(name: str) -> int:
     """Bytes that the kernel counts under a name."""
-    rows = Path("/proc/self/status").read_text().splitlines()
+    rows = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(row.split()[1]) for row in rows if row.startswith(name)) * 1024
 
 
 if __name__ == "__main__":
-    for row in measure():
-        print(row)
+    with complaining():
+        for row in measure():
+            print(row)

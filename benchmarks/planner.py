@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from benchmarks.timing import seconds
+from experiments.complain import complaining
 from trajectory_transformer import planner, reference_planner
 from trajectory_transformer.discretizer import Discretizer
 from trajectory_transformer.network import Network
@@ -99,5 +100,6 @@ def scattered(search: Search) -> tuple[Network, Discretizer]:
 
 
 if __name__ == "__main__":
-    for row in measure():
-        print(row)
+    with complaining():
+        for row in measure():
+            print(row)

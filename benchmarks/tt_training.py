@@ -12,6 +12,7 @@ from torch import nn
 from backbone.transformer import Dropout
 from benchmarks.made_up import noise
 from benchmarks.timing import matmul_ceiling, paired
+from experiments.complain import complaining
 from experiments.settings import Run
 from experiments.train import Progress, adamw, update
 from trajectories.types import Trajectories
@@ -81,5 +82,6 @@ def operations(config: Config) -> float:
 
 
 if __name__ == "__main__":
-    for row in measure():
-        print(row)
+    with complaining():
+        for row in measure():
+            print(row)

@@ -53,7 +53,7 @@ def model(maze: tuple[str, ...], physics: str = "d4rl") -> mujoco.MjModel:
         return today
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "maze.xml"
-        path.write_text(spec.to_xml())
+        path.write_text(spec.to_xml(), encoding="utf-8")
         return compile_with_old_capsules(path)
 
 

@@ -148,7 +148,8 @@ def outcome(options: Options, ended: jobs.Ended) -> str:
 def write_report(root: Path) -> None:
     """Tables and page of all records, in a process of its own, since they need nothing that runs need."""
     words = [sys.executable, str(ROOT / "experiments" / "report.py"), "--root", str(root)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    spoken = os.environ | {"PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(words, capture_output=True, encoding="utf-8", env=spoken, check=False)
     said = done.stdout if done.returncode == 0 else done.stderr
     print(next((line for line in said.splitlines() if " records: " in line), said.strip()))
 

@@ -2,12 +2,14 @@
 
 import errno
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from trajectories.errors import UserError
+from trajectories.output import print_any_text
+
+BROKEN_PIPE = 128 + 13  # a shell's exit code for SIGPIPE, which Windows does not have
 
 
 @contextmanager
@@ -16,6 +18,7 @@ def complaining(to_continue: str = "") -> Iterator[None]:
 
     A reader that has seen enough (`| head`) is no mistake: nothing is said, and the exit code is a shell's for it, 141.
     """
+    print_any_text()
     try:
         try:
             yield
@@ -23,7 +26,7 @@ def complaining(to_continue: str = "") -> Iterator[None]:
             sys.stdout.flush()  # here, where a closed pipe can still be caught, after --help too
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
-        sys.exit(128 + signal.SIGPIPE)
+        sys.exit(BROKEN_PIPE)
     except UserError as error:
         sys.exit(_say(str(error), 2))
     except OSError as error:

@@ -67,7 +67,11 @@ def meaning(name: str, commit: str = "") -> object:
         commit: as it was then; else as it is now.
     """
     try:
-        text = provenance.git("show", f"{commit}:{name}") if commit else (provenance.ROOT / name).read_text("utf-8")
+        text = (
+            provenance.git("show", f"{commit}:{name}")
+            if commit
+            else (provenance.ROOT / name).read_text(encoding="utf-8")
+        )
     except (subprocess.CalledProcessError, FileNotFoundError):
         return None
     return tomllib.loads(text) if name.endswith(".toml") else ast.dump(Undocumented().visit(ast.parse(text)))

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,20 +72,23 @@ def locally(jobs: Sequence[Job], at_once: int, say: Callable[[str], None]) -> It
                 future.cancel()
 
 
-def start(words: Sequence[str], log: Path, threads: int) -> int:
-    """Run one job to its end; its exit code. It is killed when this thread's process dies."""
+def start(words: Sequence[str], log: Path, threads: int, folder: Path | None = None) -> int:
+    """Run one job to its end, in `folder`; its exit code. On Linux it is killed when this thread's process dies."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    each = str(threads)
-    environment = {**os.environ, "OMP_NUM_THREADS": each, "MKL_NUM_THREADS": each, "PYTHONUNBUFFERED": "1"}
-    library = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-    def die_with_parent() -> None:
-        if library is not None:
-            library.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
+    environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+    environment |= {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+    die_with_parent = None
+    if sys.platform == "linux":
+        die_with_parent = partial(ctypes.CDLL(None).prctl, PR_SET_PDEATHSIG, signal.SIGKILL)
     with log.open("ab") as file:
         return subprocess.run(
-            [sys.executable, *words], stdout=file, stderr=file, env=environment, check=False, preexec_fn=die_with_parent
+            [sys.executable, *words],
+            cwd=folder,
+            env=environment,
+            stdout=file,
+            stderr=file,
+            preexec_fn=die_with_parent,
+            check=False,
         ).returncode
 
 
@@ -111,16 +115,29 @@ def on_ray(jobs: Sequence[Job], address: str, gpus: float, say: Callable[[str], 
         UserError: Ray is not installed, or no cluster is at `address`.
     """
     ray = connected(address)
-    task = ray.remote(max_retries=-1)(remote_start)
+
+    def start_there(words: list[str], log: str, threads: int, folder: str) -> int:
+        """`start`, on a machine of the cluster; defined here, it is sent whole: workers cannot import this file."""
+        import sys
+        from pathlib import Path
+
+        sys.path.insert(0, root)
+        from experiments import jobs
+
+        return jobs.start(words, Path(log), threads, Path(folder))
+
+    root, folder = str(ROOT), str(Path.cwd())
+    task = ray.remote(max_retries=-1)(start_there)
     waiting: dict[Any, Job] = {}
     for job in jobs:
         chosen = task.options(num_cpus=job.threads, num_gpus=gpus, name=job.run.name)
-        waiting[chosen.remote(str(ROOT), job.words, str(job.log), job.threads)] = job
+        waiting[chosen.remote(job.words, str(job.log), job.threads, folder)] = job
     try:
         while waiting:
             ended, _ = ray.wait(list(waiting), timeout=SAY_EVERY)
             for one in ended:
-                yield Ended(waiting.pop(one), ray.get(one))
+                job = waiting.pop(one)
+                yield Ended(job, exit_code(ray, one, job))
             if not ended:
                 for job in waiting.values():
                     say(f"  {job.run.name}: {last_line(job.log)}")
@@ -130,15 +147,14 @@ def on_ray(jobs: Sequence[Job], address: str, gpus: float, say: Callable[[str], 
         ray.shutdown()
 
 
-def remote_start(root: str, words: list[str], log: str, threads: int) -> int:
-    """`start`, on whatever machine of the cluster this is."""
-    import sys
-    from pathlib import Path
-
-    sys.path.insert(0, root)
-    from experiments import jobs
-
-    return jobs.start(words, Path(log), threads)
+def exit_code(ray: Any, task: Any, job: Job) -> int:
+    """What a task returned; 1 where the machine could not even start the job, as its log says."""
+    try:
+        return int(ray.get(task))
+    except ray.exceptions.RayError as error:
+        with job.log.open("a", encoding="utf-8") as file:
+            print(error, file=file)
+        return 1
 
 
 def connected(address: str) -> Any:

@@ -24,6 +24,7 @@ from environments.interface import Environments, Step, Wrapped
 from environments.make import make
 from experiments.checkpoint import CARD, WEIGHTS, load_model
 from experiments.complain import complaining
+from experiments.devices import find_device
 from experiments.evaluate import Played, begin, episode_seeds, play
 from experiments.plan_pictures import Plans, check_file, draw
 from results.grid import command
@@ -60,7 +61,7 @@ class Options:
 def main(options: Options) -> None:
     record = finished(options.run, options.env)
     check(options)
-    model = load_model(options.run, options.device)
+    model = load_model(options.run, find_device(options.device))
     asked = record.protocol.target_returns[:1] if options.target_return is None else (options.target_return,)
     print(f"{record.column} on {record.dataset}: {record.protocol.environment or record.env}, "
           f"{record.protocol.physics} physics, asked for {f'{asked[0]:g}' if asked else 'nothing'}")  # fmt: skip

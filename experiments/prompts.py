@@ -24,6 +24,7 @@ from environments.make import make
 from experiments import provenance
 from experiments.checkpoint import load_model
 from experiments.complain import complaining
+from experiments.devices import device_name, find_device
 from experiments.evaluate import episode_seeds, evaluate
 from experiments.play import finished, recorded
 from results import markdown, prompts
@@ -55,7 +56,7 @@ def main(options: Options) -> None:
     if (place / prompts.PROMPTS).exists():
         print(f"This was measured already: {place / prompts.PROMPTS}.")
     else:
-        model = load_model(options.run, options.device)
+        model = load_model(options.run, find_device(options.device))
         check(options, model, record)
         if options.threads:
             torch.set_num_threads(options.threads)
@@ -93,7 +94,7 @@ def measure(options: Options, model: SequenceModel, record: Record) -> prompts.A
         prompted=tuple(prompted),
         seeds=episode_seeds(episodes),
         seconds=round(time.monotonic() - began, 1),
-        device=provenance.device_name(torch.device(options.device)),
+        device=device_name(find_device(options.device)),
         versions=provenance.versions(),
         commit=head,
         dirty=dirty,

@@ -5,6 +5,7 @@ import torch
 from backbone.interface import SequenceModel
 from environments.scores import normalized
 from experiments import provenance, team
+from experiments.devices import device_name, peak_memory_mb
 from experiments.evaluate import episode_seeds
 from experiments.settings import Settings
 from experiments.train import Progress
@@ -51,8 +52,8 @@ def record(
         updates=progress.update,
         tokens=progress.tokens,
         seconds={name: round(value, 1) for name, value in seconds.items()},
-        peak_memory_mb=round(provenance.peak_memory_mb(device), 1),
-        device=provenance.device_name(device),
+        peak_memory_mb=round(peak_memory_mb(device), 1),
+        device=device_name(device),
         threads=settings.machine.threads,
         processes=team.size(),
         report=model.report(),

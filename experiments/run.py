@@ -26,6 +26,7 @@ from environments.scores import normalized
 from experiments import provenance, team
 from experiments.checkpoint import STATE, WEIGHTS, save_model
 from experiments.complain import complaining
+from experiments.devices import device_name, find_device, has_bf16
 from experiments.evaluate import evaluate
 from experiments.lock import claimed
 from experiments.record import parameters, record
@@ -128,9 +129,7 @@ def prepare(machine: Machine) -> torch.device:
     """Threads and device, before anything is computed."""
     if machine.threads:
         torch.set_num_threads(machine.threads)
-    if machine.device == "auto":
-        return team.device() if torch.cuda.is_available() else torch.device("cpu")
-    return torch.device(machine.device)
+    return find_device(machine.device)
 
 
 def load_tasks(settings: Settings) -> tuple[Trajectories, ...]:
@@ -174,7 +173,7 @@ def resolve(settings: Settings, tasks: tuple[Trajectories, ...], device: torch.d
     rows = [dataset(task.origin.name) for task in tasks]
     precision = run.precision
     if precision == "auto":
-        precision = "bf16" if provenance.has_bf16(device) else "fp32"
+        precision = "bf16" if has_bf16(device) else "fp32"
     asks = find(run.model).model.asks_return
     targets = run.target_returns or rows[0].environment.target_returns or (best_return(tasks[0]),)
     targets = targets if asks else ()
@@ -202,7 +201,7 @@ def build(settings: Settings, data: Trajectories | Mixture, device: torch.device
     print(
         f"Model: {run.model}, {parameters(model):,} parameters, {run.updates:,} updates of "
         f"{settings.config.batch_size} windows, the learning rate rising over the first {rise:,}; "
-        f"{run.precision} on {provenance.device_name(device)}, {settings.machine.threads} threads."
+        f"{run.precision} on {device_name(device)}, {settings.machine.threads} threads."
     )
     return model.to(device)
 

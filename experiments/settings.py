@@ -64,7 +64,7 @@ class Run:
 class Machine:
     """Where and how it runs; the result is the same."""
 
-    device: str = option("auto", "auto, cpu, cuda, cuda:1, ...")
+    device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
     threads: int = option(0, "threads for tensors; 0: one for each core")
     data_dir: Path | None = option(None, "cache for data; else $TRAJECTORIES_DIR, else the user's cache folder")
     results_dir: Path | None = option(None, "where runs are kept; else results/runs of this repository")

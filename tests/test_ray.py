@@ -50,7 +50,11 @@ def test_a_ray_worker_killed_in_the_middle_costs_nothing_but_time(tmp_path: Path
     options = ("--models", "bc", "--seeds", "0", "1", "--checkpoint-seconds", "0")
     local, remote = tmp_path / "local" / "runs", tmp_path / "remote" / "runs"
     process = subprocess.Popen(
-        grid(remote, *options, "--ray", cluster), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        grid(remote, *options, "--ray", cluster),
+        cwd=tmp_path,  # whatever folder it is started from
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     kill_a_worker(process, remote)
     output, _ = process.communicate(timeout=600)

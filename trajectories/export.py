@@ -68,7 +68,7 @@ def to_minari(data: Trajectories, name: str, root: Path | None = None) -> Path:
             **({"clipped_rewards": True} if data.spec.clipped_rewards else {}),
             "dataset_size": round((fresh / "data" / "main_data.hdf5").stat().st_size / 1e6, 1),
         }
-        minari.metadata_file(fresh).write_text(json.dumps(told) + "\n")
+        minari.metadata_file(fresh).write_text(json.dumps(told) + "\n", encoding="utf-8")
     return folder
 
 

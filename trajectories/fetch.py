@@ -125,7 +125,7 @@ def _advance(url: str, part: Path, limits: Limits, name: str) -> bool:
     """Append to `part` until the server has no more; whether it is whole then."""
     have = part.stat().st_size if part.exists() else 0
     headers = {"Range": f"bytes={have}-"} if have else {}
-    if have and _tag(part).exists() and (tag := _tag(part).read_text()):
+    if have and _tag(part).exists() and (tag := _tag(part).read_text(encoding="utf-8")):
         headers["If-Range"] = tag  # only if it is still the file that the part is of; else all of it again
     with _open(url, headers, limits.read) as response:
         resumed = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
@@ -135,7 +135,8 @@ def _advance(url: str, part: Path, limits: Limits, name: str) -> bool:
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
         with writing(part.parent, (total or have) - have), part.open("ab" if resumed else "wb") as file:
-            _tag(part).write_text(response.headers.get("ETag") or response.headers.get("Last-Modified") or "")
+            tag = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
+            _tag(part).write_text(tag, encoding="utf-8")
             with progress(total, f"{name} from {_host(url)}", "B", initial=have, scale=True) as bar:
                 while block := response.read1(BLOCK):
                     file.write(block)

@@ -91,7 +91,7 @@ def save(target: Path, data: Trajectories, stamp: dict[str, Any] | None = None, 
             "steps": len(data),
             "episodes": data.episodes,
         }
-        (fresh / PROVENANCE).write_text(json.dumps(provenance, indent=2) + "\n")
+        (fresh / PROVENANCE).write_text(json.dumps(provenance, indent=2) + "\n", encoding="utf-8")
 
 
 def load(target: Path) -> Trajectories:
@@ -100,7 +100,7 @@ def load(target: Path) -> Trajectories:
     Raises:
         OSError, ValueError, KeyError, TypeError: there is no such folder, or it is not whole.
     """
-    provenance = json.loads((target / PROVENANCE).read_text())
+    provenance = json.loads((target / PROVENANCE).read_text(encoding="utf-8"))
     mapped = {column: np.load(target / f"{column}.npy", mmap_mode="r").view(np.ndarray) for column in COLUMNS}
     if len(mapped["observations"]) != provenance["steps"] or len(mapped["starts"]) != provenance["episodes"] + 1:
         raise ValueError(f"{target} is not whole")
@@ -158,7 +158,7 @@ def _forget_older(target: Path, stamp: dict[str, Any]) -> None:
     """Remove columns of earlier states of the same file."""
     for other in target.parent.glob(f"{target.name.rsplit('-', 1)[0]}-*"):
         try:
-            recorded = json.loads((other / PROVENANCE).read_text())["file"]
+            recorded = json.loads((other / PROVENANCE).read_text(encoding="utf-8"))["file"]
             stale = recorded["path"] == stamp["path"] and recorded != stamp
         except (OSError, ValueError, KeyError, TypeError):
             continue

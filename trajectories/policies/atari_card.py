@@ -20,6 +20,7 @@ from environments.scores import normalized
 from trajectories.atari import LEVELS, PLAYERS
 from trajectories.catalog import environment
 from trajectories.disk import replacing
+from trajectories.output import print_any_text
 from trajectories.progress import progress
 
 CARD = Path(__file__).with_name("atari.json")
@@ -76,7 +77,7 @@ def levels(game: str, episodes: int) -> Iterator[dict[str, Any]]:
 
 def read() -> dict[str, list[dict[str, Any]]]:
     """The rows of each game that has been measured."""
-    return json.loads(CARD.read_text()) if CARD.exists() else {}
+    return json.loads(CARD.read_text(encoding="utf-8")) if CARD.exists() else {}
 
 
 def table(card: dict[str, list[dict[str, Any]]], games: Iterable[str]) -> str:
@@ -103,8 +104,9 @@ def main(options: Options) -> None:
         print(table(card, (game,)), flush=True)
         if options.write:
             with replacing(CARD) as fresh:
-                fresh.write_text(json.dumps(dict(sorted(card.items())), indent=2) + "\n")
+                fresh.write_text(json.dumps(dict(sorted(card.items())), indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
+    print_any_text()
     main(tyro.cli(Options))

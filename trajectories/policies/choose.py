@@ -24,6 +24,7 @@ from environments.scores import normalized
 from trajectories.catalog import dataset
 from trajectories.collect import play
 from trajectories.errors import UserError
+from trajectories.output import print_any_text
 from trajectories.policies.policy import load, save
 from trajectories.policies.recipes import FOLDER
 
@@ -96,14 +97,15 @@ def main(config: Config) -> None:
 
 def _curve(folder: Path) -> dict[Path, float]:
     """Checkpoints in the order of training, with the mean return that training saw."""
-    with (folder / "curve.csv").open(newline="") as file:
+    with (folder / "curve.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return {folder / f"{int(row['steps']):08d}.safetensors": float(row["return_mean"]) for row in rows}
 
 
 def _card(checkpoint: Path) -> dict[str, Any]:
-    return json.loads(checkpoint.with_suffix(".json").read_text())
+    return json.loads(checkpoint.with_suffix(".json").read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":
+    print_any_text()
     main(tyro.cli(Config))

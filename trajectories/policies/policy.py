@@ -178,7 +178,7 @@ def save(path: Path, policy: Gaussian | TanhGaussian, card: dict[str, Any]) -> N
         tensors |= {f"hidden.{depth}.weight": layer.weight.T, f"hidden.{depth}.bias": layer.bias}
     dtype = np.float32 if isinstance(policy, Gaussian) else np.float16
     save_file({name: np.ascontiguousarray(value, dtype=dtype) for name, value in tensors.items()}, path)
-    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
+    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 
 def load(path: Path) -> Gaussian | TanhGaussian:

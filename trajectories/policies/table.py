@@ -20,6 +20,7 @@ from environments.scores import normalized
 from trajectories.atari import PLAYERS
 from trajectories.catalog import dataset, dataset_names
 from trajectories.disk import data_folder
+from trajectories.output import print_any_text
 from trajectories.policies import atari_card
 from trajectories.policies.recipes import FOLDER, available
 from trajectories.sources import Request, load
@@ -36,7 +37,9 @@ class Options:
 
 def cards() -> list[dict[str, Any]]:
     """Every policy's card, with its name."""
-    return [{"name": path.stem, **json.loads(path.read_text())} for path in sorted(FOLDER.glob("*/*.json"))]
+    return [
+        {"name": path.stem, **json.loads(path.read_text(encoding="utf-8"))} for path in sorted(FOLDER.glob("*/*.json"))
+    ]
 
 
 def names() -> list[str]:
@@ -123,18 +126,19 @@ def filled(text: str, counts: dict[str, dict[str, Any]]) -> str:
 
 
 def main(options: Options) -> int:
-    counts: dict[str, dict[str, Any]] = json.loads(COUNTS.read_text()) if COUNTS.exists() else {}
+    counts: dict[str, dict[str, Any]] = json.loads(COUNTS.read_text(encoding="utf-8")) if COUNTS.exists() else {}
     text = README.read_text(encoding="utf-8")
     if options.check:
         return int(filled(text, counts) != text)
     for name in names():
         if found := count(name, data_folder(options.data_dir)):
             counts[name] = found
-    COUNTS.write_text(json.dumps(dict(sorted(counts.items())), indent=2) + "\n")
+    COUNTS.write_text(json.dumps(dict(sorted(counts.items())), indent=2) + "\n", encoding="utf-8")
     README.write_text(filled(text, counts), encoding="utf-8")
     print(f"{len(cards())} policies; {len(counts)} of {len(names())} data sets counted: {README}")
     return 0
 
 
 if __name__ == "__main__":
+    print_any_text()
     sys.exit(main(tyro.cli(Options)))

@@ -34,6 +34,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from environments.mujoco import simulator
 from trajectories.catalog import environment
 from trajectories.collect import play
+from trajectories.output import print_any_text
 from trajectories.policies.policy import Gaussian, Layer, TanhGaussian, save
 
 ALGORITHMS = {
@@ -99,9 +100,9 @@ class Checkpoints(BaseCallback):
         if self.num_timesteps > 0:
             self.due = self.num_timesteps + self.config.every
             curve = self.config.out / "curve.csv"
-            header, *rows = curve.read_text().splitlines()
+            header, *rows = curve.read_text(encoding="utf-8").splitlines()
             kept = [row for row in rows if int(row.partition(",")[0]) <= self.num_timesteps]
-            curve.write_text("\n".join([header, *kept]) + "\n")
+            curve.write_text("\n".join([header, *kept]) + "\n", encoding="utf-8")
 
     def _on_rollout_start(self) -> None:
         if self.num_timesteps >= self.due:
@@ -135,7 +136,7 @@ class Checkpoints(BaseCallback):
         save(config.out / f"{self.num_timesteps:08d}.safetensors", policy, card)
         curve = config.out / "curve.csv"
         new = self.num_timesteps == 0
-        with curve.open("w" if new else "a", newline="") as file:
+        with curve.open("w" if new else "a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, row)
             if new:
                 writer.writeheader()
@@ -207,4 +208,5 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
+    print_any_text()
     main(tyro.cli(Config))

@@ -1,0 +1,155 @@
+"""Any account, any terminal, any system: nothing about the machine is taken for granted."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
+
+import pytest
+import torch
+
+from experiments import devices, jobs, provenance
+from experiments.devices import find_device
+from experiments.plan import Planned
+from trajectories.errors import UserError
+from trajectories.output import similar_character
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = (*provenance.CODE, "results", "benchmarks")
+SOURCES = tuple(sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py")))
+RUN = ("--model", "bc", "--env", "toy-medium", "--steps", "200", "--source", "collected", "--updates", "2")
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+# ---- systems ---------------------------------------------------------------------------------------------------------
+
+
+def test_peak_memory_is_zero_where_no_system_call_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert devices.peak_memory_mb(torch.device("cpu")) > 10
+    monkeypatch.setattr(devices, "resource", None)
+    assert devices.peak_memory_mb(torch.device("cpu")) == 0
+
+
+# ---- encodings -------------------------------------------------------------------------------------------------------
+
+
+def test_every_command_prints_on_terminals_of_any_encoding() -> None:
+    for path in SOURCES:
+        for node in tree(path).body:
+            if isinstance(node, ast.If) and "__main__" in ast.unparse(node.test):
+                assert "complaining(" in ast.unparse(node) or "print_any_text()" in ast.unparse(node), path
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_run_ends_well_where_the_terminal_has_no_signs_for_its_table(encoding: str, tmp_path: Path) -> None:
+    words = [sys.executable, str(ROOT / "experiments" / "run.py"), *RUN, "--episodes", "1"]
+    machine = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*words, "--results-dir", str(tmp_path)], env=machine, cwd=tmp_path, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    printed = done.stdout.decode(encoding)
+    assert "+---" in printed
+    assert ("+-" if encoding == "ascii" else "±") in printed
+    assert "record" in printed
+
+
+def test_signs_that_a_terminal_lacks_are_shown_by_similar_ones() -> None:
+    assert "".join(map(similar_character, "┏━┃┼█▏±—é\udce9")) == "+-|+##+--??"
+
+
+# ---- devices ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("cud", "choose auto, cpu, cuda"),
+        ("meta", "choose auto, cpu, cuda"),
+        ("cuda", "without CUDA|finds no GPU"),
+        ("cuda:1", "without CUDA|finds no GPU"),
+        ("mps", "no GPU of Apple's"),
+        ("cpu:1", "there is 1, counted from 0"),
+    ],
+)
+def test_a_device_that_is_not_here_is_one_sentence(name: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UserError, match=rf"^--device is .*({reason})"):
+        find_device(name)
+
+
+def test_a_gpu_beyond_the_last_one_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert find_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(UserError, match="cuda:2, but there are 2, counted from 0"):
+        find_device("cuda:2")
+
+
+@pytest.mark.parametrize("script", ["run.py", "play.py", "prompts.py"])
+def test_every_command_with_a_device_looks_for_it_first(script: str) -> None:
+    assert "find_device(" in (ROOT / "experiments" / script).read_text(encoding="utf-8")
+
+
+# ---- grids and Ray ---------------------------------------------------------------------------------------------------
+
+
+def test_a_machine_of_the_cluster_that_cannot_start_a_job_is_a_failed_run(tmp_path: Path) -> None:
+    class RayError(Exception):
+        pass
+
+    ray = SimpleNamespace(
+        exceptions=SimpleNamespace(RayError=RayError), get=Mock(side_effect=RayError("No module named 'torch'"))
+    )
+    job = jobs.Job(Planned("bc", "toy-medium", 0, ()), (), tmp_path / "log", 1)
+    assert jobs.exit_code(ray, object(), job) == 1
+    assert jobs.Ended(job, 1).why == "No module named 'torch'"
+
+
+# ---- git -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with one file of code."""
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    (tmp_path / "gato").mkdir()
+    (tmp_path / "gato" / "model.py").write_text("x = 1\n", encoding="utf-8")
+    who = ("-c", "user.name=A", "-c", "user.email=a@b")
+    for words in (("init", "-q"), ("add", "."), (*who, "commit", "-q", "-m", "One")):
+        provenance.git(*words)
+    return tmp_path
+
+
+def test_files_that_are_no_code_do_not_make_a_record_dirty(checkout: Path) -> None:
+    (checkout / "notes.txt").write_text("Mine.", encoding="utf-8")
+    (checkout / "results").mkdir()
+    (checkout / "results" / "mine.md").write_text("Mine.", encoding="utf-8")
+    head, dirty = provenance.commit()
+    assert len(head) == 40
+    assert not dirty
+
+
+@pytest.mark.parametrize("name", ["model.py", "new.py"])
+def test_code_that_is_changed_or_unknown_to_git_makes_a_record_dirty(name: str, checkout: Path) -> None:
+    (checkout / "gato" / name).write_text("x = 2\n", encoding="utf-8")
+    assert provenance.commit()[1]
+
+
+def test_code_installed_below_a_repository_of_somebody_elses_has_no_commit(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provenance, "ROOT", checkout / "gato")
+    assert provenance.commit() == ("unknown", True)
+
+
+def test_what_makes_a_record_dirty_are_the_rooms_of_the_code() -> None:
+    assert [room for room in provenance.CODE if not (ROOT / room / "__init__.py").exists()] == []
