@@ -168,7 +168,7 @@ def test_an_interrupted_recording_leaves_nothing_behind(tmp_path: Path, monkeypa
     [
         ("walker2d", "hopper_medium-v2", "does not fit walker2d"),
         ("hopper", "hopper_medium", "does not carry its behaviour policy"),
-        ("hopper", "missing", "cannot be read"),
+        ("hopper", "missing", "There is no file"),
     ],
 )
 def test_a_file_without_the_right_policy_is_refused(robot: str, source: str, sentence: str, tmp_path: Path) -> None:

@@ -153,6 +153,13 @@ def test_nothing_is_unpickled_but_by_the_restricted_reader() -> None:
         assert not re.search(r"torch\.load\(|allow_pickle=True", path.read_text(encoding="utf-8")), name(path)
 
 
+def test_hdf5_files_are_opened_for_reading_in_one_place_only() -> None:
+    for path in sources():
+        opened = re.findall(r"h5py\.File\((?!.*\"w\")", path.read_text(encoding="utf-8"))
+        own = ("trajectories/formats/hdf5.py", "benchmarks/data.py")  # the second reads what it wrote
+        assert not opened or name(path) in own, name(path)
+
+
 def test_no_place_of_somebodys_machine_is_written_down() -> None:
     for path in sources():
         assert not re.search(r"[\"'(]/(work|tmp|home|root|Users)/", path.read_text(encoding="utf-8")), name(path)

@@ -279,7 +279,7 @@ def damaged(root: Path, how: str) -> Path:
     ("how", "sentence"),
     [
         ("truncated", "truncated or damaged|missing or no HDF5"),
-        ("no file", "missing or no HDF5 file"),
+        ("no file", "main_data.hdf5 is missing"),
         ("metadata", "metadata.json is damaged"),
         ("no metadata", "holds no Minari data set"),
         ("no environment", "does not say which.*--task"),

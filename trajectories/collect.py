@@ -23,6 +23,7 @@ from environments.make import make
 from trajectories import catalog
 from trajectories.disk import replacing, writing
 from trajectories.errors import DatasetError, UserError
+from trajectories.formats.hdf5 import open_hdf5
 from trajectories.policies.policy import Policy, from_d4rl
 from trajectories.policies.recipes import available, parts, policies_digest
 from trajectories.progress import progress
@@ -46,8 +47,9 @@ def reroll(
     shares = [(cast(Policy, from_d4rl(source)), steps)]
     with _written(destination, environment, steps) as file:
         _record(file, environment, shares, seed, physics, f"rerolling {environment}")
-        with h5py.File(source) as original:
-            original.copy("metadata", file)
+        with open_hdf5(source) as original:
+            for name, array in original.arrays("metadata"):
+                file.create_dataset(name, data=array[()], dtype=array.dtype)
         _describe(file, {"environment": environment, "seed": seed, "physics": physics})
 
 

@@ -12,19 +12,21 @@ Drops    next_observations (the next row, except at an episode's end) and infos
 """
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from trajectories.errors import DatasetError
 from trajectories.formats import columns
+from trajectories.formats.hdf5 import Hdf5Array, Hdf5Group, open_hdf5
+from trajectories.formats.limits import check_memory
 from trajectories.types import Origin, Spec, Trajectories
 
 REQUIRED = ("observations", "actions", "rewards", "terminals")
+POLICY = "metadata/policy"
+TEXT = 1000  # characters kept of a text under metadata/
 
 
 def read(path: Path, spec: Spec, name: str, source: str = "d4rl", zero_columns: int = 0) -> Trajectories:
@@ -44,17 +46,18 @@ def read(path: Path, spec: Spec, name: str, source: str = "d4rl", zero_columns: 
             the rest, or holds NaN or infinity.
     """
     path = Path(path)
-    with opened(path) as file:
-        present = [column for column in (*REQUIRED, "timeouts") if isinstance(file.get(column), h5py.Dataset)]
+    with open_hdf5(path) as file:
+        found = {column: file.get(column) for column in (*REQUIRED, "timeouts")}
+        present = {column: array for column, array in found.items() if isinstance(array, Hdf5Array)}
         if missing := [column for column in REQUIRED if column not in present]:
             raise DatasetError(
                 f"{path} has no column {' or '.join(missing)} (it holds {', '.join(file) or 'nothing'}): "
                 f"give a file in D4RL's layout."
             )
-        columns.same_length(
-            {column: file[column].shape[0] if file[column].shape else 0 for column in present}, str(path)
-        )
-        table = {column: file[column][()] for column in present}
+        lengths = {column: array.shape[0] if array.shape else 0 for column, array in present.items()}
+        columns.same_length(lengths, str(path))
+        check_memory(sum(array.nbytes for array in present.values()), str(path))
+        table = {column: array[()] for column, array in present.items()}
         metadata = _metadata(file)
     ends = {
         column: columns.flags(table[column], column, str(path))
@@ -83,47 +86,36 @@ def episode_starts(terminals: np.ndarray, timeouts: np.ndarray | None, horizon: 
 
 def policy_digest(path: Path) -> str | None:
     """sha256 of the behaviour policy that the file carries under metadata/policy; None if it carries none."""
-    with opened(path) as file:
-        policy = file.get("metadata/policy")
-        if not isinstance(policy, h5py.Group):
+    with open_hdf5(path) as file:
+        if not isinstance(file.get(POLICY), Hdf5Group):
             return None
-        parts: list[str] = []
-        policy.visit(parts.append)
         content = hashlib.sha256()
-        for part in sorted(parts):
-            if isinstance(policy[part], h5py.Dataset):
-                value = np.asarray(policy[part][()])
-                content.update(f"{part} {value.dtype} {value.shape} ".encode() + value.tobytes())
-        if isinstance(deviations := file.get("infos/action_log_std"), h5py.Dataset):  # Adroit's: see policies/policy.py
+        for part, array in sorted(file.arrays(POLICY)):
+            value = np.asarray(array[()])
+            name = part.removeprefix(f"{POLICY}/")
+            content.update(f"{name} {value.dtype} {value.shape} ".encode() + value.tobytes())
+        deviations = file.get("infos/action_log_std")
+        if isinstance(deviations, Hdf5Array):  # Adroit's: see policies/policy.py
             content.update(np.asarray(deviations[0]).tobytes())
         return content.hexdigest()
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[h5py.File]:
-    """The HDF5 file, open for reading; whatever is wrong with it, here or while it is read, is said in one sentence."""
-    if not path.exists():
-        raise DatasetError(f"There is no file {path}: check --path.")
-    if path.is_dir():
-        raise DatasetError(f"{path} is a folder: give the HDF5 file in it.")
-    try:
-        if not h5py.is_hdf5(path):
-            raise DatasetError(f"{path} is not an HDF5 file: give one in D4RL's layout, or a trajectory pickle (.pkl).")
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-        raise DatasetError(f"{path} is truncated or damaged ({reason}): delete it and fetch it again.") from error
-
-
-def _metadata(file: h5py.File) -> dict[str, Any]:
-    """The scalars under metadata/: which algorithm, after how many iterations."""
+def _metadata(file: Hdf5Group) -> dict[str, Any]:
+    """The scalars under metadata/: which algorithm, after how many iterations. Numbers and texts are kept as such."""
     group = file.get("metadata")
-    if not isinstance(group, h5py.Group):
-        return {}
-    told = {}
-    for key, item in group.items():
-        if isinstance(item, h5py.Dataset) and item.shape == ():
-            value = item[()]
-            told[key] = value.decode(errors="replace") if isinstance(value, bytes) else np.asarray(value).item()
+    told: dict[str, Any] = {}
+    if not isinstance(group, Hdf5Group):
+        return told
+    for key in group:
+        item = group.get(key)
+        if isinstance(item, Hdf5Array) and item.shape == ():
+            told[key] = _plain(item[()])
     return told
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold: a finite number, a truth or a text, of which a record keeps no more than a page."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return (value.decode(errors="replace") if isinstance(value, bytes) else str(value))[:TEXT]

@@ -23,13 +23,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from trajectories import foreign
 from trajectories.catalog import EnvironmentRow, environment, environment_names, nearest
 from trajectories.errors import DatasetError, UserError
 from trajectories.formats import columns
+from trajectories.formats.hdf5 import Hdf5Array, Hdf5Group, open_hdf5
 from trajectories.spaces import Layout, layout
 from trajectories.types import Origin, Spec, Trajectories
 
@@ -193,23 +193,25 @@ def _episodes(folder: Path, told: dict[str, Any], seen: Layout, count: int) -> I
         return
     if kind != "hdf5":
         raise DatasetError(f"{folder} is stored as {kind}: only hdf5, arrow and parquet are read.")
-    file = folder / "data" / "main_data.hdf5"
-    if not h5py.is_hdf5(file):
-        raise DatasetError(f"{file} is missing or no HDF5 file: download the data set again.")
-    with h5py.File(file) as opened:
+    path = folder / "data" / "main_data.hdf5"
+    if not path.exists():
+        raise DatasetError(f"{path} is missing: download the data set again.")
+    with open_hdf5(path) as file:
         for number in range(count):
-            group = opened[f"episode_{number}"]
+            found = file.get(f"episode_{number}")
+            if not isinstance(found, Hdf5Group):
+                raise DatasetError(f"{folder} is truncated or damaged (it has no episode_{number}): download it again.")
             yield {
-                "observations": seen.rows(_nested(group["observations"])),
-                "actions": np.asarray(group["actions"]),
-                "rewards": np.asarray(group["rewards"]),
-                "terminals": np.asarray(group["terminations"]),
-                "truncations": np.asarray(group["truncations"]),
+                "observations": seen.rows(_nested(found.get("observations"))),
+                "actions": found.array("actions")[()],
+                "rewards": found.array("rewards")[()],
+                "terminals": found.array("terminations")[()],
+                "truncations": found.array("truncations")[()],
             }
 
 
-def _nested(item: Any) -> Any:
+def _nested(item: Hdf5Group | Hdf5Array | None) -> Any:
     """A group as a dictionary (a tuple's keys are _index_0, _index_1, ...), a data set as an array."""
-    if not isinstance(item, h5py.Group):
-        return item[()]
-    return {key.removeprefix("_index_"): _nested(one) for key, one in item.items()}
+    if not isinstance(item, Hdf5Group):
+        return None if item is None else item[()]
+    return {key.removeprefix("_index_"): _nested(item.get(key)) for key in item}

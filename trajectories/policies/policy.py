@@ -17,15 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import h5py
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from trajectories.errors import DatasetError, UserError
+from trajectories.formats.hdf5 import Hdf5Array, Hdf5Group, open_hdf5
 
 LOG_STD_RANGE = (-20.0, 2.0)  # rlkit/torch/sac/policies/gaussian_policy.py
 LAYERS = ("fc0", "fc1", "last_fc", "last_fc_log_std")  # D4RL's names
+PARTS = (("weight", 2), ("bias", 1))  # and how many axes they have
 OBSERVATION_CLIP = 10.0  # VecNormalize's default
 NORMALISATION = ("observation_mean", "observation_std", "log_std")  # what a stored Gaussian has besides its layers
 
@@ -123,27 +124,34 @@ def from_d4rl(path: Path) -> TanhGaussian | Gaussian:
     Raises:
         DatasetError: the file cannot be read, or carries no such policy (v0, random and replay files do not).
     """
-    try:
-        with h5py.File(path) as file:
-            if "metadata/policy" not in file:
-                raise DatasetError(
-                    f"{path} does not carry its behaviour policy: give a D4RL file of medium (v2) or expert."
-                )
-            stored: Any = file["metadata/policy"]
-            kind = tuple(stored[key][()].decode() for key in ("nonlinearity", "output_distribution"))
-            layers = [Layer.of(stored[name]["weight"][()], stored[name]["bias"][()]) for name in LAYERS]
-            if kind == ("relu", "tanh_gaussian"):
-                return TanhGaussian(hidden=tuple(layers[:2]), mean=layers[2], log_std=layers[3])
-            if kind == ("tanh", "gaussian"):
-                return _dapg(path, layers, file["infos/action_log_std"])
-    except (OSError, KeyError) as error:
-        raise DatasetError(
-            f"{path} cannot be read as a D4RL file with its policy ({error}): fetch it again."
-        ) from error
+    with open_hdf5(path) as file:
+        stored = file.get("metadata/policy")
+        if not isinstance(stored, Hdf5Group):
+            raise DatasetError(
+                f"{path} does not carry its behaviour policy: give a D4RL file of medium (v2) or expert."
+            )
+        kind = tuple(_text(stored.array(key)) for key in ("nonlinearity", "output_distribution"))
+        layers = [Layer.of(*(_matrix(stored.array(f"{name}/{part}"), axes) for part, axes in PARTS)) for name in LAYERS]
+        if kind == ("relu", "tanh_gaussian"):
+            return TanhGaussian(hidden=tuple(layers[:2]), mean=layers[2], log_std=layers[3])
+        if kind == ("tanh", "gaussian"):
+            return _dapg(path, layers, file.array("infos/action_log_std"))
     raise DatasetError(f"{path} carries a policy of another kind ({', '.join(kind)}): only SAC's and DAPG's are known.")
 
 
-def _dapg(path: Path, layers: list[Layer], log_std: Any) -> Gaussian:
+def _text(array: Hdf5Array) -> str:
+    value = array[()]
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _matrix(array: Hdf5Array, axes: int) -> np.ndarray:
+    """Numbers of a layer."""
+    if array.dtype.kind != "f" or len(array.shape or ()) != axes:
+        raise DatasetError(f"{array.place} is {array.dtype} of the shape {array.shape}, which is no part of a layer.")
+    return np.asarray(array[()])
+
+
+def _dapg(path: Path, layers: list[Layer], log_std: Hdf5Array) -> Gaussian:
     """Adroit's expert. Its deviations never change and are beside each action.
 
     The file's last_fc_log_std is none of that: D4RL's script wrote last_fc, the mean, there once more

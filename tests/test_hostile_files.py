@@ -1,0 +1,164 @@
+"""Files that a stranger made to hurt: each is refused in one sentence, before it costs anything."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from tests.recordings import SPEC, made_up, table, write_d4rl
+from trajectories.errors import DatasetError, UserError
+from trajectories.formats import d4rl, limits
+from trajectories.formats.hdf5 import Hdf5Group, open_hdf5
+
+STEPS = 60
+
+
+def refusal(call: Callable[[], object]) -> str:
+    """The sentence with which something is refused."""
+    with pytest.raises(UserError) as caught:
+        call()
+    assert len(str(caught.value)) <= 500
+    assert str(caught.value).isprintable()
+    return str(caught.value)
+
+
+# ---- HDF5 -----------------------------------------------------------------------------------------------------------
+
+
+def virtual(file: h5py.File, name: str, source: str) -> None:
+    layout = h5py.VirtualLayout((STEPS,), "f4")
+    layout[:] = h5py.VirtualSource(source, name, (STEPS,))
+    file.create_virtual_dataset(name, layout)
+
+
+def kept_in(path: str) -> Callable[[h5py.File, str], None]:
+    return lambda file, name: file.create_dataset(name, (STEPS,), "u1", external=[(path, 0, h5py.h5f.UNLIMITED)])
+
+
+def linked(file: h5py.File, name: str, link: object) -> None:
+    file[name] = link
+
+
+ELSEWHERE: dict[str, Callable[[h5py.File, str], None]] = {
+    "a virtual data set of itself": lambda file, name: virtual(file, name, file.filename),
+    "a virtual data set whose source is gone": lambda file, name: virtual(file, name, "gone.hdf5"),
+    "a system's file read as numbers": kept_in("/etc/passwd"),
+    "an endless device": kept_in("/dev/zero"),
+    "a link to another file": lambda file, name: linked(file, name, h5py.ExternalLink("/etc/passwd", "/x")),
+    "a link to itself": lambda file, name: linked(file, name, h5py.SoftLink(f"/{name}")),
+}
+
+
+@pytest.mark.parametrize("name", ["rewards", "timeouts", "metadata/algorithm", "metadata/policy/fc0/weight"])
+@pytest.mark.parametrize("where", ELSEWHERE)
+def test_an_array_that_is_not_in_its_file_is_refused(tmp_path: Path, where: str, name: str) -> None:
+    columns = table(made_up([20, 40]))
+    columns.pop(name, None)
+    path = write_d4rl(tmp_path / "a.hdf5", columns)
+    with h5py.File(path, "a") as file:
+        ELSEWHERE[where](file, name)
+    read = d4rl.policy_digest if "policy" in name else lambda path: d4rl.read(path, SPEC, "made-up")
+    sentence = refusal(lambda: read(path))
+    assert "other files, which are not read" in sentence or "leads out of the file or nowhere" in sentence
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.hdf5")
+    assert "no ordinary file" in refusal(lambda: d4rl.read(tmp_path / "a.hdf5", SPEC, "made-up"))
+
+
+@pytest.mark.parametrize("chunks", [None, True])
+@pytest.mark.parametrize("shape", [(5 * 10**8,), (10**12, 2), (2**60,)])
+def test_a_size_that_is_declared_and_not_stored_is_refused(
+    tmp_path: Path, shape: tuple[int, ...], chunks: bool
+) -> None:
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        for name in d4rl.REQUIRED:
+            file.create_dataset(name, shape, "f4", chunks=chunks)
+    assert "which no compression does" in refusal(lambda: d4rl.read(tmp_path / "a.hdf5", SPEC, "made-up"))
+
+
+def test_a_small_array_in_a_huge_chunk_is_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        for name in d4rl.REQUIRED:
+            file.create_dataset(name, (60,), "f4", chunks=(10**8,), maxshape=(None,), compression="gzip")
+    assert "which no compression does" in refusal(lambda: d4rl.read(tmp_path / "a.hdf5", SPEC, "made-up"))
+
+
+def test_one_long_text_named_again_and_again_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        texts = file.create_dataset("texts", (1000,), h5py.string_dtype())
+        texts[0] = "x" * 5000
+        name = texts.id.get_offset()
+    content = bytearray((tmp_path / "a.hdf5").read_bytes())
+    content[name : name + 16 * 1000] = content[name : name + 16] * 1000
+    (tmp_path / "a.hdf5").write_bytes(content)
+    with open_hdf5(tmp_path / "a.hdf5") as file:
+        assert len(file.array("texts")[()]) == 1000
+        monkeypatch.setattr(limits, "SMALL", 0)
+        monkeypatch.setattr(limits, "RATIO", 100)
+        assert "which no compression does" in refusal(lambda: file.array("texts")[()])
+
+
+def test_what_does_not_fit_in_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_d4rl(tmp_path / "a.hdf5", table(made_up([20, 40])))
+    monkeypatch.setattr(os, "sysconf", lambda name: 20)
+    assert "this machine has 0.0 GB" in refusal(lambda: d4rl.read(path, SPEC, "made-up"))
+
+
+def test_a_group_that_holds_itself_comes_to_an_end(tmp_path: Path) -> None:
+    path = write_d4rl(tmp_path / "a.hdf5", table(made_up([20, 40])))
+    with h5py.File(path, "a") as file:
+        group = file.create_group("metadata/policy")
+        group["one"] = group["two"] = group
+    assert "without end" in refusal(lambda: d4rl.policy_digest(path))
+
+
+def test_honest_compression_and_links_within_the_file_are_read(tmp_path: Path) -> None:
+    data = made_up([20, 40])
+    columns = table(data)
+    rewards = columns.pop("rewards")
+    path = write_d4rl(tmp_path / "a.hdf5", columns)
+    with h5py.File(path, "a") as file:
+        file["other/place"] = rewards
+        file["rewards"] = h5py.SoftLink("/other/place")
+        file["other/again"] = h5py.SoftLink("place")
+        zeros = np.zeros((3_000_000, 10), "f4")
+        file.create_dataset("zeros", data=zeros, chunks=(100_000, 10), compression=9, shuffle=True)
+    np.testing.assert_array_equal(d4rl.read(path, SPEC, "made-up").rewards, data.rewards)
+    with open_hdf5(path) as opened:
+        assert isinstance(opened.get("other"), Hdf5Group)
+        assert opened.array("other/again").shape == (60,)
+        assert opened.get("nothing") is None
+        assert not opened.array("zeros")[:1000].any()
+
+
+def test_metadata_of_every_kind_become_what_a_record_can_hold(tmp_path: Path) -> None:
+    path = write_d4rl(tmp_path / "a.hdf5", table(made_up([20, 40])))
+    with h5py.File(path, "a") as file:
+        group = file.create_group("metadata")
+        kinds = {"text": "SAC", "whole": 3, "real": 0.5, "truth": True, "nan": np.nan, "bytes": np.void(b"ab")}
+        for key, value in kinds.items():
+            group[key] = value
+        group["reference"], group["long"], group["nothing"] = file.ref, "x" * 5000, h5py.Empty("f4")
+    details = d4rl.read(path, SPEC, "made-up").origin.details
+    assert {key: details[key] for key in kinds} == {
+        "text": "SAC", "whole": 3, "real": 0.5, "truth": True, "nan": "nan", "bytes": "ab",
+    }  # fmt: skip
+    assert isinstance(details["reference"], str)
+    assert len(details["long"]) == 1000
+    assert "nothing" not in details
+
+
+# ---- sentences ------------------------------------------------------------------------------------------------------
+
+
+def test_a_message_stays_one_short_line_whatever_a_file_puts_into_it() -> None:
+    message = str(DatasetError("a file of " + "\n\x1b[2J\udc80" * 1000 + " ends: look at it."))
+    assert message.startswith(r"a file of \n\x1b[2J\udc80")
+    assert message.endswith(" ends: look at it.")
+    assert len(message) == 500
+    assert str(UserError("中文 is 3: give 4.")) == "中文 is 3: give 4."
