@@ -10,7 +10,6 @@ Every row is a ratio measured in this run: ours against a peer that pip can inst
 import datetime
 import importlib
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from benchmarks.timing import seconds
 from experiments import provenance
 from experiments.complain import complaining
 from experiments.devices import device_name
+from trajectories.atomic import write_text
 from trajectories.errors import UserError
 
 FIGURES = Path(__file__).with_name("figures.md")
@@ -101,9 +101,7 @@ def written(path: Path, rows: Sequence[Row]) -> None:
     """The table and what it was measured on, beside and renamed."""
     told = "; ".join(f"{name} {value}" for name, value in machine().items())
     page = f"# Figures\n\nWritten by `python -m benchmarks`; edit nothing here.\n\n{told}\n\n{table(rows)}\n"
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(page, encoding="utf-8")
-    os.replace(beside, path)
+    write_text(path, page)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,7 @@ from backbone.interface import SequenceModel
 from backbone.options import as_option
 from experiments.registry import find
 from experiments.team import leads, shared_out, whole
-from results.store import replace_text
-from trajectories.disk import replacing
+from trajectories.atomic import atomic_file, make_folder, write_text
 from trajectories.errors import UserError
 from trajectories.types import Spec
 
@@ -37,14 +36,14 @@ def save_model(folder: Path, name: str, model: SequenceModel) -> None:
     for title, picture in model.pictures().items():
         save_picture(folder / f"{title}.png", picture)
     card = {"model": name, "config": asdict(model.config), "spec": _spec_to_json(model.spec)}
-    replace_text(folder / CARD, json.dumps(card, indent=1) + "\n")
+    write_text(folder / CARD, json.dumps(card, indent=1) + "\n")
 
 
 def save_picture(path: Path, picture: np.ndarray) -> None:
-    """(H, W, 3) uint8, written beside and renamed."""
+    """(H, W, 3) uint8, whole or not at all."""
     from PIL import Image  # only where there is something to show
 
-    with replacing(path) as fresh:
+    with atomic_file(path) as fresh:
         Image.fromarray(picture).save(fresh, "PNG")
 
 
@@ -113,10 +112,10 @@ def load_state(path: Path, model: SequenceModel, optimizer: torch.optim.Optimize
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Written beside and renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A whole file or none."""
+    make_folder(path.parent)
     try:
-        with replacing(path) as fresh:
+        with atomic_file(path) as fresh:
             save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, fresh, metadata)
     except SafetensorError as error:  # it tells of a full disk, too, in words only: "... (os error 28)"
         number = re.search(r"os error (\d+)", str(error))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from experiments.data_report import row_of
-from trajectories.disk import replacing, writing
+from trajectories.atomic import atomic_file, disk_errors
 from trajectories.errors import UserError
 from trajectories.types import Trajectories
 
@@ -34,5 +34,5 @@ def draw(data: Trajectories, file: Path) -> None:
     for axes in (spread, lengths, both):
         axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(f"{data.origin.name} from {data.origin.source}: {len(data):,} steps in {data.episodes:,} episodes")
-    with writing(file.absolute().parent), replacing(file) as fresh:
+    with disk_errors(file.absolute().parent), atomic_file(file) as fresh:
         figure.savefig(fresh, format=file.suffix[1:], dpi=120)

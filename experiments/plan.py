@@ -9,7 +9,7 @@ from typing import Any
 
 from backbone.options import as_option
 from experiments.fresh import differences
-from experiments.lock import LOCK, read
+from experiments.run_lock import UNFINISHED, unfinished
 from experiments.settings import Run, Settings, flag, parse
 from experiments.suites import Suite
 from results.curve import Curve
@@ -95,17 +95,17 @@ def filled(words: Sequence[str], **values: str) -> list[str]:
 
 def states(runs: Sequence[Planned], records: Sequence[Record], folder: Path) -> list[State]:
     """How far each run is, by the records that there are and the unfinished runs in `folder`."""
-    unfinished = {path.parent: read(path.parent).get("config", {}) for path in folder.glob(f"*/{LOCK}")}
-    return [state(run, records, unfinished) for run in runs]
+    begun = {path.parent: unfinished(path.parent).get("config", {}) for path in folder.glob(f"*/{UNFINISHED}")}
+    return [state(run, records, begun) for run in runs]
 
 
-def state(run: Planned, records: Sequence[Record], unfinished: Mapping[Path, Mapping[str, Any]]) -> State:
+def state(run: Planned, records: Sequence[Record], begun: Mapping[Path, Mapping[str, Any]]) -> State:
     resolved = run.settings.resolved()
     for record in records:
         if len(record.tasks) == 1 and would_give(resolved, record.config):
             return State(record)
     whole = estimate(run, records)
-    for place, config in unfinished.items():
+    for place, config in begun.items():
         if config and would_give(resolved, config):
             rows = Curve(place).read().get("update")
             updates = 0 if rows is None or not len(rows) else int(rows[-1])

@@ -7,7 +7,7 @@ import numpy as np
 from backbone.interface import Player
 from backbone.normalise import is_constant
 from experiments.evaluate import Clipped, Unpaid
-from trajectories.disk import replacing, writing
+from trajectories.atomic import atomic_file, disk_errors
 from trajectories.errors import UserError
 from trajectory_transformer.player import BeamPlayer
 
@@ -103,5 +103,5 @@ def draw(plans: Plans, env: str, title: str, file: Path) -> None:
     rows[-1][0].set_xlabel("step")
     rows[-1][1].set_xlabel(f"step, {CLOSE} of them")
     figure.suptitle(title)
-    with writing(file.absolute().parent), replacing(file) as fresh:
+    with disk_errors(file.absolute().parent), atomic_file(file) as fresh:
         figure.savefig(fresh, format=file.suffix[1:], dpi=120)

@@ -6,7 +6,6 @@ Plays a finished run's model in the environment and the physics in which it was 
 evaluation's first episode began. A video is rendered off screen, streamed to ffmpeg and renamed when it is whole.
 """
 
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from experiments.evaluate import Played, begin, episode_seeds, play
 from experiments.plan_pictures import Plans, check_file, draw
 from results.grid import command
 from results.store import RECORD, Record, read_record
+from trajectories.atomic import atomic_file
 from trajectories.catalog import nearest
 from trajectories.errors import UserError
 
@@ -190,17 +190,14 @@ def camera(video: Path | None, environments: Environments) -> Iterator[Film | No
     height, width, _ = first_picture(environments).shape
     steps_a_second = 1 / getattr(environments, "step_seconds", 1 / USUAL)
     every = max(1, round(steps_a_second / FASTEST))
-    beside = video.with_name(f".{video.stem}.{os.getpid()}.mp4")
-    encoding = {"quality": 8, "macro_block_size": 2, "ffmpeg_log_level": "error"}
-    writer = imageio_ffmpeg.write_frames(str(beside), (width, height), fps=steps_a_second / every, **encoding)
-    writer.send(None)
-    try:
-        yield Film(environments, lambda picture: writer.send(np.ascontiguousarray(picture)), every)
-        writer.close()
-        os.replace(beside, video)
-    finally:
-        writer.close()
-        beside.unlink(missing_ok=True)
+    encoding = {"quality": 8, "macro_block_size": 2, "ffmpeg_log_level": "error", "output_params": ["-f", "mp4"]}
+    with atomic_file(video) as fresh:
+        writer = imageio_ffmpeg.write_frames(str(fresh), (width, height), fps=steps_a_second / every, **encoding)
+        writer.send(None)
+        try:
+            yield Film(environments, lambda picture: writer.send(np.ascontiguousarray(picture)), every)
+        finally:
+            writer.close()
 
 
 def first_picture(environments: Environments) -> np.ndarray:

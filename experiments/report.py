@@ -17,6 +17,7 @@ import tyro
 from experiments.complain import complaining
 from experiments.suites import suites
 from results import figures, latex, markdown, page, prompts, spreadsheet, store, table
+from trajectories.atomic import write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = {"README.md": markdown.ENGLISH, "README_zh.md": markdown.CHINESE}
@@ -53,7 +54,7 @@ def main(options: Options) -> int:
     old = no_longer_so(records)
     files = texts(options.root, records, options.models, old)
     for path, text in files.items():
-        store.replace_text(path, text)
+        write_text(path, text)
     drawn = figures.draw(pictures, runs, records) if options.figures else []
     print(files[options.root / "results" / "table.md"])
     print(f"{len(records)} records: {_names(list(files), options.root)} and {len(drawn)} figures written.")

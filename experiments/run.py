@@ -28,9 +28,9 @@ from experiments.checkpoint import STATE, WEIGHTS, save_model
 from experiments.complain import complaining
 from experiments.devices import device_name, find_device, has_bf16
 from experiments.evaluate import evaluate
-from experiments.lock import claimed
 from experiments.record import parameters, record
 from experiments.registry import find
+from experiments.run_lock import hold_run
 from experiments.settings import Machine, Settings, parse
 from experiments.summary import compared, summarise
 from experiments.tensorboard import writer
@@ -74,8 +74,8 @@ def main(arguments: list[str]) -> None:
         return
     seconds = {"data": time.monotonic() - began}
     data = tasks[0] if len(tasks) == 1 else Mixture(tasks, run.task_weights)
-    claim = claimed(folder, identity) if team.leads() else nullcontext()
-    with claim, complaining(f"Run the same command again to continue {name}."):
+    held = hold_run(folder, identity) if team.leads() else nullcontext()
+    with held, complaining(f"Run the same command again to continue {name}."):
         if not finished(places):  # another process may have finished it meanwhile
             model = build(settings, data, device)
             progress = learn(model, data, settings, folder)

@@ -59,8 +59,7 @@ def train(
     if team.leads():
         curve.truncate_from(done.update + 1)
     losses: list[dict[str, torch.Tensor]] = []
-    saved = time.monotonic()
-    began = time.monotonic() - done.seconds
+    saved, began = time.monotonic(), time.monotonic() - done.seconds
     model.train()
     with progress(run.updates, "training", "updates", done.update) as bar:
         while done.update < run.updates:
@@ -80,6 +79,7 @@ def train(
                 curve.append(row)
                 log(row)
             if team.as_first(time.monotonic() - saved > checkpoint_seconds) or done.update == run.updates:
+                curve.sync()
                 save_state(folder / STATE, model, optimizer, vars(done))
                 saved = time.monotonic()
     return done

@@ -6,12 +6,12 @@ pieces do not know fall back to their bytes, so every text comes back as it went
 """
 
 import io
-import os
 from pathlib import Path
 
 import sentencepiece
 
 from gato.tokens import TEXT_IDS
+from trajectories.atomic import atomic_file
 from trajectories.errors import UserError
 
 SHIPPED = Path(__file__).with_name("shakespeare.model")
@@ -69,7 +69,6 @@ def train(source: Path, target: Path, size: int = TEXT_IDS) -> Text:
             )
     except (RuntimeError, OSError, UnicodeDecodeError) as error:
         raise UserError(f"No text model could be trained on {source} ({error}): give a longer plain text.") from error
-    beside = target.with_suffix(".part")
-    beside.write_bytes(model.getvalue())
-    os.replace(beside, target)
+    with atomic_file(target) as fresh:
+        fresh.write_bytes(model.getvalue())
     return Text(target)

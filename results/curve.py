@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from results.store import Record, replace_text
+from results.store import Record
+from trajectories.atomic import make_folder, sync, write_text
 from trajectories.errors import UserError
 
 CURVE = "curve.csv"
@@ -51,7 +52,7 @@ class Curve:
         if self.path.exists():
             text = self.path.read_text(encoding="utf-8")
             if not text.endswith("\n"):
-                replace_text(self.path, text[: text.rfind("\n") + 1])
+                write_text(self.path, text[: text.rfind("\n") + 1])
             self.columns = self._rows()[0]
 
     def append(self, row: Mapping[str, float]) -> None:
@@ -60,10 +61,15 @@ class Curve:
         if new:
             _, rows = self._rows()
             self.columns += new
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             self._write(rows)
         with self.path.open("a", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\n").writerow([_cell(row.get(name)) for name in self.columns])
+
+    def sync(self) -> None:
+        """Return when all rows are on the disk: a checkpoint must not outlive the rows before it."""
+        if self.path.exists():
+            sync(self.path)
 
     def truncate_from(self, update: int) -> None:
         """Drop the rows at or beyond `update`: a continued run writes them again."""
@@ -96,7 +102,7 @@ class Curve:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self.columns)
         writer.writerows(row + [""] * (len(self.columns) - len(row)) for row in rows)
-        replace_text(self.path, text.getvalue())
+        write_text(self.path, text.getvalue())
 
 
 def _cell(value: float | None) -> str:

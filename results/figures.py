@@ -26,6 +26,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from results.curve import LOSS, RETURN, curve_of, return_column
 from results.grid import Cell, Row, label, names, rows
 from results.store import Record
+from trajectories.atomic import atomic_file
 
 COLOURS = {"bc": "#D55E00", "dt": "#0072B2", "tt": "#009E73", "gato": "#AA4499"}
 BEHAVIOUR = "#6B7280"
@@ -71,10 +72,10 @@ def draw(folder: Path, runs: Path, records: Sequence[Record]) -> list[Path]:
         for name, make in wanted.items():
             figure = make()
             for kind in FORMATS:
-                beside = folder / f".{name}.{kind}"
                 metadata = {"Date": None} if kind == "svg" else {"Software": None}
-                figure.savefig(beside, format=kind, metadata=metadata, bbox_inches="tight", pad_inches=0.15)
-                drawn.append(beside.replace(folder / f"{name}.{kind}"))
+                with atomic_file(folder / f"{name}.{kind}") as fresh:
+                    figure.savefig(fresh, format=kind, metadata=metadata, bbox_inches="tight", pad_inches=0.15)
+                drawn.append(folder / f"{name}.{kind}")
             plt.close(figure)
     return drawn
 

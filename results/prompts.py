@@ -13,7 +13,8 @@ import numpy as np
 
 from results.cells import Table, Text
 from results.markdown import grid
-from results.store import RECORD, Evaluation, Record, build, layout, plain, read_record, replace_text
+from results.store import RECORD, Evaluation, Record, build, layout, plain, read_record
+from trajectories.atomic import write_text
 from trajectories.errors import UserError
 
 PROMPTS = "prompts.json"
@@ -49,8 +50,8 @@ class Ablation:
 
 
 def write(place: Path, ablation: Ablation) -> Path:
-    """Keep it beside the record in `place`. Written beside and renamed."""
-    return replace_text(place / PROMPTS, layout(plain(asdict(ablation)), apart="prompted"))
+    """Keep it beside the record in `place`, whole or not at all."""
+    return write_text(place / PROMPTS, layout(plain(asdict(ablation)), apart="prompted"))
 
 
 def read(place: Path) -> Ablation:

@@ -12,7 +12,6 @@ drawn on any machine that has NumPy.
 import hashlib
 import json
 import math
-import os
 import re
 import types
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ from typing import Any, Union, get_args, get_origin
 
 import numpy as np
 
+from trajectories.atomic import make_folder, write_text
 from trajectories.errors import UserError
 
 RECORD = "record.json"
@@ -181,8 +181,8 @@ def write_record(folder: Path, record: Record) -> Path:
         text = layout(row, apart="evaluations")
     except ValueError as error:
         raise UserError(f"{path}: the run is not recorded, because {error}: look at its curve.") from error
-    folder.mkdir(parents=True, exist_ok=True)
-    return replace_text(path, text)
+    make_folder(folder)
+    return write_text(path, text)
 
 
 def read_record(folder: Path) -> Record:
@@ -219,17 +219,6 @@ def read_all(root: Path) -> list[Record]:
         seen[record.name] = path.parent
         records.append(record)
     return sorted(records, key=lambda record: record.name)
-
-
-def replace_text(path: Path, text: str) -> Path:
-    """Write a whole file beside its place and rename it there: no reader ever sees half of it."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-    return path
 
 
 def plain(value: Any) -> Any:

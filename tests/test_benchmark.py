@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from experiments import lock
 from experiments.benchmark import Options, chosen, command_line
 from experiments.plan import duration, estimate, plan, state, states
+from experiments.run_lock import LOCK, hold_run
 from experiments.suites import Suite, find, suites
 from results.store import Record, read_all
 from tests.records import made_up, write
@@ -128,7 +128,7 @@ def test_times_are_foretold_from_the_run_that_is_most_like_it() -> None:
 
 def interrupted(folder: Path, identity: dict[str, Any]) -> None:
     """What Ctrl-C leaves of a run."""
-    with lock.claimed(folder, identity):
+    with hold_run(folder, identity):
         (folder / "curve.csv").write_text("update,loss/total\n1500,0.5\n")
         raise KeyboardInterrupt
 
@@ -154,15 +154,15 @@ def test_a_suite_is_overridden_by_what_is_typed() -> None:
 
 def test_a_second_process_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from experiments import lock\n"
-        "with lock.claimed(Path(sys.argv[1]), {}): pass"
+        "import sys; from pathlib import Path; from experiments.run_lock import hold_run\n"
+        "with hold_run(Path(sys.argv[1]), {}): pass"
     )
-    with lock.claimed(tmp_path / "run", {"model": {}}):
+    with hold_run(tmp_path / "run", {"model": {}}):
         other = subprocess.run(
             [sys.executable, "-c", code, tmp_path / "run"], cwd=ROOT, capture_output=True, text=True, check=False
         )
         assert f"process {os.getpid()} is at this run already" in other.stderr
-        assert (tmp_path / "run" / lock.LOCK).exists()
+        assert (tmp_path / "run" / LOCK).exists()
     assert not (tmp_path / "run").exists()  # nothing was begun, nothing is left
 
 

@@ -1,6 +1,5 @@
 """One run on several processes gives what one process gives: torchrun with two CPU processes, DDP and FSDP2."""
 
-import json
 import os
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from safetensors.torch import load_file
 
 from experiments import team
 from experiments.checkpoint import STATE
+from experiments.run_lock import UNFINISHED, unfinished
 from results.curve import Curve
 from results.store import read_all
 from tests.test_benchmark import same_but_for_times
@@ -84,7 +84,7 @@ def test_shared_out_weights_learn_the_same_and_continue_exactly(tmp_path: Path, 
 
 def children(folder: Path) -> list[int]:
     """The process that holds the unfinished run of a folder, if it is still there."""
-    held = [json.loads(path.read_text())["process"] for path in folder.glob("*/.lock") if path.stat().st_size]
+    held = [unfinished(path.parent)["process"] for path in folder.glob(f"*/{UNFINISHED}")]
     return [process for process in held if Path(f"/proc/{process}").exists()]
 
 

@@ -166,7 +166,7 @@ def test_a_missing_file_is_reported_with_its_mirror_and_the_next_step(server: Se
 def test_a_full_disk_is_said_with_what_is_needed(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trajectories.disk.shutil.disk_usage", lambda folder: type("Usage", (), {"free": 10}))
+    monkeypatch.setattr("trajectories.atomic.shutil.disk_usage", lambda folder: type("Usage", (), {"free": 10}))
     with pytest.raises(UserError, match=r"is full: free 1 MB there") as caught:
         fetch([server.url], tmp_path / "file.hdf5", limits=QUICK)
     assert not isinstance(caught.value, FetchError)

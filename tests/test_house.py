@@ -26,7 +26,7 @@ MAY_IMPORT = {  # room: other rooms of the house
 }
 INSTALLED = {  # what requirements.txt brings, by the name under which it is imported; matplotlib brings Pillow
     *("torch", "numpy", "gymnasium", "mujoco", "h5py", "safetensors", "einops", "jaxtyping", "tyro", "rich", "tqdm"),
-    *("matplotlib", "PIL", "sentencepiece", "ale_py"),
+    *("matplotlib", "PIL", "sentencepiece", "ale_py", "filelock"),
 }
 NEEDS_MORE = {  # file: the package that another requirements file brings for it alone
     "trajectories/policies/train.py": {"stable_baselines3"},
@@ -81,10 +81,11 @@ def test_nothing_imports_upwards(importer: str) -> None:
             assert others <= MAY_IMPORT[importer], f"{name(path)} imports {others - MAY_IMPORT[importer]}"
 
 
-def test_results_knows_of_the_rest_of_the_house_no_more_than_its_errors() -> None:
+def test_results_knows_of_the_rest_of_the_house_no_more_than_its_errors_and_how_to_write() -> None:
     for path in (ROOT / "results").rglob("*.py"):
         outside = {each for each in imported(path) if room(each) in {*MAY_IMPORT} - {"results"}}
-        assert outside <= {"trajectories.errors.UserError"}, name(path)
+        writing = {f"trajectories.atomic.{each}" for each in ("atomic_file", "make_folder", "sync", "write_text")}
+        assert outside <= {"trajectories.errors.UserError", *writing}, name(path)
 
 
 def test_no_module_imports_itself_round_a_corner() -> None:
@@ -158,6 +159,12 @@ def test_hdf5_files_are_opened_for_reading_in_one_place_only() -> None:
         opened = re.findall(r"h5py\.File\((?!.*\"w\")", path.read_text(encoding="utf-8"))
         own = ("trajectories/formats/hdf5.py", "benchmarks/data.py")  # the second reads what it wrote
         assert not opened or name(path) in own, name(path)
+
+
+def test_files_are_replaced_and_locked_in_one_way() -> None:
+    by_hand = r"os\.(replace|rename)\(|\.rename\(|\.write_bytes\(|import fcntl|os\.getpid\(\)\}"
+    found = {name(path) for path in sources() if re.search(by_hand, path.read_text(encoding="utf-8"))}
+    assert found <= {"trajectories/atomic.py", "gato/text.py"}  # the latter writes what atomic_file gives it
 
 
 def test_no_place_of_somebodys_machine_is_written_down() -> None:

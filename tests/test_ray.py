@@ -1,6 +1,5 @@
 """A grid on real Ray workers: one of them killed in the middle costs nothing but time."""
 
-import json
 import os
 import signal
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from experiments import jobs
-from experiments.lock import LOCK
+from experiments.run_lock import unfinished
 from results.store import read_all
 from tests.test_benchmark import grid, same_but_for_times
 from trajectories.errors import UserError
@@ -68,7 +67,7 @@ def kill_a_worker(process: subprocess.Popen[str], folder: Path) -> None:
     """As soon as a run has a checkpoint: its Ray worker is the run's parent."""
     while process.poll() is None:
         for state in folder.glob("*/state.safetensors"):
-            run = json.loads((state.parent / LOCK).read_text())["process"]
+            run = unfinished(state.parent)["process"]
             worker = int(Path(f"/proc/{run}/stat").read_text().rpartition(")")[2].split()[1])
             os.kill(worker, signal.SIGKILL)
             return

@@ -27,7 +27,7 @@ def written(path: Path, lengths: tuple[int, ...] = (6, 9), seed: int = 0, spec: 
 
 
 def opened(cache: Path, file: Path) -> Trajectories:
-    return store.cached(cache, "made-up", "file", file, SPEC, lambda: d4rl.read(file, SPEC, "made-up", "file"), {})
+    return store.cached(cache, "made-up", "file", file, SPEC, lambda _: d4rl.read(file, SPEC, "made-up", "file"), {})
 
 
 def refuses(*arguments: Any, **names: Any) -> Trajectories:
@@ -125,7 +125,7 @@ def test_a_full_disk_leaves_nothing_and_says_how_much_is_needed(
 
 
 def test_too_little_room_is_noticed_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trajectories.disk.shutil.disk_usage", lambda folder: type("Usage", (), {"free": 10}))
+    monkeypatch.setattr("trajectories.atomic.shutil.disk_usage", lambda folder: type("Usage", (), {"free": 10}))
     monkeypatch.setattr(store, "_write", refuses)
     with pytest.raises(UserError, match="is full"):
         opened(tmp_path, written(tmp_path / "a.hdf5"))

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from environments.atari import AtariEnvironments
+from trajectories.atomic import atomic_directory, disk_errors
 from trajectories.catalog import environment
-from trajectories.disk import beside, writing
 from trajectories.errors import UserError
 from trajectories.formats.dqn_replay import BLANKS, COLUMNS, file_name
 from trajectories.policies import atari as players
@@ -74,8 +74,8 @@ def collect(name: str, destination: Path, steps: int, seed: int = 0) -> None:
     if game not in PLAYERS:
         raise UserError(f"Nobody here can play {game}: choose one of {', '.join(PLAYERS)}.")
     with (
-        writing(destination.parent, 500 * steps),
-        beside(destination) as fresh,
+        disk_errors(destination.parent, 500 * steps),
+        atomic_directory(destination) as fresh,
         progress(steps, f"collecting {game}") as bar,
     ):
         copies, log = AtariEnvironments(row, COPIES), Log(fresh)

@@ -21,7 +21,7 @@ import numpy as np
 
 from environments.make import make
 from trajectories import catalog
-from trajectories.disk import replacing, writing
+from trajectories.atomic import atomic_file, disk_errors
 from trajectories.errors import DatasetError, UserError
 from trajectories.formats.hdf5 import open_hdf5
 from trajectories.policies.policy import Policy, from_d4rl
@@ -173,8 +173,8 @@ def _written(destination: Path, environment: str, steps: int) -> Iterator[h5py.F
     row = catalog.environment(environment)
     numbers = 3 * row.spec().observation_size + row.spec().action_size + 4  # about; infos are as wide as observations
     with (
-        writing(destination.parent, size=4 * numbers * steps),
-        replacing(destination) as fresh,
+        disk_errors(destination.parent, size=4 * numbers * steps),
+        atomic_file(destination) as fresh,
         h5py.File(fresh, "w") as file,
     ):
         yield file

@@ -17,8 +17,8 @@ import h5py
 import numpy as np
 
 from trajectories import foreign
+from trajectories.atomic import atomic_directory, atomic_file, disk_errors
 from trajectories.catalog import EnvironmentRow, environment
-from trajectories.disk import beside, replacing, writing
 from trajectories.errors import UserError
 from trajectories.formats import minari
 from trajectories.progress import progress
@@ -49,7 +49,7 @@ def to_minari(data: Trajectories, name: str, root: Path | None = None) -> Path:
         raise UserError(f"{folder} is there already: choose another --id, or remove it.")
     row = environment(data.spec.name)
     size = 2 * (data.observations.nbytes + data.actions.nbytes + data.rewards.nbytes)
-    with writing(folder.parent, size), beside(folder) as fresh:
+    with disk_errors(folder.parent, size), atomic_directory(folder) as fresh:
         (fresh / "data").mkdir()
         _write_episodes(fresh / "data" / "main_data.hdf5", data, row)
         told = {
@@ -81,7 +81,7 @@ def to_d4rl(data: Trajectories, path: Path) -> Path:
     if path.exists():
         raise UserError(f"{path} is there already: choose another --out, or remove it.")
     size = data.observations.nbytes + data.actions.nbytes + 6 * len(data)
-    with writing(path.absolute().parent, size), replacing(path) as fresh, h5py.File(fresh, "w") as file:
+    with disk_errors(path.absolute().parent, size), atomic_file(path) as fresh, h5py.File(fresh, "w") as file:
         file["observations"], file["rewards"], file["terminals"] = data.observations, data.rewards, data.terminated
         file["actions"] = _stretched(data.actions, environment(data.spec.name))
         file["timeouts"] = _truncated(data)

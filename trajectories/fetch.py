@@ -16,7 +16,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from trajectories.disk import writing
+from trajectories.atomic import disk_errors, replace
 from trajectories.errors import DatasetError
 from trajectories.progress import progress
 
@@ -66,7 +66,7 @@ def fetch(urls: Sequence[str], destination: Path, sha256: str | None = None, lim
         except _MirrorError as error:
             reasons.append(f"{_host(url)}: {error}")
             continue
-        part.replace(destination)
+        replace(part, destination)
         _tag(part).unlink(missing_ok=True)
         return destination
     raise FetchError(destination.name, "; ".join(reasons) or "it has no address")
@@ -134,7 +134,7 @@ def _advance(url: str, part: Path, limits: Limits, name: str) -> bool:
         have = have if resumed else 0
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
-        with writing(part.parent, (total or have) - have), part.open("ab" if resumed else "wb") as file:
+        with disk_errors(part.parent, (total or have) - have), part.open("ab" if resumed else "wb") as file:
             tag = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
             _tag(part).write_text(tag, encoding="utf-8")
             with progress(total, f"{name} from {_host(url)}", "B", initial=have, scale=True) as bar:

@@ -13,8 +13,8 @@ from urllib.parse import quote
 import numpy as np
 
 from trajectories import catalog
+from trajectories.atomic import file_lock, make_folder
 from trajectories.catalog import DatasetRow
-from trajectories.disk import alone
 from trajectories.fetch import fetch
 from trajectories.formats.dqn_replay import COLUMNS, Selection, file_name
 from trajectories.progress import progress
@@ -49,10 +49,10 @@ def fetched(cache: Path, row: DatasetRow, last: int) -> Path:
     missing = [name for name in shards(last) if not (target / name).exists()]
     if missing:
         print(f"Fetching {len(missing)} files of DQN-replay's {row.name}: many gigabytes; what is here stays here.")
-        target.mkdir(parents=True, exist_ok=True)
+        make_folder(target)
         with progress(len(missing), f"DQN-replay's {row.name}", "files") as bar:
             for name in missing:
-                with alone(target / name):
+                with file_lock(target / name):
                     if not (target / name).exists():
                         fetch([address(row, name)], target / name)
                 bar.update(1)

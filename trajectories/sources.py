@@ -14,18 +14,19 @@ Every source ends in the same column cache (store.py). The name of what is made 
 (policy, steps, seed, physics), so that a new policy is never answered with an old one's data.
 """
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from trajectories import replay
+from trajectories.atomic import disk_errors, file_lock
 from trajectories.catalog import OWN, DatasetRow, EnvironmentRow, dataset, environment, nearest
 from trajectories.description import against_published, describe, is_published
-from trajectories.disk import alone, data_folder, writing
+from trajectories.disk import data_folder
 from trajectories.errors import DatasetError, UserError
 from trajectories.fetch import FetchError, fetch
 from trajectories.formats import d4rl, dqn_replay, minari, reader
@@ -147,7 +148,7 @@ def _reroll(request: Request, row: DatasetRow) -> Trajectories:
         raise UserError(f"{original} carries no behaviour policy to roll out: give D4RL's v2 file of medium or expert.")
     steps = request.steps or REROLL_STEPS
     file = _recording(request, row, "reroll", steps, policy)
-    with alone(file):
+    with file_lock(file):
         if not file.exists():
             collect.reroll(original, file, row.env, steps, request.seed, request.physics)
     return _columns(request, row, "reroll", file, _made(request, steps, policy), d4rl.read)
@@ -165,7 +166,7 @@ def _collected(request: Request, row: DatasetRow) -> Trajectories:
     steps = request.steps or row.collected_steps
     policies = collect.policies_digest(row.env, row.quality)
     file = _recording(request, row, "collected", steps, policies)
-    with alone(file):
+    with file_lock(file):
         if not file.exists():
             collect.collect(row.env, row.quality, file, steps, request.seed, request.physics)
     return _columns(request, row, "collected", file, _made(request, steps, policies), d4rl.read)
@@ -179,7 +180,7 @@ def _collected_atari(request: Request, row: DatasetRow) -> Trajectories:
     steps, player = request.steps or row.collected_steps, atari.player_digest(row.env.partition("?")[0])
     details = {"seed": request.seed, "steps": steps, "policy": player, "rewards": "as the game's score"}
     folder = data_folder(request.data_dir) / "collected" / f"{row.name}-{steps}-seed{request.seed}-{player[:12]}"
-    with alone(folder):
+    with file_lock(folder):
         if not folder.exists():
             atari.collect(row.env, folder, steps, request.seed)
     return _stacks(request, row, "collected", folder, details, dqn_replay.Selection())
@@ -209,13 +210,9 @@ def _stacks(
 ) -> Trajectories:
     """The columns of files in DQN-replay's layout; frames are streamed into theirs."""
     cache, details = data_folder(request.data_dir) / "columns", {**details, "environment": row.environment.options}
-    with writing(cache), tempfile.TemporaryDirectory(prefix=f".{row.name}.", dir=cache) as fresh:
-        frames = Path(fresh) / "observations.npy"
-
-        def read(*arguments: Any) -> Trajectories:
-            return dqn_replay.read(*arguments, frames=frames, selection=selection)
-
-        return _columns(request, row, source, folder, details, read, frames)
+    read = partial(dqn_replay.read, selection=selection)
+    with disk_errors(cache):
+        return _columns(request, row, source, folder, details, read, streams_frames=True)
 
 
 def _minari(request: Request, row: DatasetRow) -> Trajectories:
@@ -251,7 +248,7 @@ def _d4rl_file(request: Request, row: DatasetRow) -> Path:
         raise UserError(f"D4RL has no {row.name}: use --source collected.")
     file = data_folder(request.data_dir) / "d4rl" / row.file
     if not file.exists():
-        with alone(file):
+        with file_lock(file):
             if not file.exists():
                 fetch(row.urls, file, row.sha256)
     return file
@@ -273,21 +270,22 @@ def _columns(
     file: Path,
     details: dict[str, Any],
     read: Callable[..., Trajectories],
-    streamed: Path | None = None,
+    streams_frames: bool = False,
 ) -> Trajectories:
-    """The file's columns, from the cache or through it."""
+    """The file's columns, from the cache or through it; frames may be written by `read` itself."""
     if not file.exists():
         raise DatasetError(f"There is no file {file}: check --path.")
     played = row.environment
 
-    def read_and_compare() -> Trajectories:
-        data = read(file, played.spec(), row.name, source, played.zero_columns)
+    def read_and_compare(fresh: Path) -> Trajectories:
+        streamed = {"frames": fresh / "observations.npy"} if streams_frames else {}
+        data = read(file, played.spec(), row.name, source, played.zero_columns, **streamed)
         if played.action_low:
             data = replace(data, actions=_shrunk(data.actions, played))
         return _with(data, **(against_published(data, row) if source != "collected" else {}))
 
     folder = data_folder(request.data_dir)
-    return cached(folder, row.name, source, file, played.spec(), read_and_compare, details, streamed)
+    return cached(folder, row.name, source, file, played.spec(), read_and_compare, details)
 
 
 def _shrunk(actions: np.ndarray, played: EnvironmentRow) -> np.ndarray:

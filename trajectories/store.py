@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from trajectories.disk import beside, writing
+from trajectories.atomic import atomic_directory, disk_errors, file_lock, remove
 from trajectories.types import Origin, Spec, Trajectories
 
 PIECE = 1 << 26  # bytes hashed at once
@@ -37,16 +37,15 @@ def cached(
     source: str,
     file: Path,
     spec: Spec,
-    read: Callable[[], Trajectories],
+    read: Callable[[Path], Trajectories],
     details: dict[str, Any],
-    streamed: Path | None = None,
 ) -> Trajectories:
     """The columns of `file`, from the cache below `folder`, or else read, stored there and opened.
 
     Args:
-        read: reads the file; called only where the cache has no columns of it at its present size and time.
+        read: reads the file; called only where the cache has no columns of it at its present size and time. A column
+            that is too large for memory it may write by itself, to the folder that it is given.
         details: what to add to the origin's details; part of the key.
-        streamed: where `read` writes the column of observations by itself, because it is too large for memory.
 
     Raises:
         UserError: the disk is full.
@@ -56,34 +55,35 @@ def cached(
     decides = {"version": VERSION, "file": stamp, "spec": spec.to_json(), "details": details}
     key = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
     target = folder / "columns" / f"{name}-{source}-{key}"
-    try:
-        return load(target)
-    except (OSError, ValueError, KeyError, TypeError):  # absent, or somebody took a file out of it
-        shutil.rmtree(target, ignore_errors=True)
-    data = read()
-    save(
-        target, replace(data, origin=replace(data.origin, details={**data.origin.details, **details})), stamp, streamed
-    )
-    _forget_older(target, stamp)
+    if (data := _opened(target)) is not None:
+        return data
+    with file_lock(target):
+        if (data := _opened(target)) is not None:  # another process has made it meanwhile
+            return data
+        remove(target)
+        with atomic_directory(target) as fresh:
+            data = read(fresh)
+            _fill(fresh, replace(data, origin=replace(data.origin, details={**data.origin.details, **details})), stamp)
+        _forget_older(target, stamp)
     return load(target)
 
 
-def save(target: Path, data: Trajectories, stamp: dict[str, Any] | None = None, streamed: Path | None = None) -> None:
+def save(target: Path, data: Trajectories) -> None:
     """Write the columns and their provenance as the folder `target`, whole or not at all.
-
-    Args:
-        streamed: a file on the same disk that already is the column of observations: it is moved there.
 
     Raises:
         UserError: the disk is full.
     """
-    written = [column for column in COLUMNS if streamed is None or column != "observations"]
-    size = sum(getattr(data, column).nbytes for column in written)
-    with writing(target.parent, size), beside(target) as fresh:
-        for column in written:
+    with disk_errors(target.parent), atomic_directory(target) as fresh:
+        _fill(fresh, data, None)
+
+
+def _fill(fresh: Path, data: Trajectories, stamp: dict[str, Any] | None) -> None:
+    """Write the columns that are not there yet, and the provenance of all."""
+    missing = [column for column in COLUMNS if not (fresh / f"{column}.npy").exists()]
+    with disk_errors(fresh.parent, sum(getattr(data, column).nbytes for column in missing)):
+        for column in missing:
             _write(fresh / f"{column}.npy", getattr(data, column))
-        if streamed is not None:
-            streamed.replace(fresh / "observations.npy")
         provenance = {
             "origin": asdict(replace(data.origin, digest=digest(data))),
             "spec": data.spec.to_json(),
@@ -92,6 +92,14 @@ def save(target: Path, data: Trajectories, stamp: dict[str, Any] | None = None, 
             "episodes": data.episodes,
         }
         (fresh / PROVENANCE).write_text(json.dumps(provenance, indent=2) + "\n", encoding="utf-8")
+
+
+def _opened(target: Path) -> Trajectories | None:
+    """What `load` gives; None if there is nothing, or not all of it."""
+    try:
+        return load(target)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def load(target: Path) -> Trajectories:

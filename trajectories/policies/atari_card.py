@@ -18,8 +18,8 @@ import tyro
 from environments.atari import emulator
 from environments.scores import normalized
 from trajectories.atari import LEVELS, PLAYERS
+from trajectories.atomic import write_text
 from trajectories.catalog import environment
-from trajectories.disk import replacing
 from trajectories.output import print_any_text
 from trajectories.progress import progress
 
@@ -103,8 +103,7 @@ def main(options: Options) -> None:
         card[game] = list(levels(game, options.episodes))
         print(table(card, (game,)), flush=True)
         if options.write:
-            with replacing(CARD) as fresh:
-                fresh.write_text(json.dumps(dict(sorted(card.items())), indent=2) + "\n", encoding="utf-8")
+            write_text(CARD, json.dumps(dict(sorted(card.items())), indent=2) + "\n")
 
 
 if __name__ == "__main__":

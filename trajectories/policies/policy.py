@@ -21,6 +21,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from trajectories.atomic import atomic_file, write_text
 from trajectories.errors import DatasetError, UserError
 from trajectories.formats.hdf5 import Hdf5Array, Hdf5Group, open_hdf5
 
@@ -185,8 +186,9 @@ def save(path: Path, policy: Gaussian | TanhGaussian, card: dict[str, Any]) -> N
     for depth, layer in enumerate(policy.hidden):
         tensors |= {f"hidden.{depth}.weight": layer.weight.T, f"hidden.{depth}.bias": layer.bias}
     dtype = np.float32 if isinstance(policy, Gaussian) else np.float16
-    save_file({name: np.ascontiguousarray(value, dtype=dtype) for name, value in tensors.items()}, path)
-    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    with atomic_file(path) as fresh:
+        save_file({name: np.ascontiguousarray(value, dtype=dtype) for name, value in tensors.items()}, fresh)
+    write_text(path.with_suffix(".json"), json.dumps(card, indent=2) + "\n")
 
 
 def load(path: Path) -> Gaussian | TanhGaussian:

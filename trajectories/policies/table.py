@@ -18,6 +18,7 @@ import tyro
 
 from environments.scores import normalized
 from trajectories.atari import PLAYERS
+from trajectories.atomic import write_text
 from trajectories.catalog import dataset, dataset_names
 from trajectories.disk import data_folder
 from trajectories.output import print_any_text
@@ -133,8 +134,8 @@ def main(options: Options) -> int:
     for name in names():
         if found := count(name, data_folder(options.data_dir)):
             counts[name] = found
-    COUNTS.write_text(json.dumps(dict(sorted(counts.items())), indent=2) + "\n", encoding="utf-8")
-    README.write_text(filled(text, counts), encoding="utf-8")
+    write_text(COUNTS, json.dumps(dict(sorted(counts.items())), indent=2) + "\n")
+    write_text(README, filled(text, counts))
     print(f"{len(cards())} policies; {len(counts)} of {len(names())} data sets counted: {README}")
     return 0
 

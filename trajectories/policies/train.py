@@ -17,7 +17,6 @@ interrupted is as good as another but not the same). With a lower --learning-rat
 """
 
 import csv
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from environments.mujoco import simulator
+from trajectories.atomic import atomic_file, write_text
 from trajectories.catalog import environment
 from trajectories.collect import play
 from trajectories.output import print_any_text
@@ -102,7 +102,7 @@ class Checkpoints(BaseCallback):
             curve = self.config.out / "curve.csv"
             header, *rows = curve.read_text(encoding="utf-8").splitlines()
             kept = [row for row in rows if int(row.partition(",")[0]) <= self.num_timesteps]
-            curve.write_text("\n".join([header, *kept]) + "\n", encoding="utf-8")
+            write_text(curve, "\n".join([header, *kept]) + "\n")
 
     def _on_rollout_start(self) -> None:
         if self.num_timesteps >= self.due:
@@ -143,10 +143,9 @@ class Checkpoints(BaseCallback):
             writer.writerow(row)
         print(*(f"{name} {value}" for name, value in row.items()), sep="  ", flush=True)
         if config.algorithm == "sac" and self.num_timesteps > 0:
-            self.model.save_replay_buffer(config.out / "buffer.new")
-            os.replace(config.out / "buffer.new", config.out / BUFFER)
-            self.model.save(config.out / "learner.new.zip")
-            os.replace(config.out / "learner.new.zip", config.out / LEARNER)
+            for write, name in ((self.model.save_replay_buffer, BUFFER), (self.model.save, LEARNER)):
+                with atomic_file(config.out / name) as fresh, fresh.open("wb") as file:
+                    write(file)
 
 
 def learner(config: Config) -> tuple[Any, VecNormalize | None]:

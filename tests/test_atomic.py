@@ -1,0 +1,146 @@
+"""What is written is whole or not there: after an error, a kill, a power cut, and beside another process."""
+
+import errno
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from trajectories.atomic import (
+    atomic_directory,
+    atomic_file,
+    disk_errors,
+    file_lock,
+    leftovers,
+    make_folder,
+    write_text,
+)
+from trajectories.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every flush to the disk and every rename, in their order; a name that will be another is called fresh."""
+    made: list[str] = []
+    fsync, rename = os.fsync, Path.replace
+
+    def called(path: Path) -> str:
+        return "fresh" if path.name.endswith(".tmp") else path.name
+
+    def flush(descriptor: int) -> None:
+        made.append(f"flush {called(Path(os.readlink(f'/proc/self/fd/{descriptor}')))}")
+        fsync(descriptor)
+
+    def renamed(path: Path, target: Path) -> Path:
+        made.append(f"rename {called(path)} {target.name}")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(Path, "replace", renamed)
+    return made
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_name_before_we_go_on(
+    tmp_path: Path, calls: list[str]
+) -> None:
+    write_text(tmp_path / "record.json", "{}")
+    assert calls == ["flush fresh", "rename fresh record.json", f"flush {tmp_path.name}"]
+
+
+def test_so_is_everything_in_a_folder(tmp_path: Path, calls: list[str]) -> None:
+    with atomic_directory(tmp_path / "columns") as fresh:
+        (fresh / "a.npy").write_text("1")
+        (fresh / "data").mkdir()
+        (fresh / "data" / "b.npy").write_text("2")
+    assert sorted(calls[:4]) == ["flush a.npy", "flush b.npy", "flush data", "flush fresh"]
+    assert calls[4:] == ["rename fresh columns", f"flush {tmp_path.name}"]
+    assert (tmp_path / "columns" / "data" / "b.npy").read_text() == "2"
+
+
+def test_so_are_the_folders_that_were_made_for_it(tmp_path: Path, calls: list[str]) -> None:
+    make_folder(tmp_path / "runs" / "one")
+    assert calls == [f"flush {tmp_path.name}", "flush runs"]
+
+
+@pytest.mark.parametrize("write", [atomic_file, atomic_directory])
+def test_after_an_error_the_old_one_is_there_and_nothing_else(write: Callable, tmp_path: Path) -> None:
+    write_text(tmp_path / "old", "as it was")
+
+    def break_off() -> None:
+        with write(tmp_path / "old") as fresh:
+            (fresh / "half" if fresh.is_dir() else fresh).write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        break_off()
+    assert names(tmp_path) == ["old"]
+    assert (tmp_path / "old").read_text() == "as it was"
+
+
+def test_a_disk_that_is_full_only_at_the_flush_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match="is full"), disk_errors(tmp_path):
+        write_text(tmp_path / "a", "1")
+    assert names(tmp_path) == []
+
+
+def test_a_file_system_that_cannot_flush_folders_is_written_to_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(descriptor: int) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, "fsync", unsupported)
+    write_text(tmp_path / "a", "1")
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_second_process_waits_for_the_first_and_finds_what_it_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held, made, seen = threading.Event(), threading.Event(), []
+
+    def second() -> None:
+        held.wait()
+        with file_lock(tmp_path / "data"):
+            seen.append((tmp_path / "data").exists())
+
+    waiting = threading.Thread(target=second)
+    waiting.start()
+    with file_lock(tmp_path / "data"):
+        held.set()
+        while "Waiting" not in capsys.readouterr().out:
+            made.wait(0.01)
+        write_text(tmp_path / "data", "1")
+    waiting.join()
+    assert seen == [True]
+    assert names(tmp_path) == ["data"]  # the lock's file goes with the lock
+
+
+def test_what_a_killed_process_was_writing_goes_when_the_next_one_holds_the_lock(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from trajectories.atomic import *\n"
+        "target = Path(sys.argv[1])\n"
+        "with file_lock(target), atomic_file(target) as one, atomic_directory(target) as two:\n"
+        "    one.write_text('half'); (two / 'a').write_text('half'); os._exit(9)"
+    )
+    target = tmp_path / "hopper.hdf5"
+    subprocess.run([sys.executable, "-c", code, str(target)], cwd=ROOT, check=False)
+    write_text(tmp_path / "hopper.hdf5.tag", "another file")
+    assert len(leftovers(target)) == 2
+    with file_lock(target):
+        assert leftovers(target) == []
+    assert names(tmp_path) == ["hopper.hdf5.tag"]
