@@ -67,4 +67,5 @@ class ImagePlayer:
             returns_to_go=returns_to_go,
             timesteps=steps.expand(len(rows), -1),
             mask=torch.ones_like(returns_to_go, dtype=torch.bool),
+            task=self.spec.name,
         )

@@ -14,6 +14,7 @@ import torch
 from torch import device
 
 from gato.stream import Kind, Piece, Stream, build
+from trajectories.errors import UserError
 from trajectories.types import Batch, Spec
 
 
@@ -45,7 +46,15 @@ class MixedBatch:
 
 
 def tasks(spec: Spec | Sequence[Spec] | None) -> tuple[Spec, ...]:
-    """One or several specs as a tuple."""
+    """One or several specs as a tuple.
+
+    Raises:
+        UserError: two of them have one name, by which batches and players tell them apart.
+    """
     if spec is None:
         return ()
-    return (spec,) if isinstance(spec, Spec) else tuple(spec)
+    several = (spec,) if isinstance(spec, Spec) else tuple(spec)
+    names = [each.name for each in several]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise UserError(f"Two tasks are called {min(twice)!r}: give each spec the name of its data set.")
+    return several

@@ -145,7 +145,7 @@ class Gato(SequenceModel):
         if isinstance(batch, Stream):
             return int(batch.real.sum())
         steps = int(batch.mask.sum()) + (int(batch.prompt.mask.sum()) if batch.prompt else 0)
-        return steps * tokens_per_step(self.task_of(batch), self.config.patch)
+        return steps * tokens_per_step(self.task(batch.task), self.config.patch)
 
     def terms(self, batch: Sequences) -> int:
         """Tokens of a batch that are learnt."""
@@ -154,7 +154,7 @@ class Gato(SequenceModel):
         if isinstance(batch, Stream):
             return int((batch.learnt() & batch.real)[:, 1:].sum())
         steps = int(batch.mask.sum()) + (int(batch.prompt.mask.sum()) if batch.prompt else 0)
-        return steps * self.task_of(batch).action_size
+        return steps * self.task(batch.task).action_size
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Matrices decay; embeddings, norms and biases do not (the paper does not say; GPT practice)."""
@@ -172,7 +172,7 @@ class Gato(SequenceModel):
         ids = slice(0, self.layout.size)
         if isinstance(part, Batch):
             if self.config.logits == "legal":
-                ids = self.legal(self.task_of(part))
+                ids = self.legal(self.task(part.task))
             part = self.stream(part)
         hidden, targets = self.predict(part)
         logits = self.logits(hidden, ids)
@@ -202,14 +202,17 @@ class Gato(SequenceModel):
         """The ids that a task's action tokens can have."""
         return slice(self.layout.actions, self.layout.actions + (task.actions or BINS))
 
-    def task_of(self, batch: Batch) -> Spec:
-        """The task whose shapes a batch has. Tasks of one shape share their tokens, so either will do."""
-        shapes = (tuple(batch.observations.shape[2:]), tuple(batch.actions.shape[2:]))
+    def task(self, name: str) -> Spec:
+        """The task called `name`, as batches name theirs. Shapes tell nothing: games differ in their actions alone.
+
+        Raises:
+            UserError: this Gato has no such task.
+        """
         for task in self.tasks:
-            if shapes == (task.observation_shape, task.action_shape):
+            if task.name == name:
                 return task
-        known = ", ".join(f"{task.name} {task.observation_shape} {task.action_shape}" for task in self.tasks)
-        raise UserError(f"No task has observations {shapes[0]} and actions {shapes[1]}: this Gato knows {known}.")
+        known = ", ".join(task.name for task in self.tasks) or "none"
+        raise UserError(f"This Gato has no task called {name!r}, only {known}: build it with the spec of the data.")
 
     def observe(self, observations: Tensor) -> list[Piece]:
         """The pieces of (B, T, *obs) observations, separator last."""

@@ -85,7 +85,7 @@ def last_rows(
 def columns(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
     """A batch with every column changed."""
     changed: dict[str, Any] = {name: change(getattr(batch, name)) for name in COLUMNS}
-    return Batch(**changed)
+    return Batch(**changed, task=batch.task)
 
 
 def _blank(batch: Batch, where: Bool[Tensor, "B #T"]) -> Batch:
@@ -103,7 +103,7 @@ def join(batch: Batch) -> Batch:
     if batch.prompt is not None:
         pairs = {name: [getattr(part, name) for part in (batch.prompt, batch)] for name in COLUMNS}
         joined: dict[str, Any] = {name: torch.cat(pair, dim=1) for name, pair in pairs.items()}
-        whole = Batch(**joined)
+        whole = Batch(**joined, task=batch.task)
     length = int(whole.mask.sum(dim=1).max())
     order = torch.argsort((~whole.mask).to(torch.uint8), dim=1, stable=True)[:, :length]
     rows = torch.arange(len(order), device=order.device)[:, None]
@@ -162,7 +162,8 @@ class Demonstrations(nn.Module):
         if not bool(mask.any()):
             raise UserError("This Gato has no demonstrations: calibrate it on data, or act with --prompt none.")
         nothing = torch.zeros(mask.shape, device=mask.device)
-        return Batch(self.observations[rows], self.actions[rows], nothing, nothing, self.timesteps[rows], mask)
+        columns = (self.observations[rows], self.actions[rows], nothing, nothing, self.timesteps[rows], mask)
+        return Batch(*columns, task=self.spec.name)
 
     def _read(self, path: Path) -> Batch:
         observations, actions = read_demonstration(path, self.spec)
@@ -170,14 +171,15 @@ class Demonstrations(nn.Module):
         where = self.mask.device
         nothing = torch.zeros(observations.shape[:2], device=where)
         steps = torch.arange(observations.shape[1], device=where)[None]
-        return Batch(observations.to(where), actions.to(where), nothing, nothing, steps, steps >= 0)
+        columns = (observations.to(where), actions.to(where), nothing, nothing, steps, steps >= 0)
+        return Batch(*columns, task=self.spec.name)
 
 
 def read_demonstration(path: Path, spec: Spec) -> tuple[Shaped[Tensor, "n *obs"], Shaped[Tensor, "n *act"]]:
     """A demonstration from an .npz file with the arrays `observations` and `actions`, one row a step.
 
     Raises:
-        UserError: no such file or prompt, an array is missing, or the shapes are not the environment's.
+        UserError: no such file or prompt, an array is missing, or shapes or actions are not the environment's.
     """
     if not path.is_file():
         raise UserError(f"Prompt {str(path)!r} is no file: give none, end, uniform, best or the path of an .npz file.")
@@ -192,5 +194,10 @@ def read_demonstration(path: Path, spec: Spec) -> tuple[Shaped[Tensor, "n *obs"]
         raise UserError(
             f"{path} holds observations {observations.shape} and actions {actions.shape}, but {spec.name} has "
             f"{spec.observation_shape} and {spec.action_shape} a step: give a demonstration of this task."
+        )
+    if spec.actions is not None and not ((actions >= 0) & (actions < spec.actions)).all():
+        raise UserError(
+            f"{path} holds actions {actions.min()} to {actions.max()}, but {spec.name} has 0 to {spec.actions - 1}: "
+            f"give a demonstration of this task."
         )
     return torch.from_numpy(observations), torch.from_numpy(actions)

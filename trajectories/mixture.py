@@ -14,7 +14,8 @@ class Mixture:
     """Tasks and how often each is drawn; equally often unless `weights` says otherwise.
 
     A part is a set of trajectories, or anything else that the model knows how to draw from (Gato: a text). A task is
-    called what its data set is called, since two data sets may be recorded in one environment.
+    called what its data set is called, since two data sets may be recorded in one environment: so are its spec and,
+    thereby, every batch of it.
 
     Raises:
         UserError: there are no parts, two of them have one name, or the weights are not one number for each.
@@ -34,6 +35,7 @@ class Mixture:
             raise UserError(
                 f"Weights {self.weights} do not fit {len(self.parts)} tasks: give one positive number each."
             )
+        object.__setattr__(self, "parts", tuple(map(_named, self.parts)))
 
     @property
     def trajectories(self) -> tuple[Trajectories, ...]:
@@ -42,7 +44,7 @@ class Mixture:
     @property
     def spec(self) -> tuple[Spec, ...]:
         """What the tasks' environments look like, each by its data set's name: `Gato(config, mixture.spec)`."""
-        return tuple(replace(part.spec, name=part.origin.name) for part in self.trajectories)
+        return tuple(part.spec for part in self.trajectories)
 
     def __len__(self) -> int:
         return sum(len(part) for part in self.trajectories)
@@ -51,3 +53,10 @@ class Mixture:
         """How many of `size` sequences each part gives, drawn by the weights."""
         weights = np.asarray(self.weights or [1.0] * len(self.parts))
         return rng.multinomial(size, weights / weights.sum())
+
+
+def _named(part: Any) -> Any:
+    """Trajectories whose spec is called what the data set is called; anything else as it is."""
+    if not isinstance(part, Trajectories):
+        return part
+    return replace(part, spec=replace(part.spec, name=part.origin.name))

@@ -205,7 +205,10 @@ def returns_to_go(rewards: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Batch:
-    """B windows of T steps, oldest first, padded on the left, so that -1 is always now. Padding is zero throughout."""
+    """B windows of T steps of one task, oldest first, padded on the left, so that -1 is always now.
+
+    Padding is zero throughout.
+    """
 
     observations: Shaped[Tensor, "B T *obs"]
     actions: Shaped[Tensor, "B T *act"]
@@ -213,9 +216,10 @@ class Batch:
     returns_to_go: Float[Tensor, "B T"]
     timesteps: Int[Tensor, "B T"]  # steps since the episode began
     mask: Bool[Tensor, "B T"]  # True where the step is real
+    task: str  # the name of its spec; in a mixture that of the data set
     prompt: "Batch | None" = None  # Gato: steps of another episode that come first
 
     def to(self, where: device | str) -> "Batch":
         columns = ("observations", "actions", "rewards", "returns_to_go", "timesteps", "mask")
         moved = {name: getattr(self, name).to(where, non_blocking=True) for name in columns}
-        return Batch(**moved, prompt=self.prompt and self.prompt.to(where))
+        return Batch(**moved, task=self.task, prompt=self.prompt and self.prompt.to(where))

@@ -46,6 +46,7 @@ def cut(columns: Columns, first: np.ndarray, last: np.ndarray, length: int) -> B
         returns_to_go=_gathered(columns.returns_to_go, rows, padding),
         timesteps=torch.from_numpy(np.where(padding, 0, rows - first[:, None])),
         mask=torch.from_numpy(~padding),
+        task=columns.spec.name,
     )
 
 
