@@ -29,8 +29,7 @@ from experiments.plan_pictures import Plans, check_file, draw
 from results.grid import command
 from results.store import RECORD, Record, read_record
 from trajectories.atomic import atomic_file
-from trajectories.catalog import nearest
-from trajectories.errors import UserError
+from trajectories.errors import UserError, did_you_mean
 
 FASTEST = 60  # frames a second; a faster simulator is shown every few steps
 USUAL = 30  # frames a second where an environment does not say how long a step lasts
@@ -93,7 +92,7 @@ def finished(run: Path, env: str | None = None) -> Record:
     """
     if not run.is_dir():
         here = {path.relative_to(run.parent).parts[0] for path in run.parent.rglob(RECORD)}
-        known = nearest(run.name, here) if here else "python experiments/run.py makes one."
+        known = did_you_mean(run.name, here) if here else "python experiments/run.py makes one."
         raise UserError(f"There is no run {run}: {known}")
     place = recorded(run, env)
     if not (place / RECORD).exists():

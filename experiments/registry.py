@@ -6,8 +6,7 @@ from importlib.util import find_spec
 
 from backbone.images import image_shape, shows_images
 from backbone.interface import ModelConfig, SequenceModel
-from trajectories.catalog import nearest
-from trajectories.errors import UserError
+from trajectories.errors import UserError, did_you_mean
 from trajectories.types import Spec
 
 MODELS = {
@@ -47,7 +46,7 @@ def find(name: str, spec: Spec | tuple[Spec, ...] | None = None) -> Entry:
     """
     short = LONG_NAMES.get(name, name)
     if short not in MODELS:
-        raise UserError(f"There is no model called {name!r}: {nearest(name, [*MODELS, *LONG_NAMES])}")
+        raise UserError(f"There is no model called {name!r}: {did_you_mean(name, [*MODELS, *LONG_NAMES])}")
     one = spec if isinstance(spec, Spec) else None
     of_images = one is not None and shows_images(one) and min(image_shape(one)[1:]) >= SMALLEST
     path, _, cls = {**MODELS, **(OF_IMAGES if of_images else {})}[short].partition(":")

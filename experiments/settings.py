@@ -4,7 +4,6 @@ default < presets.toml < command line. Everything in Run and in the model's Conf
 the run's identity; what is in Machine does not and is not.
 """
 
-import difflib
 import fnmatch
 import shlex
 import tomllib
@@ -21,7 +20,7 @@ from backbone.options import as_option, option
 from experiments.ranges import check_ranges
 from experiments.registry import MODELS, Entry, find
 from trajectories.catalog import OWN, dataset
-from trajectories.errors import UserError
+from trajectories.errors import UserError, did_you_mean
 from trajectories.types import Spec
 
 PRESETS = Path(__file__).with_name("presets.toml")
@@ -173,9 +172,8 @@ def flag(name: str, value: Any) -> list[str]:
 
 def closest(unknown: str, line: Any) -> str:
     """The end of the sentence about an option that does not exist."""
-    names = [field.name.replace("_", "-") for group in fields(line) for field in fields(getattr(line, group.name))]
-    near = difflib.get_close_matches(unknown.lstrip("-").replace("_", "-").partition("=")[0], names, n=1)
-    return f"did you mean --{near[0]}?" if near else "--help lists what there is."
+    names = [flag(field.name, 0)[0] for group in fields(line) for field in fields(getattr(line, group.name))]
+    return did_you_mean(unknown.partition("=")[0], names, "--help lists what there is.")
 
 
 def preset_names(path: Path, entry: Entry) -> list[str]:
@@ -192,8 +190,8 @@ def preset_values(path: Path, preset: str, entry: Entry, env: Sequence[str]) -> 
     called = "+".join(env)
     tables = tomllib.loads(path.read_text(encoding="utf-8"))
     if preset not in tables and preset not in entry.config.presets:
-        known = ", ".join(preset_names(path, entry))
-        raise UserError(f"There is no preset called {preset!r} for {entry.name}: choose one of {known}.")
+        known = did_you_mean(preset, preset_names(path, entry))
+        raise UserError(f"There is no preset called {preset!r} for {entry.name}: {known}")
     values: dict[str, Any] = {}
     for table in (tables["default"], tables.get(preset, {})):
         for part in ("all", entry.name):
@@ -223,7 +221,8 @@ def check(settings: Settings) -> None:
         ("precision", ("auto", "fp32", "bf16")),
     ):
         if getattr(settings.run, name) not in allowed:
-            raise UserError(f"--{name} is {getattr(settings.run, name)!r}: choose one of {', '.join(allowed)}.")
+            value = getattr(settings.run, name)
+            raise UserError(f"--{name} is {value!r}: {did_you_mean(value, allowed)}")
 
 
 def check_tasks(run: Run) -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from backbone.options import as_option
-from trajectories.catalog import nearest
-from trajectories.errors import UserError
+from trajectories.errors import UserError, did_you_mean
 
 FILE = Path(__file__).with_suffix(".toml")
 
@@ -38,5 +37,5 @@ def find(name: str, path: Path = FILE) -> Suite:
     """
     known = suites(path)
     if name not in known:
-        raise UserError(f"There is no suite called {name!r}: {nearest(name, list(known))}")
+        raise UserError(f"There is no suite called {name!r}: {did_you_mean(name, list(known))}")
     return known[name]

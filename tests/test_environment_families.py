@@ -9,7 +9,7 @@ import pytest
 from environments import antmaze, maze2d
 from environments.make import make
 from environments.mazes import ANT_MAZES, POINT_MAZES, cells
-from trajectories import foreign
+from trajectories import gym_registry
 from trajectories.catalog import environment, environment_names
 from trajectories.errors import UserError
 
@@ -191,6 +191,6 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
     here = {key: value for key, value in gymnasium.registry.items() if not key.startswith("Adroit")}
     monkeypatch.setattr(gymnasium, "registry", here)
     monkeypatch.setattr("gymnasium.envs.registration.registry", here)
-    monkeypatch.setattr(foreign, "registered", lambda package: False)
+    monkeypatch.setattr(gym_registry, "registered", lambda package: False)
     with pytest.raises(UserError, match=r"gymnasium_robotics.*pip install -r requirements-extra.txt"):
         make("pen", 1)

@@ -11,18 +11,17 @@ What has no row is named by what it is made of, so that a record alone says how 
     pong?{"sticky_actions": 0.25}    an Atari game with options other than its row's
 """
 
-import difflib
 import itertools
 import re
 import tomllib
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from trajectories.errors import UserError
+from trajectories.errors import UserError, did_you_mean
 from trajectories.types import Spec
+from trajectories.unknown import like_minari_id, unknown_dataset, unknown_environment
 
 FILE = Path(__file__).with_suffix(".toml")
 ATARI = FILE.with_name("atari.toml")
@@ -120,7 +119,14 @@ def environment(name: str) -> EnvironmentRow:
     game, _, written = name.partition("?")
     if written and game in _atari()["games"]:
         return _with_options(environment(game), name)
-    return EnvironmentRow(name=name, **_row("env", name, "environment"))
+    if name not in _environments():
+        raise no_environment(name)
+    return EnvironmentRow(name=name, **_frozen_row(_environments()[name]))
+
+
+def no_environment(name: str) -> UserError:
+    """The error about a name that is no environment's, of the catalog or of gymnasium."""
+    return unknown_environment(name, _datasets(), _environments())
 
 
 def dataset(name: str) -> DatasetRow:
@@ -134,14 +140,23 @@ def dataset(name: str) -> DatasetRow:
         return DatasetRow(name=name, env=environment(name.partition(OWN)[2]).name)
     if "?" in name and (game := name.partition("?")[0]) in rows:
         return replace(dataset(game), name=name, env=environment(name).name)
-    if name not in rows and "/" in name:
-        from trajectories.formats import minari  # whose metadata name the environment
-
-        return DatasetRow(name=name, env=minari.environment_of(minari.find(name)).name, format="minari", minari=name)
     plain, _, version = name.rpartition("-")
     if name not in rows and plain in rows and rows[plain].get("version", DatasetRow.version) == version:
         name = plain
-    return DatasetRow(name=name, **_row("dataset", name, "data set"))
+    return DatasetRow(name=name, **_frozen_row(rows[name])) if name in rows else _minari_row(name)
+
+
+def _minari_row(name: str) -> DatasetRow:
+    """The row of a Minari data set on this machine, whose metadata name the environment.
+
+    Raises:
+        UserError: there is none of that name; the message says what the name is instead, or names the nearest ones.
+    """
+    from trajectories.formats import minari
+
+    if not minari.versions(name) and not like_minari_id(name, _environments()):
+        raise unknown_dataset(name, _datasets(), _environments(), minari.local())
+    return DatasetRow(name=name, env=minari.environment_of(minari.find(name)).name, format="minari", minari=name)
 
 
 def environment_names() -> tuple[str, ...]:
@@ -150,13 +165,6 @@ def environment_names() -> tuple[str, ...]:
 
 def dataset_names() -> tuple[str, ...]:
     return tuple(_datasets())
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of an error message about an unknown name: the nearest known ones, or else all of them."""
-    known = sorted(known)
-    close = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(close)}?" if close else f"choose one of {', '.join(known)}."
 
 
 @cache
@@ -197,7 +205,7 @@ def _with_options(row: EnvironmentRow, name: str) -> EnvironmentRow:
     for key, value in chosen.items():
         usual = row.options.get(key)
         if usual is None or key == "size" or not isinstance(value, type(usual) if usual != 0.0 else float | int):
-            raise UserError(f"{name}: {key} = {value!r} is no option of Atari's: {nearest(key, row.options)}")
+            raise UserError(f"{name}: {key} = {value!r} is no option of Atari's: {did_you_mean(key, row.options)}")
     options = {**row.options, **chosen}
     return replace(row, name=name, options=options, horizon=options["frames"] // options["frame_skip"])
 
@@ -240,14 +248,8 @@ def _spelt_out(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def _row(table: str, name: str, kind: str) -> dict[str, Any]:
-    rows = _environments() if table == "env" else _datasets()
-    if name not in rows:
-        known = nearest(name, rows)
-        if table == "dataset" and known.startswith("choose"):
-            known = f"`python experiments/data.py list` shows all {len(rows)}."  # too many for a sentence
-        raise UserError(f"There is no {kind} called {name!r}: {known}")
-    return {key: _frozen(key, value) for key, value in rows[name].items()}
+def _frozen_row(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: _frozen(key, value) for key, value in row.items()}
 
 
 REALS = ("target_returns", "random_score", "expert_score", "rounded_scores", "mean_return", "state_mean", "state_std")

@@ -7,27 +7,22 @@ The name alone says everything, so that a record is enough to play its run again
 today's physics, and their scores are normalised by the catalog's row for the same environment, if there is one.
 """
 
-import difflib
-import io
 import json
 import warnings
-from contextlib import redirect_stderr
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from trajectories.catalog import EnvironmentRow, environment, environment_names
-from trajectories.errors import UserError
+from trajectories import gym_registry
+from trajectories.catalog import EnvironmentRow, environment, environment_names, no_environment
+from trajectories.errors import UserError, did_you_mean
 from trajectories.spaces import actions_of, layout
 
 STEPS = "max_episode_steps"  # an option of every environment: gymnasium's time limit
 SCORES = ("ref_min_score", "ref_max_score")  # likewise: what Minari knows for normalising
 NO_SCORES = "No reference scores are known for {}: the normalised score is the return itself."
 NEWER = "D4RL's reference scores belong to v2 to v4, whose rewards and observations {} changes, in today's physics. "
-PACKAGES = ("gymnasium_robotics", "minigrid", "ale_py")  # what registers more environments on being imported
-INSTALL = "pip install -r requirements-extra.txt"
 
 
 def named(gym_id: str, options: dict[str, Any]) -> str:
@@ -105,7 +100,7 @@ def differences(gym_id: str, arguments: dict[str, Any], horizon: int | None) -> 
     import gymnasium
 
     if gym_id not in gymnasium.registry:
-        [registered(package) for package in PACKAGES]
+        [gym_registry.registered(package) for package in gym_registry.PACKAGES]
     usual = gymnasium.registry.get(gym_id)
     defaults = json.loads(json.dumps(usual.kwargs, default=str)) if usual else {}
     options = {key: value for key, value in arguments.items() if key not in defaults or defaults[key] != value}
@@ -149,37 +144,35 @@ def make(gym_id: str, options: dict[str, Any], **more: Any) -> Any:
     """One of gymnasium's environments; the packages that register more of them are asked if it is not known.
 
     Raises:
-        UserError: it is not known, or cannot be made with these options.
+        UserError: it is not known, needs a package that is not here, or cannot be made with these options.
     """
     import gymnasium
 
-    missing = [] if gym_id in gymnasium.registry else [name for name in PACKAGES if not registered(name)]
+    if gym_id not in gymnasium.registry:
+        [gym_registry.registered(package) for package in gym_registry.PACKAGES]
     try:
         with warnings.catch_warnings():  # that there is a newer version; D4RL's scores belong to the older
             warnings.simplefilter("ignore", DeprecationWarning)
             return gymnasium.make(gym_id, disable_env_checker=True, **options, **more)
     except gymnasium.error.UnregisteredEnv as error:
-        hint = f"; {', '.join(missing)} may have it: {INSTALL}" if missing else ""
-        raise UserError(f"There is no environment called {gym_id!r}: {_nearest(gym_id)}{hint}") from error
+        raise no_environment(gym_id) from error
     except Exception as error:  # whatever the environment's own code raises at options it does not know
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise UserError(f"{gym_id} cannot be made with {options or 'no options'} ({reason}): mend its name.") from error
+        reason = (str(error).splitlines() or [""])[0].rstrip(".") or type(error).__name__
+        raise UserError(f"{gym_id} cannot be made{_next_step(gym_id, options, reason, error)}") from error
 
 
-@cache
-def registered(package: str) -> bool:
-    """Whether a package that registers environments is here; it has done so afterwards."""
-    try:
-        with redirect_stderr(io.StringIO()):  # its notices about other versions
-            import_module(package)
-    except ImportError:
-        return False
-    return True
-
-
-def _nearest(gym_id: str) -> str:
+def _next_step(gym_id: str, options: dict[str, Any], reason: str, error: Exception) -> str:
+    """The end of the sentence about an environment that cannot be made: why, and what to do about it."""
     import gymnasium
 
-    known = [*gymnasium.registry, *environment_names()]
-    close = difflib.get_close_matches(gym_id, known, n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(close)}?" if close else "gymnasium's documentation lists them."
+    row = gymnasium.registry.get(gym_id)
+    if row and gym_registry.MUJOCO_PY.search(str(row.entry_point)):
+        newer = did_you_mean(gym_id, [*gym_registry.ids(), *environment_names()])
+        return f" without mujoco-py, which is no longer maintained: {newer}"
+    if isinstance(error, gymnasium.error.DeprecatedEnv):
+        return f" by this gymnasium: {did_you_mean(gym_id, set(gym_registry.ids()) - {gym_id})}"
+    if isinstance(error, ImportError | gymnasium.error.DependencyNotInstalled):
+        return f", since a package is missing: {reason}."
+    if options:
+        return f" with {options} ({reason}): correct the options in its name."
+    return f" ({reason}): see whether gymnasium.make({gym_id!r}) works in this Python."

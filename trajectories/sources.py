@@ -24,10 +24,10 @@ import numpy as np
 
 from trajectories import replay
 from trajectories.atomic import disk_errors, file_lock
-from trajectories.catalog import OWN, DatasetRow, EnvironmentRow, dataset, environment, nearest
+from trajectories.catalog import OWN, DatasetRow, EnvironmentRow, dataset, environment
 from trajectories.description import against_published, describe, is_published
 from trajectories.disk import data_folder
-from trajectories.errors import DatasetError, UserError
+from trajectories.errors import DatasetError, UserError, did_you_mean
 from trajectories.fetch import FetchError, fetch
 from trajectories.formats import d4rl, dqn_replay, minari, reader
 from trajectories.store import cached
@@ -64,7 +64,7 @@ def load(request: Request) -> Trajectories:
     """
     row = dataset(request.name)
     if request.source not in SOURCES:
-        raise UserError(f"There is no source called {request.source!r}: {nearest(request.source, SOURCES)}")
+        raise UserError(f"There is no source called {request.source!r}: {did_you_mean(request.source, SOURCES)}")
     recorded = request.source in ("reroll", "collected")
     if request.steps is not None and not recorded:
         raise UserError(

@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 
 from trajectories import foreign
-from trajectories.catalog import EnvironmentRow, environment, environment_names, nearest
-from trajectories.errors import DatasetError, UserError
+from trajectories.catalog import EnvironmentRow, environment, environment_names
+from trajectories.errors import DatasetError, UserError, did_you_mean
 from trajectories.formats import columns
 from trajectories.formats.hdf5 import Hdf5Array, Hdf5Group, open_hdf5
 from trajectories.spaces import Layout, layout
@@ -60,12 +60,16 @@ def find(name: str, folder: Path | None = None) -> Path:
         UserError: it is not on this machine.
     """
     folder = folder or root()
+    if found := versions(name, folder):
+        return folder / max(found, key=lambda one: int((VERSION.search(one) or ["", "-1"])[1]))
     known = local(folder)
-    versions = [one for one in known if one == name or VERSION.sub("", one) == name]
-    if not versions:
-        here = nearest(name, known) if known else "there are none yet."
-        raise UserError(f"{name} is not among Minari's data sets in {folder}: minari download {name}; here: {here}")
-    return folder / max(versions, key=lambda one: int((VERSION.search(one) or ["", "-1"])[1]))
+    near = f"; or {did_you_mean(name, known, '`python experiments/data.py list` shows those.')}" if known else "."
+    raise UserError(f"{name} is not among Minari's data sets in {folder}: minari download {name} fetches it{near}")
+
+
+def versions(name: str, folder: Path | None = None) -> list[str]:
+    """The ids on this machine that a name means: itself, or all its versions where it has none."""
+    return [one for one in local(folder) if name in (one, VERSION.sub("", one))]
 
 
 def metadata(folder: Path) -> dict[str, Any]:
