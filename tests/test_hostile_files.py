@@ -1,8 +1,12 @@
 """Files that a stranger made to hurt: each is refused in one sentence, before it costs anything."""
 
 import os
+import pickle
+import struct
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -10,7 +14,7 @@ import pytest
 
 from tests.recordings import SPEC, made_up, table, write_d4rl
 from trajectories.errors import DatasetError, UserError
-from trajectories.formats import d4rl, limits
+from trajectories.formats import d4rl, kzl, limits
 from trajectories.formats.hdf5 import Hdf5Group, open_hdf5
 
 STEPS = 60
@@ -89,18 +93,17 @@ def test_a_small_array_in_a_huge_chunk_is_refused(tmp_path: Path) -> None:
 
 
 def test_one_long_text_named_again_and_again_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with h5py.File(tmp_path / "a.hdf5", "w") as file:
-        texts = file.create_dataset("texts", (1000,), h5py.string_dtype())
-        texts[0] = "x" * 5000
+    path, count = tmp_path / "a.hdf5", 3000
+    with h5py.File(path, "w") as file:
+        texts = file.create_dataset("texts", (count,), h5py.string_dtype())
+        texts[0] = "x" * 60_000
         name = texts.id.get_offset()
-    content = bytearray((tmp_path / "a.hdf5").read_bytes())
-    content[name : name + 16 * 1000] = content[name : name + 16] * 1000
-    (tmp_path / "a.hdf5").write_bytes(content)
-    with open_hdf5(tmp_path / "a.hdf5") as file:
-        assert len(file.array("texts")[()]) == 1000
-        monkeypatch.setattr(limits, "SMALL", 0)
-        monkeypatch.setattr(limits, "RATIO", 100)
-        assert "which no compression does" in refusal(lambda: file.array("texts")[()])
+    content = bytearray(path.read_bytes())
+    content[name : name + 16 * count] = content[name : name + 16] * count
+    path.write_bytes(content)
+    monkeypatch.setattr(limits, "SMALL", 0)
+    with open_hdf5(path) as opened:
+        assert "which no compression does" in refusal(lambda: opened.array("texts")[()])
 
 
 def test_what_does_not_fit_in_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,6 +154,68 @@ def test_metadata_of_every_kind_become_what_a_record_can_hold(tmp_path: Path) ->
     assert isinstance(details["reference"], str)
     assert len(details["long"]) == 1000
     assert "nothing" not in details
+
+
+# ---- pickles --------------------------------------------------------------------------------------------------------
+
+
+def instruction(code: bytes, size: int, width: str = "<Q") -> bytes:
+    return code + struct.pack(width, size)
+
+
+def nested(depth: int) -> list:
+    """10 ** depth numbers in a few bytes: every list stands ten times in the next."""
+    inner: list = [0.0] * 10
+    for _ in range(depth - 1):
+        inner = [inner] * 10
+    return inner
+
+
+def episode(**columns: Any) -> list[dict[str, Any]]:
+    whole = {"observations": np.zeros((20, 3)), "actions": np.zeros((20, 2)), "rewards": np.zeros(20)}
+    return [whole | {"terminals": np.zeros(20)} | columns]
+
+
+GREEDY = {
+    "a memo of 34 GB": b"\x80\x04]" + instruction(pickle.LONG_BINPUT, 2**32 - 1, "<I") + b".",
+    "an array of bytes that is not there": b"\x80\x05" + instruction(pickle.BYTEARRAY8, 2**33) + b".",
+    "bytes that are not there": b"\x80\x04" + instruction(pickle.BINBYTES8, 2**62) + b".",
+    "a number of six thousand digits": b"I" + b"9" * 6000 + b"\n.",
+    "a hundred thousand marks": b"(" * 10**5,
+    "thirty thousand lists in each other": b"\x80\x04]" + b"]" * 30000 + b"a" * 30000 + b".",
+    "a name by number": b"\x82\x01.",
+    "a name from elsewhere": b"Pabc\n.",
+    "ten billion numbers in lists": pickle.dumps(episode(rewards=nested(10))),
+    "rows of several lengths": pickle.dumps(episode(rewards=[[1.0], [2.0, 3.0]])),
+    "a number that no array holds": pickle.dumps(episode(rewards=[10**400] * 20)),
+    "a name that is no text": pickle.dumps([{10**5000: 1, "rewards": np.zeros(3)}]),
+    "a name of names": pickle.dumps([{"x" * 10**5: 1}]),
+    "one array many times": pickle.dumps(episode(observations=np.zeros((30_000, 1))) * 4000),
+}
+
+
+@pytest.mark.parametrize("content", GREEDY.values(), ids=GREEDY)
+def test_a_greedy_pickle_is_refused_before_it_takes_memory(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.pkl"
+    path.write_bytes(content)
+    tracemalloc.start()
+    try:
+        refusal(lambda: kzl.read(path, SPEC, "made-up"))
+        assert tracemalloc.get_traced_memory()[1] < 1e8
+    finally:
+        tracemalloc.stop()
+
+
+def test_lists_of_numbers_and_of_arrays_are_arrays(tmp_path: Path) -> None:
+    path = tmp_path / "a.pkl"
+    rows = np.arange(60.0).reshape(20, 3)
+    path.write_bytes(
+        pickle.dumps(episode(observations=list(rows), rewards=rows[:, 0].tolist(), actions=rows[:, :2].tolist()))
+    )
+    data = kzl.read(path, SPEC, "made-up")
+    np.testing.assert_array_equal(data.observations, rows)
+    np.testing.assert_array_equal(data.actions, rows[:, :2])
+    np.testing.assert_array_equal(data.rewards, rows[:, 0])
 
 
 # ---- sentences ------------------------------------------------------------------------------------------------------

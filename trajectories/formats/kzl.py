@@ -5,12 +5,8 @@ Source   gym/data/download_d4rl_datasets.py of github.com/kzl/decision-transform
 Layout   a list of one dict an episode: observations (T, S), actions (T, A), rewards (T,), terminals (T,) (or dones)
 Keeps    every step of the file, which lacks D4RL's unfinished last episode
 Drops    next_observations
-
-A pickle is a program. This one may build lists, dicts, numbers, strings and numpy arrays, and nothing else: every name
-that it asks for is answered by a stand-in of ours or refused. Not even numpy's own unpickling runs on its bytes.
 """
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +14,8 @@ import numpy as np
 
 from trajectories.errors import DatasetError
 from trajectories.formats import columns
+from trajectories.formats.limits import check_declared
+from trajectories.formats.restricted_unpickler import UNCOMPRESSED, as_array, unpickle
 from trajectories.types import Origin, Spec, Trajectories
 
 TERMINALS = ("terminals", "dones")
@@ -43,34 +41,24 @@ def read(path: Path, spec: Spec, name: str, source: str = "file", zero_columns: 
     return columns.trajectories(joined, starts, spec, origin, str(path), zero_columns)
 
 
-def _episodes(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
-        raise DatasetError(f"There is no file {path}: check --path.")
-    try:
-        with path.open("rb") as file:
-            episodes = _Unpickler(file).load()
-    except DatasetError as error:
-        raise DatasetError(f"{path} {error}") from None
-    except Exception as error:  # a damaged pickle fails in any way it likes; nothing of ours runs in there
-        reason = str(error).rstrip(".") or type(error).__name__
-        raise DatasetError(f"{path} is no whole trajectory pickle ({reason}): fetch it again.") from error
+def _episodes(path: Path) -> list[dict[Any, Any]]:
+    episodes = unpickle(path)
     if not (isinstance(episodes, list) and episodes and all(isinstance(episode, dict) for episode in episodes)):
         raise DatasetError(f"{path} holds no list of episodes, each a dict of arrays: give a trajectory pickle.")
     return episodes
 
 
-def _column(episodes: list[dict[str, Any]], column: str, path: Path) -> list[np.ndarray]:
+def _column(episodes: list[dict[Any, Any]], column: str, path: Path) -> list[np.ndarray]:
     parts = []
+    size, stored = 0, path.stat().st_size
     for number, episode in enumerate(episodes):
-        values = episode.get(column)
-        if isinstance(values, list):
-            values = np.asarray([_plain(value) for value in values])
-        values = _plain(values)
-        if not isinstance(values, np.ndarray) or values.ndim == 0:
-            raise DatasetError(
-                f"{path}: episode {number} has no array {column} (it holds {', '.join(map(str, episode))})."
-            )
+        values = as_array(episode.get(column), f"{path}, {column} of episode {number}", stored)
+        if values is None or values.ndim == 0:
+            held = ", ".join(key for key in episode if isinstance(key, str))
+            raise DatasetError(f"{path}: episode {number} has no array {column} (it holds {held or 'nothing'}).")
         parts.append(values)
+        size += values.nbytes
+        check_declared(size, stored, f"{path}, {column}", UNCOMPRESSED)  # one array may stand in every episode
     return parts
 
 
@@ -81,105 +69,3 @@ def _joined(parts: list[np.ndarray], column: str, path: Path) -> np.ndarray:
             f"{path}: {column} differ in shape between episodes ({', '.join(map(str, sorted(widths)))})."
         )
     return np.concatenate(parts)
-
-
-def _plain(value: Any) -> Any:
-    return value.values if isinstance(value, _Array) else value
-
-
-def _refuse(wanted: str) -> DatasetError:
-    return DatasetError(
-        f"wants {wanted}, but only numpy arrays and plain containers are read from a pickle, since anything else could "
-        f"run code: convert it to D4RL's HDF5 layout."
-    )
-
-
-class _StandIn:
-    """Something that a pickle may name. Nothing can be written into the classes themselves."""
-
-    __slots__ = ()
-
-    def __setstate__(self, state: Any) -> None:
-        raise _refuse(f"to change {type(self).__name__}")
-
-
-class _Type(_StandIn):
-    """numpy.dtype: a number's kind, size and byte order."""
-
-    __slots__ = ("dtype",)
-
-    def __init__(self, code: str, align: bool = False, copy: bool = True) -> None:
-        if not (isinstance(code, str) and code[:1] in "fiub" and code[1:].isdigit()):
-            raise _refuse(f"an array of {code!r}")
-        self.dtype = np.dtype(code)
-
-    def __setstate__(self, state: Any) -> None:
-        order, *fields = state[1:5]
-        if order not in ("<", ">", "=", "|") or any(field is not None for field in fields):
-            raise _refuse("a structured array")
-        self.dtype = self.dtype.newbyteorder(order)
-
-
-class _Array(_StandIn):
-    """numpy.ndarray as protocols 0 to 4 write it: made empty, then given its bytes."""
-
-    __slots__ = ("values",)
-
-    def __init__(self, *made_empty: Any) -> None:
-        self.values: np.ndarray | None = None
-
-    def __setstate__(self, state: Any) -> None:
-        _, shape, kind, fortran, content = state
-        self.values = _filled(content, kind, shape, "F" if fortran else "C")
-
-
-class _Buffer(_Array):
-    """numpy's _frombuffer: an array as protocol 5 writes it."""
-
-    __slots__ = ()
-
-    def __init__(self, content: Any, kind: Any, shape: Any, order: str) -> None:
-        self.values = _filled(content, kind, shape, order)
-
-
-class _Scalar(_Array):
-    """A numpy number."""
-
-    __slots__ = ()
-
-    def __init__(self, kind: Any, content: Any) -> None:
-        self.values = _filled(content, kind, (), "C")
-
-
-class _Latin(_StandIn):
-    """_codecs.encode: how protocols below 3 write bytes."""
-
-    __slots__ = ()
-
-    def __new__(cls, text: str, encoding: str) -> Any:
-        if encoding != "latin1":
-            raise _refuse(f"text in {encoding!r}")
-        return text.encode("latin1")
-
-
-def _filled(content: Any, kind: Any, shape: Any, order: str) -> np.ndarray:
-    if not (isinstance(kind, _Type) and isinstance(content, bytes | bytearray)):
-        raise _refuse("an array that holds no numbers")
-    return np.frombuffer(content, kind.dtype).reshape(shape, order="F" if order == "F" else "C")
-
-
-_NAMES = {
-    ("numpy", "ndarray"): _Array,
-    ("numpy", "dtype"): _Type,
-    ("_codecs", "encode"): _Latin,
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): _Array for core in ("core", "_core")},
-    **{(f"numpy.{core}.multiarray", "scalar"): _Scalar for core in ("core", "_core")},
-    **{(f"numpy.{core}.numeric", "_frombuffer"): _Buffer for core in ("core", "_core")},
-}
-
-
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _NAMES:
-            raise _refuse(f"{module}.{name}")
-        return _NAMES[module, name]

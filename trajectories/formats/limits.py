@@ -12,13 +12,13 @@ SMALL = 1 << 26  # bytes that every file may hold, whatever is stored: buffers t
 RATIO = 1032  # bytes at most that gzip stores in one
 
 
-def check_declared(declared: int, stored: int, place: str) -> None:
-    """Refuse a size that what is stored cannot honestly give.
+def check_declared(declared: int, stored: int, place: str, ratio: int = RATIO) -> None:
+    """Refuse a size that what is stored cannot honestly give, each byte of it at most `ratio`.
 
     Raises:
         DatasetError: `declared` bytes cannot come from `stored` ones.
     """
-    if declared > SMALL + RATIO * stored:
+    if declared > SMALL + ratio * stored:
         raise DatasetError(
             f"{place} declares {_gigabytes(declared)} and stores {stored:,} bytes, which no compression does: "
             f"get the file from its source again."
