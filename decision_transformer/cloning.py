@@ -64,6 +64,8 @@ class Cloning(SequenceModel):
 class BehaviourCloning(Cloning):
     """An MLP from recent observations to the action."""
 
+    NUMERICS = 1
+
     def __init__(self, config: Config, spec: Spec) -> None:
         super().__init__(config, spec)
         self.normalise = Normalise(spec.observation_size)

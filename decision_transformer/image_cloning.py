@@ -35,6 +35,8 @@ class Config(Training):
 class ImageCloning(Cloning):
     """Convolutions, and one linear layer."""
 
+    NUMERICS = 1
+
     def __init__(self, config: Config, spec: Spec) -> None:
         super().__init__(config, spec)
         self.encode = FrameEncoder(spec, config.width)

@@ -66,6 +66,7 @@ class ImageDecisionTransformer(SequenceModel):
     scale: Tensor  # what returns are divided by
     latest: Tensor  # the last step of the longest episode; places of later ones have learnt nothing
 
+    NUMERICS = 1
     tokens_per_step = 3
     asks_return = True
     acts_in_bf16 = True

@@ -46,6 +46,7 @@ class DiscreteConfig(Config, Drawing):
 class DecisionTransformer(SequenceModel):
     """Actions conditioned on the return still to be earned."""
 
+    NUMERICS = 1
     tokens_per_step = 3
     asks_return = True
     acts_in_bf16 = True

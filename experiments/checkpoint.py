@@ -23,6 +23,7 @@ from backbone.interface import SequenceModel
 from backbone.options import as_option
 from experiments.registry import find
 from experiments.team import leads, shared_out, whole
+from results import migration
 from trajectories.atomic import atomic_file, make_folder, write_text
 from trajectories.errors import UserError
 from trajectories.types import Spec
@@ -61,9 +62,10 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> SequenceMode
         spec = _spec_from_json(card["spec"])
         entry = find(card["model"], spec)
         known = {field.name for field in fields(entry.config)}
-        if unknown := set(card["config"]) - known:
+        settings = migration.current(card["model"], dict(card["config"]), known)
+        if unknown := set(settings) - known:
             raise ValueError(f"unknown settings {sorted(unknown)}")
-        config = entry.config(**{key: as_option(value) for key, value in card["config"].items()})
+        config = entry.config(**{key: as_option(value) for key, value in settings.items()})
         model = entry.model(config, spec)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{card_path}: damaged or of another version ({error}): train the run again.") from error

@@ -8,13 +8,14 @@ from statistics import median
 from typing import Any
 
 from backbone.options import as_option
-from experiments.fresh import differences
 from experiments.run_lock import UNFINISHED, unfinished
 from experiments.settings import Run, Settings, flag, parse
+from experiments.staleness import differences
 from experiments.suites import Suite
 from results.curve import Curve
 from results.grid import PROGRAM
-from results.store import Record, file_name
+from results.migration import current_config
+from results.store import Record, file_name, plain
 from trajectories.catalog import dataset
 
 
@@ -95,14 +96,22 @@ def filled(words: Sequence[str], **values: str) -> list[str]:
 
 def states(runs: Sequence[Planned], records: Sequence[Record], folder: Path) -> list[State]:
     """How far each run is, by the records that there are and the unfinished runs in `folder`."""
-    begun = {path.parent: unfinished(path.parent).get("config", {}) for path in folder.glob(f"*/{UNFINISHED}")}
+    begun = {path.parent: config_of(path.parent) for path in folder.glob(f"*/{UNFINISHED}")}
     return [state(run, records, begun) for run in runs]
 
 
+def config_of(place: Path) -> Mapping[str, Any]:
+    """The settings of an unfinished run, under today's names; none where its file does not say them."""
+    config = unfinished(place).get("config")
+    if not isinstance(config, dict) or not all(isinstance(config.get(part), dict) for part in ("model", "run")):
+        return {}
+    return current_config(str(config["run"].get("model")), config)
+
+
 def state(run: Planned, records: Sequence[Record], begun: Mapping[Path, Mapping[str, Any]]) -> State:
-    resolved = run.settings.resolved()
+    resolved = plain(run.settings.resolved())
     for record in records:
-        if len(record.tasks) == 1 and would_give(resolved, record.config):
+        if record.model == resolved["run"]["model"] and len(record.tasks) == 1 and would_give(resolved, record.config):
             return State(record)
     whole = estimate(run, records)
     for place, config in begun.items():
@@ -116,17 +125,17 @@ def state(run: Planned, records: Sequence[Record], begun: Mapping[Path, Mapping[
 
 def would_give(wanted: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
     """Whether a run that has `config` may be what `wanted` asks for. `auto` never means rerolled data."""
-    sources = [settings["run"].get("source") for settings in (wanted, config)]
-    return sources != ["auto", "reroll"] and not differences(wanted, config)
+    sources = [settings.get("run", {}).get("source") for settings in (wanted, config)]
+    return sources != ["auto", "reroll"] and next(differences(wanted, config), None) is None
 
 
 def estimate(run: Planned, records: Sequence[Record]) -> float | None:
     """Seconds, by the runs that are most like it: the same model, if possible in the same size and environment."""
-    wanted = run.settings.resolved()["model"]
+    wanted = plain(run.settings.resolved()["model"])
     alike: dict[tuple[bool, bool], list[Record]] = {}
     for record in records:
         if record.model == run.settings.run.model:
-            same_size = not differences({"model": wanted, "run": {}}, record.config)
+            same_size = next(differences({"model": wanted, "run": {}}, record.config), None) is None
             alike.setdefault((same_size, record.dataset == run.env), []).append(record)
     return median(extrapolated(run, record) for record in alike[max(alike)]) if alike else None
 

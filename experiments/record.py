@@ -57,6 +57,8 @@ def record(
         threads=settings.machine.threads,
         processes=team.size(),
         report=model.report(),
+        spec=data.spec.to_json(),
+        numerics=model.NUMERICS,
         versions=provenance.versions(),
         commit=head,
         dirty=dirty,

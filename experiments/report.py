@@ -42,16 +42,16 @@ def main(options: Options) -> int:
     records = store.read_all(runs)
     if options.check:
         files = texts(options.root, records, options.models)
-        stale = [path for path, text in files.items() if not path.exists() or same(path) != page.portable(text)]
-        stale += [path for path in figures.paths(pictures, runs, records) if not path.exists()]
-        if stale:
-            print(f"{_names(stale, options.root)}: not what the records give: run python experiments/report.py")
+        other = [path for path, text in files.items() if not path.exists() or same(path) != page.portable(text)]
+        other += [path for path in figures.paths(pictures, runs, records) if not path.exists()]
+        if other:
+            print(f"{_names(other, options.root)}: not what the records give: run python experiments/report.py")
             return 1
         print(f"{_names(list(files), options.root)}: as the {len(records)} records give them")
         return 0
-    from experiments.fresh import stale as no_longer_so  # here, because it loads the models' settings
+    from experiments.staleness import stale  # here, because it loads the models
 
-    old = no_longer_so(records)
+    old = stale(records)
     files = texts(options.root, records, options.models, old)
     for path, text in files.items():
         write_text(path, text)

@@ -32,6 +32,7 @@ from experiments.record import parameters, record
 from experiments.registry import find
 from experiments.run_lock import hold_run
 from experiments.settings import Machine, Settings, parse
+from experiments.staleness import changed_numbers
 from experiments.summary import compared, summarise
 from experiments.tensorboard import writer
 from experiments.train import Progress, train
@@ -39,8 +40,8 @@ from results.curve import return_column
 from results.store import (
     RECORD,
     Evaluation,
-    config_hash,
     read_record,
+    run_hash,
     run_name,
     several,
     write_record,
@@ -61,7 +62,7 @@ def main(arguments: list[str]) -> None:
     settings = resolve(settings, tasks, device)
     identity = settings.resolved() | {"data": digests(tasks)}
     run, machine = settings.run, settings.machine
-    name = run_name(run.model, several(run.env), run.source, run.seed, config_hash(identity))
+    name = run_name(run.model, several(run.env), run.source, run.seed, run_hash(run.model, identity))
     folder = (machine.results_dir or RESULTS / "runs").absolute() / name
     published: list[Path] = []
     if machine.results_dir is None and finished(recorded(folder, run.env)) and not has_weights(folder):
@@ -71,6 +72,8 @@ def main(arguments: list[str]) -> None:
     if finished(places):
         print("This run is finished already; here is its record.")
         show(places)
+        for why in changed_numbers(read_record(places[0])):
+            print(f"Beware: {why}. To have today's, remove {folder} first.")
         return
     seconds = {"data": time.monotonic() - began}
     data = tasks[0] if len(tasks) == 1 else Mixture(tasks, run.task_weights)

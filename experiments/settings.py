@@ -120,19 +120,12 @@ def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:
     if chosen.task:
         chosen.env = [own_name(chosen.task, chosen.path, chosen.env)]
     entry = find(chosen.model, seen(chosen.env))
-    values = preset_values(presets, chosen.preset, entry, chosen.env)
-    defaults = {
-        "run": fill(Run(model=entry.name, env=tuple(chosen.env), preset=chosen.preset), values),
-        "config": fill(entry.config(), values),
-        "machine": fill(Machine(), values),
-    }
-    if values:
-        raise UserError(f"{presets.name}: {entry.name} has no option {next(iter(values))!r}: mend the preset.")
+    usual = preset_settings(entry, chosen.env, chosen.preset, presets)
     Line: Any = make_dataclass("Line", [("run", Run), ("config", entry.config), ("machine", Machine)], frozen=True)
     line, unknown = tyro.cli(
         Line,
         config=(tyro.conf.OmitArgPrefixes,),
-        default=Line(**defaults),
+        default=Line(usual.run, usual.config, usual.machine),
         args=list(arguments),
         prog="run.py",
         description=f"{DESCRIPTION} Presets of {entry.name}: {', '.join(preset_names(presets, entry))}.",
@@ -142,6 +135,20 @@ def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:
         raise UserError(f"Unknown option {unknown[0]!r}: {closest(unknown[0], line)}")
     settings = Settings(replace(line.run, model=entry.name, env=tuple(chosen.env)), line.config, line.machine)
     check(settings)
+    return settings
+
+
+def preset_settings(entry: Entry, env: Sequence[str], preset: str, presets: Path = PRESETS) -> Settings:
+    """What is run where nothing but the model, the data sets and the preset is given.
+
+    Raises:
+        UserError: an unknown preset, or one that names an option that there is not.
+    """
+    values = preset_values(presets, preset, entry, env)
+    run = fill(Run(model=entry.name, env=tuple(env), preset=preset), values)
+    settings = Settings(run, fill(entry.config(), values), fill(Machine(), values))
+    if values:
+        raise UserError(f"{presets.name}: {entry.name} has no option {next(iter(values))!r}: mend the preset.")
     return settings
 
 

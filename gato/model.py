@@ -52,6 +52,7 @@ class Gato(SequenceModel):
     """
 
     config: Config
+    NUMERICS = 1
     takes_several = True
 
     def __init__(

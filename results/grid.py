@@ -240,25 +240,25 @@ def _command(row: Row, model: str, seed: int) -> str:
     """A neighbour's command: with all its options if it is of the same model, else with those that models share."""
     record = (row.cells.get(model) or next(iter(row.cells.values()))).first
     words = shlex.split(command(record))
-    program, options = words[:2], _options(words[2:])
+    program, given = words[:2], options(words[2:])
     if record.column != model:
         shared = (set(record.config.get("run", {})) | {"model", "env", "source", "seed"}) - {"task_weights"}
-        options = {name: value for name, value in options.items() if name.replace("-", "_") in shared}
-        options |= {"model": [model], "env": [record.dataset]}
-    options |= {"seed": [str(seed)]}
-    return shlex.join([*program, *(word for name, value in options.items() for word in (f"--{name}", *value))])
+        given = {name: value for name, value in given.items() if name.replace("-", "_") in shared}
+        given |= {"model": [model], "env": [record.dataset]}
+    given |= {"seed": [str(seed)]}
+    return shlex.join([*program, *(word for name, value in given.items() for word in (f"--{name}", *value))])
 
 
-def _options(words: Sequence[str]) -> dict[str, list[str]]:
+def options(words: Sequence[str]) -> dict[str, list[str]]:
     """Words of a command line by option: --name value ..., or --name=value."""
-    options: dict[str, list[str]] = {}
+    found: dict[str, list[str]] = {}
     for word in words:
         if word.startswith("--"):
             name, _, value = word[2:].partition("=")
-            options[name] = [value] if value else []
-        elif options:
-            options[next(reversed(options))].append(word)
-    return options
+            found[name] = [value] if value else []
+        elif found:
+            found[next(reversed(found))].append(word)
+    return found
 
 
 def _flat(config: Any, where: str = "") -> dict[str, Any]:

@@ -13,7 +13,8 @@ import numpy as np
 
 from results.cells import Table, Text
 from results.markdown import grid
-from results.store import RECORD, Evaluation, Record, build, layout, plain, read_record
+from results.parsing import build
+from results.store import RECORD, Evaluation, Record, layout, plain, read_record
 from trajectories.atomic import write_text
 from trajectories.errors import UserError
 

@@ -11,21 +11,21 @@ drawn on any machine that has NumPy.
 
 import hashlib
 import json
-import math
 import re
-import types
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePath
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
 import numpy as np
 
+from results import migration
+from results.parsing import build
 from trajectories.atomic import make_folder, write_text
 from trajectories.errors import UserError
 
 RECORD = "record.json"
-FORMAT = 1  # of record.json; a reader refuses what it does not know
+FORMAT = 2  # of record.json; 1, which is read too, has no `numerics` and may have settings by their old names
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,8 @@ class Record:
     command: str = ""  # that makes this run again, without paths of one machine
     processes: int = 1  # that shared each update's batch
     report: dict[str, Any] = field(default_factory=dict)  # what the model says of its calibration (its bins' audit)
+    spec: dict[str, Any] = field(default_factory=dict)  # what the environment looks like to a model, where it is known
+    numerics: int = 1  # the model's NUMERICS: below today's, the same command gives other numbers now
     format: int = FORMAT
 
     @property
@@ -138,10 +140,10 @@ class Record:
     @property
     def name(self) -> str:
         """Its folder, below results/runs."""
-        hashed = config_hash(self.config)
+        hashed = run_hash(self.model, self.config)
         if len(self.tasks) == 1:
             return run_name(self.model, self.dataset, self.source, self.seed, hashed)
-        source = str(self.config["run"]["source"])
+        source = str(self.config.get("run", {}).get("source", self.source))
         return f"{run_name(self.model, several(self.tasks), source, self.seed, hashed)}/{self.dataset}"
 
 
@@ -150,14 +152,19 @@ def several(tasks: Sequence[str]) -> str:
     return tasks[0] if len(tasks) == 1 else f"{len(tasks)}-tasks"
 
 
-def run_name(model: str, dataset: str, source: str, seed: int, config_hash: str) -> str:
+def run_name(model: str, dataset: str, source: str, seed: int, hashed: str) -> str:
     """The folder of a run: the same settings always give the same name."""
-    return file_name(f"{model}-{dataset}-{source}-s{seed}-{config_hash[:8]}")
+    return file_name(f"{model}-{dataset}-{source}-s{seed}-{hashed[:8]}")
 
 
 def file_name(text: str) -> str:
     """What may be one: a Minari id has slashes, an environment's options have more."""
     return re.sub(r"[^\w@+.-]+", "-", text)
+
+
+def run_hash(model: str, config: Mapping[str, Any]) -> str:
+    """What names the folder of a run: sha256 of its configuration, which renamed and added settings do not change."""
+    return config_hash(migration.original(model, plain(config)))
 
 
 def config_hash(resolved: Mapping[str, Any]) -> str:
@@ -193,15 +200,20 @@ def read_record(folder: Path) -> Record:
     """
     path = folder / RECORD
     try:
-        row = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(row, dict) and row.get("format") != FORMAT:
-            raise ValueError(f"its format is {row.get('format')!r} and this reader knows {FORMAT}")
-        return build(Record, row, "record")
+        return _current(build(Record, json.loads(path.read_text(encoding="utf-8")), "record"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such record: the run is unfinished or elsewhere.") from None
     except (ValueError, OSError) as error:
         why = "it is not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
         raise UserError(f"{path}: damaged record ({why}): restore it, or remove the folder and run again.") from error
+
+
+def _current(record: Record) -> Record:
+    """A record under today's names, whenever it was made."""
+    if not 1 <= record.format <= FORMAT:
+        raise ValueError(f"its format is {record.format}, and this reader knows 1 to {FORMAT}")
+    config = migration.current_config(record.model, record.config)
+    return replace(record, config=config, command=migration.current_command(record.command), format=FORMAT)
 
 
 def read_all(root: Path) -> list[Record]:
@@ -244,38 +256,3 @@ def layout(row: dict[str, Any], apart: str) -> str:
         else:
             lines.append(f"  {json.dumps(key)}: {json.dumps(value, allow_nan=False, ensure_ascii=False)}")
     return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def build(kind: type, row: Any, where: str) -> Any:
-    """A dataclass from JSON, every field checked against its type; ValueError says which one does not fit."""
-    if not isinstance(row, dict):
-        raise ValueError(f"{where} is not an object")
-    known = {each.name: each for each in fields(kind)}
-    for name in row:
-        if name not in known:
-            raise ValueError(f"{where}.{name} is unknown")
-    values = {}
-    for name, each in known.items():
-        if name in row:
-            values[name] = _fit(each.type, row[name], f"{where}.{name}")
-        elif each.default is MISSING and each.default_factory is MISSING:
-            raise ValueError(f"{where}.{name} is missing")
-    return kind(**values)
-
-
-def _fit(kind: Any, value: Any, where: str) -> Any:
-    """`value` as `kind`: a dataclass, a tuple or dict of them, a number, a string, or None where allowed."""
-    if get_origin(kind) in (Union, types.UnionType):
-        return None if value is None else _fit(get_args(kind)[0], value, where)
-    if is_dataclass(kind):
-        return build(kind, value, where)  # type: ignore[arg-type]
-    if get_origin(kind) is tuple and isinstance(value, list):
-        return tuple(_fit(get_args(kind)[0], item, where) for item in value)
-    if get_origin(kind) is dict and isinstance(value, dict):
-        inner = get_args(kind)[1]
-        return value if inner is Any else {key: _fit(inner, item, f"{where}.{key}") for key, item in value.items()}
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    if kind in (int, str, bool) and type(value) is kind:
-        return value
-    raise ValueError(f"{where} is {str(value)[:40]!r}, which does not fit")

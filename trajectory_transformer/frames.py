@@ -63,6 +63,7 @@ class FrameTrajectoryTransformer(model.TrajectoryTransformer):
 
     config: Config
     examples: Tensor  # (8, C, H, W): frames of the data, to show what the codes keep of them
+    NUMERICS = 1
 
     def __init__(self, config: Config, spec: Spec) -> None:
         if config.bins != CODES:

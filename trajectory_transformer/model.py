@@ -93,6 +93,7 @@ class TrajectoryBatch(Batch):
 
 class TrajectoryTransformer(SequenceModel):
     config: Config
+    NUMERICS = 1
 
     def __init__(self, config: Config, spec: Spec) -> None:
         super().__init__()
