@@ -1,4 +1,4 @@
-"""A data set as a picture: how its returns are spread, how long its episodes are, and both together."""
+"""A data set as a picture: how finished episodes' returns are spread, how long they are, and both together."""
 
 from pathlib import Path
 
@@ -20,16 +20,17 @@ def draw(data: Trajectories, file: Path) -> None:
 
     figure = Figure(figsize=(10, 3.2), layout="constrained")
     spread, lengths, both = figure.subplots(1, 3)
-    spread.hist(data.returns, 40, color="#4477aa")
-    spread.axvline(data.returns.mean(), color="#cc3311", label=f"mean {data.returns.mean():.4g}")
+    returns, steps = data.finished_returns, data.lengths[data.finished_episodes]
+    spread.hist(returns, 40, color="#4477aa")
+    spread.axvline(returns.mean(), color="#cc3311", label=f"mean {returns.mean():.4g}")
     row = row_of(data)
     if row is not None and row.mean_return is not None and data.origin.source != "collected":
         spread.axvline(row.mean_return, color="#000000", ls="--", label=f"D4RL's {row.mean_return:.4g}")
     spread.legend(frameon=False)
     spread.set(xlabel="return", ylabel="episodes")
-    lengths.hist(data.lengths, 40, color="#4477aa")
+    lengths.hist(steps, 40, color="#4477aa")
     lengths.set(xlabel="steps of an episode", ylabel="episodes")
-    both.plot(data.lengths, data.returns, ".", ms=2, color="#4477aa", alpha=0.5)
+    both.plot(steps, returns, ".", ms=2, color="#4477aa", alpha=0.5)
     both.set(xlabel="steps of an episode", ylabel="return")
     for axes in (spread, lengths, both):
         axes.spines[["top", "right"]].set_visible(False)

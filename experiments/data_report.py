@@ -44,18 +44,17 @@ def aligned(lines: Sequence[Sequence[str]], numbers: bool = False) -> str:
 
 
 def print_summary(data: Trajectories) -> None:
-    """Episodes, lengths and returns, how the returns are spread, and what is wrong with the steps."""
-    scores = normalized(data.spec.name, data.returns)
-    quantiles = np.quantile(data.returns, [0, 0.25, 0.5, 0.75, 1])
+    """Episodes, lengths and returns of finished ones, how these are spread, and what is wrong with the steps."""
+    returns, lengths = data.finished_returns, data.lengths[data.finished_episodes]
+    scores = normalized(data.spec.name, returns)
+    quantiles = np.quantile(returns, [0, 0.25, 0.5, 0.75, 1])
     ended = int(data.terminated[data.starts[1:] - 1].sum())
     lines = [
         ("steps", f"{len(data):,}"),
         ("episodes", f"{data.episodes:,}, of which {ended:,} ended by themselves"),
-        (
-            "lengths",
-            f"{data.lengths.mean():.1f} ± {data.lengths.std():.1f}, {data.lengths.min()} to {data.lengths.max()}",
-        ),
-        ("returns", f"{data.returns.mean():.5g} ± {data.returns.std():.4g}, normalised {scores.mean():.1f}"),
+        ("unfinished", f"{(~data.finished).sum():,} episodes, left out of what follows"),
+        ("lengths", f"{lengths.mean():.1f} ± {lengths.std():.1f}, {lengths.min()} to {lengths.max()}"),
+        ("returns", f"{returns.mean():.5g} ± {returns.std():.4g}, normalised {scores.mean():.1f}"),
         ("quartiles", "  ".join(f"{value:.5g}" for value in quantiles)),
         ("sha256", data.origin.digest),
         ("not finite", f"{not_finite(data)} numbers"),
@@ -63,7 +62,7 @@ def print_summary(data: Trajectories) -> None:
     ]
     for name, text in lines:
         print(f"{name:<10} {text}")
-    print("\n".join(histogram(data.returns)))
+    print("\n".join(histogram(returns)))
 
 
 def histogram(values: np.ndarray) -> list[str]:

@@ -34,7 +34,7 @@ def record(
         env=row.name,
         source=data.origin.source,
         seed=run.seed,
-        data={"digest": data.origin.digest, "steps": len(data), **data.origin.details},
+        data=provenance_of(data),
         config=identity,
         protocol=Protocol(
             episodes=run.episodes,
@@ -46,7 +46,7 @@ def record(
             random_score=row.random_score,
             expert_score=row.expert_score,
         ),
-        behaviour=Behaviour.of(data.returns, float(normalized(row.name, data.returns).mean())),
+        behaviour=Behaviour.of(data.finished_returns, float(normalized(row.name, data.finished_returns).mean())),
         evaluations=evaluations,
         parameters=parameters(model),
         updates=progress.update,
@@ -64,6 +64,12 @@ def record(
         dirty=dirty,
         command=settings.command(),
     )
+
+
+def provenance_of(data: Trajectories) -> dict[str, object]:
+    """What tells these data from others, and where they come from."""
+    counted = {"steps": len(data), "unfinished_steps": data.unfinished_steps}
+    return {"digest": data.origin.digest, **counted, **data.origin.details}
 
 
 def parameters(model: SequenceModel) -> int:

@@ -191,7 +191,7 @@ def resolve(settings: Settings, tasks: tuple[Trajectories, ...], device: torch.d
 
 def best_return(data: Trajectories) -> float:
     """What to ask for where nobody says: the best that the data show, in digits that read well."""
-    return float(f"{data.returns.max():.5g}")
+    return float(f"{data.finished_returns.max():.5g}")
 
 
 def build(settings: Settings, data: Trajectories | Mixture, device: torch.device) -> SequenceModel:

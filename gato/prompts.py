@@ -44,9 +44,11 @@ def _sample(data: Trajectories, rng: np.random.Generator, size: int, config: Con
     episodes = data.episode_of(last)
     batch = cut(data, data.starts[episodes], last, config.context)
     prompted = rng.random(size) < config.prompt_share
-    if config.prompt_steps == 0 or data.episodes == 1 or not prompted.any():
+    alike = config.prompt_from == "alike"
+    candidates = len(data.finished_episodes) if alike else data.episodes
+    if config.prompt_steps == 0 or candidates < 2 or not prompted.any():
         return batch
-    others = other_episodes(data, episodes, rng, alike=config.prompt_from == "alike")
+    others = other_episodes(data, episodes, rng, alike)
     at_end = rng.random(size) < config.prompt_end_share
     prompt = cut(
         data, data.starts[others], last_rows(data, others, at_end, rng, config.prompt_steps), config.prompt_steps
@@ -60,15 +62,17 @@ def other_episodes(data: Trajectories, episodes: np.ndarray, rng: np.random.Gene
 
     The paper's prompts come from the same agent as their sequence. A data set of one policy has no other agents; one of
     many does not say who acted, and there episodes of alike return are the nearest thing: only then does a prompt tell
-    how well to play.
+    how well to play. An unfinished episode is like no other: it gets any finished one.
     """
     if not alike:
         return (episodes + rng.integers(1, data.episodes, size=len(episodes))) % data.episodes
-    order = np.argsort(data.returns, kind="stable")
-    rank = np.empty_like(order)
+    order = data.finished_episodes[np.argsort(data.finished_returns, kind="stable")]
+    rank = np.full(data.episodes, len(order))
     rank[order] = np.arange(len(order))
-    own, reach = rank[episodes], max(1, data.episodes // 20)
-    lowest, highest = np.maximum(own - reach, 0), np.minimum(own + reach, data.episodes - 1)
+    own, reach = rank[episodes], max(1, len(order) // 20)
+    ranked = own < len(order)
+    lowest = np.where(ranked, np.maximum(own - reach, 0), 0)
+    highest = np.where(ranked, np.minimum(own + reach, len(order) - 1), len(order))
     drawn = rng.integers(lowest, highest)  # of the ranks in reach, its own left out
     return order[drawn + (drawn >= own)]
 
@@ -76,10 +80,14 @@ def other_episodes(data: Trajectories, episodes: np.ndarray, rng: np.random.Gene
 def last_rows(
     data: Trajectories, episodes: np.ndarray, at_end: np.ndarray, rng: np.random.Generator, steps: int
 ) -> np.ndarray:
-    """The rows where pieces of `steps` steps end: an episode's last row, or a uniform one that leaves room, (B,)."""
+    """The rows where pieces of `steps` steps end, (B,): an episode's last row, or a uniform one that leaves room.
+
+    An unfinished episode has no end to show: it gives a uniform piece.
+    """
     ends = data.starts[episodes + 1] - 1
     earliest = np.minimum(data.starts[episodes] + steps - 1, ends)
-    return np.where(at_end, ends, rng.integers(earliest, ends + 1))
+    has_end = data.finished[episodes] | (not data.finished.any())
+    return np.where(at_end & has_end, ends, rng.integers(earliest, ends + 1))
 
 
 def columns(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
@@ -113,7 +121,7 @@ def join(batch: Batch) -> Batch:
 class Demonstrations(nn.Module):
     """The pieces of the training data that a checkpoint carries to prompt itself with, P steps each.
 
-    Row 0 is the end of the best episode; then ends of episodes drawn uniformly, then uniform pieces of such.
+    Row 0 is the end of the best finished episode; then ends of episodes drawn uniformly, then uniform pieces of such.
     """
 
     observations: Tensor  # (R, P, *obs)
@@ -137,7 +145,8 @@ class Demonstrations(nn.Module):
             return
         rng = np.random.default_rng(0)
         drawn = rng.integers(data.episodes, size=2 * DEMONSTRATIONS)
-        episodes = np.concatenate([[int(np.argmax(data.returns))], drawn])
+        best = data.finished_episodes[np.argmax(data.finished_returns)]
+        episodes = np.concatenate([[best], drawn])
         at_end = np.arange(len(episodes)) <= DEMONSTRATIONS
         self._keep(cut(data, data.starts[episodes], last_rows(data, episodes, at_end, rng, self.steps), self.steps))
 

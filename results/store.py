@@ -48,7 +48,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """The recorded episodes that a run learnt from."""
+    """The recorded episodes that a run learnt from, but for unfinished ones."""
 
     episodes: int
     mean: float  # return

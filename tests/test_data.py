@@ -180,7 +180,7 @@ def test_what_is_exported_in_d4rls_layout_is_the_same_when_it_is_read(tmp_path: 
     verbs.main(["export", "toy-medium", "--source", "collected", "--steps", "50", "--to", "d4rl", "--out", str(file)])
     data, back = load(Request("toy-medium", "collected", steps=50)), load(Request("toy-medium", path=file))
     assert back.origin.digest == data.origin.digest
-    assert back.origin.details["unfinished_steps"] == data.origin.details["unfinished_steps"] == 5
+    assert back.unfinished_steps == data.unfinished_steps == 5
     with pytest.raises(UserError, match="is there already"):
         verbs.main(
             ["export", "toy-medium", "--source", "collected", "--steps", "50", "--to", "d4rl", "--out", str(file)]

@@ -37,7 +37,7 @@ def test_every_real_d4rl_file_loads(real: Path, name: str) -> None:
     data = d4rl.read(path, Spec(name, (observation,), (action,), 1000), name, zero_columns=zeros)
     assert tuple(data.lengths) == lengths
     assert data.returns[0] == pytest.approx(first_return, abs=0.01)
-    assert data.origin.details["unfinished_steps"] == 0
+    assert data.finished.all()
     dtypes = [column.dtype for column in (data.observations, data.actions, data.rewards, data.returns_to_go)]
     assert dtypes == [np.float32] * 4
     assert data.terminated.dtype == bool
@@ -90,16 +90,7 @@ def test_an_unfinished_last_episode_is_kept_and_counted(tmp_path: Path) -> None:
     columns["terminals"][-1] = False
     data = read(write_d4rl(tmp_path / "a.hdf5", columns))
     assert data.starts.tolist() == [0, 6, 11]
-    assert data.origin.details["unfinished_steps"] == 5
-
-
-def test_without_timeouts_an_episode_ends_at_the_horizon() -> None:
-    terminals = np.zeros(127, bool)
-    terminals[[9, 69]] = True  # then 10, 60 = 50 + 10, and 57 = 50 + 7 steps
-    starts, unfinished = d4rl.episode_starts(terminals, None, 50)
-    assert starts.tolist() == [0, 10, 60, 70, 120, 127]
-    assert unfinished == 7
-    assert d4rl.episode_starts(terminals[:120], None, 50)[1] == 0
+    assert data.unfinished_steps == 5
 
 
 def without(name: str) -> Callable[[dict[str, np.ndarray]], None]:

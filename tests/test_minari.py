@@ -99,7 +99,7 @@ def test_a_data_set_of_arrays_is_read_as_it_was_recorded(kind: str) -> None:
     assert make(data.spec.name, 1).reset([0]).shape == (1, 11)
     assert "v2 to v4" in describe(data)
     last = told[-1]
-    assert data.origin.details["unfinished_steps"] == (0 if last[-1]["terminated"] else len(last))
+    assert data.unfinished_steps == (0 if last[-1]["terminated"] else len(last))
 
 
 @pytest.mark.parametrize("kind", LAYOUTS[:2])
@@ -192,7 +192,7 @@ def test_d4rl_to_minari_and_back_changes_nothing(real: Path, file: str) -> None:
         np.testing.assert_array_equal(getattr(back, column), getattr(data, column))
     assert back.origin.digest == data.origin.digest
     assert back.spec == data.spec
-    assert back.origin.details["unfinished_steps"] == data.origin.details["unfinished_steps"]
+    assert back.unfinished_steps == data.unfinished_steps
 
 
 def test_a_large_column_is_read_through_a_file_and_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

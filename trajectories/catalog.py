@@ -87,6 +87,7 @@ class DatasetRow:
     path: str | None = None  # where the file lies below D4RL's address, or the files below DQN-replay's
     format: str = "d4rl"  # the file trajectories/formats/<format>.py of what is published
     minari: str | None = None  # the Minari data set that `--source minari` takes
+    long_episodes: bool = False  # episodes longer than the environment's own time limit are real
     sha256: str | None = None
     steps: int | None = None  # the rest: of D4RL's own file
     episodes: int | None = None

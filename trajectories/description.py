@@ -16,24 +16,31 @@ TOLERANCE = 0.02  # of a published deviation: what the unfinished last episode, 
 
 
 def describe(data: Trajectories) -> str:
-    """A line about the data, others about D4RL's own file where its figures are published, and about what differs."""
-    origin, returns = data.origin, data.returns
+    """A line about the data, others about D4RL's own file where its figures are published, and what to beware of."""
+    origin, returns = data.origin, data.finished_returns
     details = origin.details
     made = ", ".join(f"{key} {details[key]}" for key in ("physics", "seed") if key in details)
-    unfinished = details.get("unfinished_steps", 0)
-    tail = f" (the last one unfinished, {unfinished} steps)" if unfinished else ""
     lines = [
         f"Data: {origin.name} from {origin.source} ({made or details.get('file', 'memory')}): {len(data):,} steps in "
-        f"{data.episodes:,} episodes{tail}, "
+        f"{data.episodes:,} episodes{_unfinished(data)}, "
         f"return {returns.mean():.4g} ± {returns.std():.4g}, best {returns.max():.4g}."
     ]
     if origin.source != "collected" and (beside := published(data)):
         lines.append(f"      {beside}")
     if data.spec.clipped_rewards:
         lines.append("      Its rewards are clipped to [-1, 1], and its returns are their sums; scores are not.")
-    if differs := details.get("differs"):
-        lines.append(f"      Beware: {differs}")
-    return "\n".join(lines)
+    caveats = [*filter(None, [details.get("differs")]), *details.get("caveats", ())]
+    if not data.finished.any():
+        caveats.append("No episode is finished: all of them count where episodes are ranked or averaged.")
+    return "\n".join([*lines, *(f"      Beware: {caveat}" for caveat in caveats)])
+
+
+def _unfinished(data: Trajectories) -> str:
+    """What is said of episodes that are not finished, behind the number of all."""
+    count = int((~data.finished).sum())
+    if count == 1 and data.unfinished_steps:
+        return f" (the last one unfinished, {data.unfinished_steps} steps)"
+    return f" ({count:,} of them unfinished)" if count else ""
 
 
 def published(data: Trajectories) -> str:

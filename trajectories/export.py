@@ -5,7 +5,7 @@
     d4rl     one HDF5 file with D4RL's five columns, which --path takes
 
 What was not recorded cannot be written: Minari wants one observation more than there are actions, and gets the last one
-twice. An episode that did not terminate was cut off by its time limit, but for the unfinished one at the end.
+twice. An episode that did not terminate was cut off by its time limit, unless it is not finished.
 """
 
 import json
@@ -66,6 +66,7 @@ def to_minari(data: Trajectories, name: str, root: Path | None = None) -> Path:
             "ref_min_score": row.random_score,
             "ref_max_score": row.expert_score,
             **({"clipped_rewards": True} if data.spec.clipped_rewards else {}),
+            **({"long_episodes": True} if data.spec.horizon > row.horizon else {}),
             "dataset_size": round((fresh / "data" / "main_data.hdf5").stat().st_size / 1e6, 1),
         }
         minari.metadata_file(fresh).write_text(json.dumps(told) + "\n", encoding="utf-8")
@@ -73,7 +74,7 @@ def to_minari(data: Trajectories, name: str, root: Path | None = None) -> Path:
 
 
 def to_d4rl(data: Trajectories, path: Path) -> Path:
-    """Write one HDF5 file in D4RL's layout; the unfinished episode at its end stays unfinished.
+    """Write one HDF5 file in D4RL's layout, where only an unfinished last episode stays unfinished.
 
     Raises:
         UserError: the file is there already, or the disk is full.
@@ -84,21 +85,20 @@ def to_d4rl(data: Trajectories, path: Path) -> Path:
     with disk_errors(path.absolute().parent, size), atomic_file(path) as fresh, h5py.File(fresh, "w") as file:
         file["observations"], file["rewards"], file["terminals"] = data.observations, data.rewards, data.terminated
         file["actions"] = _stretched(data.actions, environment(data.spec.name))
-        file["timeouts"] = _truncated(data)
+        marked = np.append(np.ones(data.episodes - 1, bool), data.finished[-1])
+        file["timeouts"] = _truncated(data, marked)
     return path
 
 
-def _truncated(data: Trajectories) -> np.ndarray:
-    """Where an episode was cut off by its time limit, (N,)."""
+def _truncated(data: Trajectories, finished: np.ndarray) -> np.ndarray:
+    """Where an episode that is `finished`, (E,), was cut off by its time limit, (N,)."""
     cut = np.zeros(len(data), bool)
-    cut[data.starts[1:] - 1] = True
-    if data.origin.details.get("unfinished_steps"):
-        cut[-1] = False
+    cut[data.starts[1:] - 1] = finished
     return cut & ~data.terminated
 
 
 def _write_episodes(path: Path, data: Trajectories, row: EnvironmentRow) -> None:
-    truncated = _truncated(data)
+    truncated = _truncated(data, data.finished)
     with h5py.File(path, "w", track_order=True) as file, progress(data.episodes, "exporting", "episodes") as bar:
         for number, (start, end) in enumerate(zip(data.starts, data.starts[1:], strict=False)):
             group = file.create_group(f"episode_{number}")

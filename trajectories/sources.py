@@ -20,11 +20,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from trajectories import replay
+from trajectories.actions import scaled
 from trajectories.atomic import disk_errors, file_lock
-from trajectories.catalog import OWN, DatasetRow, EnvironmentRow, dataset, environment
+from trajectories.catalog import OWN, DatasetRow, dataset, environment
 from trajectories.description import against_published, describe, is_published
 from trajectories.disk import data_folder
 from trajectories.errors import DatasetError, UserError, did_you_mean
@@ -279,19 +278,13 @@ def _columns(
 
     def read_and_compare(fresh: Path) -> Trajectories:
         streamed = {"frames": fresh / "observations.npy"} if streams_frames else {}
-        data = read(file, played.spec(), row.name, source, played.zero_columns, **streamed)
+        data = read(file, played.spec(), row.name, source, played.zero_columns, row.long_episodes, **streamed)
         if played.action_low:
-            data = replace(data, actions=_shrunk(data.actions, played))
+            data = replace(data, actions=scaled(data.actions, played))
         return _with(data, **(against_published(data, row) if source != "collected" else {}))
 
     folder = data_folder(request.data_dir)
     return cached(folder, row.name, source, file, played.spec(), read_and_compare, details)
-
-
-def _shrunk(actions: np.ndarray, played: EnvironmentRow) -> np.ndarray:
-    """Actions between the environment's own bounds as models give them, within [-1, 1]."""
-    low, high = (np.array(bound).reshape(played.action_shape) for bound in (played.action_low, played.action_high))
-    return (2 * (actions.astype(np.float64) - low) / (high - low) - 1).astype(np.float32)
 
 
 def _with(data: Trajectories, **details: Any) -> Trajectories:

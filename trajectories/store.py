@@ -2,7 +2,8 @@
 
     <cache>/columns/<name>-<source>-<key>/
         observations.npy actions.npy rewards.npy terminated.npy starts.npy returns_to_go.npy
-        provenance.json     origin with the columns' sha256, spec, and path, size and time of the file they come from
+        provenance.json     origin with the columns' sha256, spec, which episodes are unfinished, and path, size and
+                            time of the file they come from
 
 A folder is written beside and renamed, and its key holds everything that decides its content, so it never changes: an
 open data set stays whole whatever another process does. Opening one maps the columns and reads nothing but its few
@@ -28,7 +29,7 @@ PIECE = 1 << 26  # bytes hashed at once
 LARGE = 1 << 28  # bytes; of a larger column, pages that were read are let go of again
 COLUMNS = ("observations", "actions", "rewards", "terminated", "starts", "returns_to_go")
 PROVENANCE = "provenance.json"
-VERSION = 1  # of this layout and of what the readers keep; a higher one reads every file anew
+VERSION = 2  # of this layout and of what the readers keep; a higher one reads every file anew
 
 
 def cached(
@@ -87,7 +88,9 @@ def _fill(fresh: Path, data: Trajectories, stamp: dict[str, Any] | None) -> None
         provenance = {
             "origin": asdict(replace(data.origin, digest=digest(data))),
             "spec": data.spec.to_json(),
+            "version": VERSION,
             "file": stamp,
+            "unfinished": np.flatnonzero(~data.finished).tolist(),
             "steps": len(data),
             "episodes": data.episodes,
         }
@@ -98,7 +101,7 @@ def _opened(target: Path) -> Trajectories | None:
     """What `load` gives; None if there is nothing, or not all of it."""
     try:
         return load(target)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError):
         return None
 
 
@@ -106,13 +109,16 @@ def load(target: Path) -> Trajectories:
     """Open a folder that `save` wrote; its columns are memory maps in the dress of plain arrays, not to be written to.
 
     Raises:
-        OSError, ValueError, KeyError, TypeError: there is no such folder, or it is not whole.
+        OSError, ValueError, LookupError, TypeError: there is no such folder, or it is not whole.
     """
     provenance = json.loads((target / PROVENANCE).read_text(encoding="utf-8"))
     mapped = {column: np.load(target / f"{column}.npy", mmap_mode="r").view(np.ndarray) for column in COLUMNS}
     if len(mapped["observations"]) != provenance["steps"] or len(mapped["starts"]) != provenance["episodes"] + 1:
         raise ValueError(f"{target} is not whole")
-    return Trajectories(spec=Spec.from_json(provenance["spec"]), origin=Origin(**provenance["origin"]), **mapped)
+    spec, origin = Spec.from_json(provenance["spec"]), Origin(**provenance["origin"])
+    finished = np.ones(provenance["episodes"], bool)
+    finished[provenance["unfinished"]] = False
+    return Trajectories(spec=spec, origin=origin, finished=finished, **mapped)
 
 
 def digest(data: Trajectories) -> str:
@@ -163,11 +169,12 @@ def _write(path: Path, values: np.ndarray) -> None:
 
 
 def _forget_older(target: Path, stamp: dict[str, Any]) -> None:
-    """Remove columns of earlier states of the same file."""
+    """Remove columns of earlier states of the same file, and those that an earlier version read."""
     for other in target.parent.glob(f"{target.name.rsplit('-', 1)[0]}-*"):
         try:
-            recorded = json.loads((other / PROVENANCE).read_text(encoding="utf-8"))["file"]
-            stale = recorded["path"] == stamp["path"] and recorded != stamp
+            provenance = json.loads((other / PROVENANCE).read_text(encoding="utf-8"))
+            known = (provenance["file"], provenance.get("version", 1))
+            stale = known[0]["path"] == stamp["path"] and known != (stamp, VERSION)
         except (OSError, ValueError, KeyError, TypeError):
             continue
         if stale:

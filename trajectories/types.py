@@ -91,6 +91,7 @@ class Trajectories:
     rewards: np.ndarray  # (N,) float32
     terminated: np.ndarray  # (N,) bool
     starts: np.ndarray  # (E + 1,) int64; the last entry is N
+    finished: np.ndarray  # (E,) bool: the episode was recorded to its end
     returns_to_go: np.ndarray  # (N,) float32: the undiscounted sum of rewards from this step to its episode's end
 
     @classmethod
@@ -104,11 +105,12 @@ class Trajectories:
         rewards: np.ndarray,
         terminated: np.ndarray,
         starts: np.ndarray,
+        finished: np.ndarray | None = None,
     ) -> "Trajectories":
         """Check that the columns agree with each other and with `spec`, and add the returns-to-go.
 
         Where an episode was recorded that is longer than the environment's own time limit (Adroit's human ones are),
-        the horizon is as long, so that models have a place for every step.
+        the horizon is as long, so that models have a place for every step. Without `finished`, all episodes are.
 
         Raises:
             DatasetError: lengths differ, a width does not fit `spec`, or `starts` is not a partition of the steps.
@@ -138,6 +140,7 @@ class Trajectories:
             rewards=np.asarray(rewards, np.float32),
             terminated=np.asarray(terminated, bool),
             starts=starts,
+            finished=np.ones(len(starts) - 1, bool) if finished is None else np.asarray(finished, bool),
             returns_to_go=returns_to_go(np.asarray(rewards, np.float64), starts),
         )
 
@@ -163,6 +166,21 @@ class Trajectories:
         """Undiscounted return of each episode, (E,)."""
         return self.returns_to_go[self.starts[:-1]]
 
+    @cached_property
+    def finished_episodes(self) -> np.ndarray:
+        """The episodes that count where episodes are ranked or averaged: the finished ones, or all if none is."""
+        return np.flatnonzero(self.finished) if self.finished.any() else np.arange(self.episodes)
+
+    @property
+    def finished_returns(self) -> np.ndarray:
+        """Undiscounted return of each of `finished_episodes`."""
+        return self.returns[self.finished_episodes]
+
+    @property
+    def unfinished_steps(self) -> int:
+        """How long an unfinished last episode is; 0 where it is finished."""
+        return 0 if self.finished[-1] else int(self.lengths[-1])
+
     def episode_of(self, steps: np.ndarray) -> np.ndarray:
         """The episode each step belongs to."""
         return np.searchsorted(self.starts, steps, side="right") - 1
@@ -179,13 +197,18 @@ class Trajectories:
             rewards=self.rewards[rows],
             terminated=self.terminated[rows],
             starts=starts,
+            finished=self.finished[episodes],
             returns_to_go=self.returns_to_go[rows],
         )
 
     def best(self, fraction: float) -> "Trajectories":
-        """The episodes of highest return that hold at least `fraction` of the steps (kzl's --pct_traj; %BC)."""
-        order = np.argsort(self.returns, kind="stable")[::-1]
-        enough = int(np.searchsorted(np.cumsum(self.lengths[order]), fraction * len(self))) + 1
+        """The episodes of highest return that hold at least `fraction` of the steps (kzl's --pct_traj; %BC).
+
+        As in kzl's files, an unfinished episode is neither ranked nor are its steps counted.
+        """
+        order = self.finished_episodes[np.argsort(self.finished_returns, kind="stable")[::-1]]
+        steps = np.cumsum(self.lengths[order])
+        enough = int(np.searchsorted(steps, fraction * steps[-1])) + 1
         return self.select(np.sort(order[:enough]))
 
     def delayed(self) -> "Trajectories":

@@ -4,24 +4,43 @@ Checks run over blocks of rows, so that they stay in the processor's cache and n
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from trajectories.errors import DatasetError
+from trajectories.formats.episodes import divide, filled
 from trajectories.types import Origin, Spec, Trajectories
 
 BLOCK = 1 << 16  # rows
 
 
 def trajectories(
-    table: dict[str, np.ndarray], starts: np.ndarray, spec: Spec, origin: Origin, file: str, zero_columns: int = 0
+    table: dict[str, np.ndarray],
+    bounds: np.ndarray | None,
+    spec: Spec,
+    origin: Origin,
+    file: str,
+    zero_columns: int = 0,
+    long_episodes: bool = False,
 ) -> Trajectories:
-    """Observations, actions, rewards and terminals as a file holds them, checked; `table` is emptied on the way.
+    """Columns as a file holds them, checked and divided into episodes (episodes.py).
+
+    Args:
+        table: observations, actions, rewards, terminals and perhaps timeouts, each N rows; emptied on the way.
+        bounds: the file's own division into episodes, (B + 1,); None: its marks alone divide it.
+        zero_columns, long_episodes: as in `d4rl.read`.
 
     Raises:
         DatasetError: a column is of another width than `spec`'s, or holds what `numbers` and `flags` refuse.
     """
+    table, bounds, unfilled = filled(table, bounds, file)
+    terminated = flags(table.pop("terminals"), "terminals", file)
+    timeouts = flags(table.pop("timeouts"), "timeouts", file) if "timeouts" in table else None
+    starts, finished, caveats = divide(terminated, timeouts, bounds, spec, long_episodes)
+    if caveats := unfilled + caveats:
+        origin = replace(origin, details={**origin.details, "caveats": caveats})
     observations = fitting(table.pop("observations"), spec.frame_shape, "observations", file, zero_columns)
     actions = fitting(table.pop("actions"), spec.action_shape, "actions", file)
     rewards = fitting(flat(table.pop("rewards")), (), "rewards", file)
@@ -33,8 +52,9 @@ def trajectories(
         observations=numbers(observations, spec.observation_dtype, "observations", file),
         actions=numbers(actions, spec.action_dtype, "actions", file),
         rewards=numbers(rewards, "float32", "rewards", file),
-        terminated=flags(table.pop("terminals"), "terminals", file),
+        terminated=terminated,
         starts=starts,
+        finished=finished,
     )
 
 

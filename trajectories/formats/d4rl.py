@@ -5,9 +5,9 @@ Layout   one flat table of N steps: observations (N, S), actions (N, A), rewards
          mostly timeouts (N,), as bool or as 0.0 and 1.0; v1 and v2 add next_observations, infos/ and metadata/, among
          them the behaviour policy. float32 or float64, each file as it likes
 Units    the simulator's: m, rad, m/s, rad/s; rewards unscaled
-Keeps    every step. An episode ends at terminals or timeouts; where a file has no timeouts (some of v0), after the
-         environment's horizon. The file may end inside an episode: that unfinished tail is kept as an episode, and its
-         length is `details["unfinished_steps"]`. kzl and CORL drop it without a word
+Keeps    every step. An episode ends at terminals or timeouts, or else at the environment's time limit (episodes.py).
+         The file may end inside an episode: that unfinished tail is kept as an episode that is not finished. kzl and
+         CORL drop it without a word
 Drops    next_observations (the next row, except at an episode's end) and infos
 """
 
@@ -29,14 +29,22 @@ POLICY = "metadata/policy"
 TEXT = 1000  # characters kept of a text under metadata/
 
 
-def read(path: Path, spec: Spec, name: str, source: str = "d4rl", zero_columns: int = 0) -> Trajectories:
+def read(
+    path: Path,
+    spec: Spec,
+    name: str,
+    source: str = "d4rl",
+    zero_columns: int = 0,
+    long_episodes: bool = False,
+) -> Trajectories:
     """Read one D4RL file into memory.
 
     Args:
-        spec: what the environment looks like; its horizon ends episodes where the file tells no timeouts.
+        spec: what the environment looks like; its horizon ends episodes that the file does not end.
         name: the data set's name, for the origin.
         source: d4rl, reroll, collected or file, for the origin.
         zero_columns: trailing observations that must be zero and are left out (Ant's contact forces).
+        long_episodes: episodes longer than the environment's time limit are real, and are kept whole.
 
     Returns:
         float32 columns (int64 for discrete actions). The origin has no digest yet: store.py computes it.
@@ -59,29 +67,8 @@ def read(path: Path, spec: Spec, name: str, source: str = "d4rl", zero_columns: 
         check_memory(sum(array.nbytes for array in present.values()), str(path))
         table = {column: array[()] for column, array in present.items()}
         metadata = _metadata(file)
-    ends = {
-        column: columns.flags(table[column], column, str(path))
-        for column in ("terminals", "timeouts")
-        if column in table
-    }
-    starts, unfinished = episode_starts(ends["terminals"], ends.get("timeouts"), spec.horizon)
-    details = {"file": path.name, "unfinished_steps": unfinished, **metadata}
-    return columns.trajectories(table, starts, spec, Origin(name, source, "", details), str(path), zero_columns)
-
-
-def episode_starts(terminals: np.ndarray, timeouts: np.ndarray | None, horizon: int) -> tuple[np.ndarray, int]:
-    """Where episodes begin, (E + 1,) with the number of steps at the end, and how long the unfinished last one is."""
-    steps = len(terminals)
-    ends = np.flatnonzero(terminals if timeouts is None else terminals | timeouts) + 1  # one past the last step
-    bounds = np.union1d(ends, [0, steps])
-    if timeouts is None:  # cut what lies between two terminals into pieces of a horizon
-        pieces = -(-np.diff(bounds) // horizon)
-        first = np.concatenate([[0], np.cumsum(pieces)[:-1]])
-        starts = np.repeat(bounds[:-1], pieces) + horizon * (np.arange(pieces.sum()) - np.repeat(first, pieces))
-        bounds = np.append(starts, steps)
-    last = int(bounds[-1] - bounds[-2])
-    finished = (len(ends) > 0 and ends[-1] == steps) or (timeouts is None and last == horizon)
-    return bounds.astype(np.int64), 0 if finished else last
+    origin = Origin(name, source, "", {"file": path.name, **metadata})
+    return columns.trajectories(table, None, spec, origin, str(path), zero_columns, long_episodes)
 
 
 def policy_digest(path: Path) -> str | None:

@@ -98,6 +98,7 @@ def read(
     name: str,
     source: str = "dqn-replay",
     zero_columns: int = 0,
+    long_episodes: bool = False,
     *,
     frames: Path,
     selection: Selection | None = None,
@@ -133,10 +134,10 @@ def read(
                 table[key].append(values[rows][kept])
             table["lengths"].append(np.add.reduceat(kept.astype(np.int64), one.starts - rows.start))
     joined = {key: np.concatenate(parts) for key, parts in table.items()}
-    starts = np.concatenate([[0], np.cumsum(joined.pop("lengths"))])
-    details = {"file": path.name, "checkpoints": len(found), "unfinished_steps": 0}
+    bounds = np.concatenate([[0], np.cumsum(joined.pop("lengths"))])
     joined["observations"] = np.load(frames, mmap_mode="r")
-    return columns.trajectories(joined, starts, spec, Origin(name, source, "", details), str(path))
+    origin = Origin(name, source, "", {"file": path.name, "checkpoints": len(found)})
+    return columns.trajectories(joined, bounds, spec, origin, str(path), zero_columns, long_episodes)
 
 
 def _numbers(folder: Path) -> list[int]:

@@ -3,7 +3,7 @@
 Source   gym/data/download_d4rl_datasets.py of github.com/kzl/decision-transformer writes `{env}-{quality}-v2.pkl`;
          copies: huggingface.co/datasets/edbeeching/decision_transformer_gym_replay
 Layout   a list of one dict an episode: observations (T, S), actions (T, A), rewards (T,), terminals (T,) (or dones)
-Keeps    every step of the file, which lacks D4RL's unfinished last episode
+Keeps    every step of the file, which lacks D4RL's unfinished last episode; how episodes end: episodes.py
 Drops    next_observations
 """
 
@@ -21,7 +21,14 @@ from trajectories.types import Origin, Spec, Trajectories
 TERMINALS = ("terminals", "dones")
 
 
-def read(path: Path, spec: Spec, name: str, source: str = "file", zero_columns: int = 0) -> Trajectories:
+def read(
+    path: Path,
+    spec: Spec,
+    name: str,
+    source: str = "file",
+    zero_columns: int = 0,
+    long_episodes: bool = False,
+) -> Trajectories:
     """Read one trajectory pickle into memory; arguments, result and errors are those of `d4rl.read`.
 
     Raises:
@@ -35,10 +42,10 @@ def read(path: Path, spec: Spec, name: str, source: str = "file", zero_columns: 
     for episode, counts in enumerate(zip(*lengths.values(), strict=True)):
         columns.same_length(dict(zip(lengths, counts, strict=True)), f"{path}, episode {episode}")
     joined = {column: _joined(parts, column, path) for column, parts in table.items()}
-    starts = np.concatenate([[0], np.cumsum(lengths["rewards"])])
-    origin = Origin(name, source, "", {"file": path.name, "unfinished_steps": 0})
+    bounds = np.concatenate([[0], np.cumsum(lengths["rewards"])])
+    origin = Origin(name, source, "", {"file": path.name})
     joined["terminals"] = joined.pop(terminals)
-    return columns.trajectories(joined, starts, spec, origin, str(path), zero_columns)
+    return columns.trajectories(joined, bounds, spec, origin, str(path), zero_columns, long_episodes)
 
 
 def _episodes(path: Path) -> list[dict[Any, Any]]:

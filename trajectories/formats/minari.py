@@ -5,7 +5,7 @@ Layout   <root>/<id>/data/metadata.json, and either data/main_data.hdf5, with a 
          data/N/part-0.arrow (or .parquet) for each episode: observations (T + 1), actions, rewards, terminations and
          truncations (T). Observations may be dictionaries of arrays and strings
 Keeps    every step; terminations as `terminated`; how an episode ended otherwise is told by its end. An episode that
-         neither terminates nor is truncated at its last step is the unfinished one
+         neither terminates nor is truncated at its last step is not finished
 Drops    each episode's last observation, which no action follows, and infos
 Order    of the parts of an observation: trajectories/spaces.py, and in Origin.details["observation_parts"]
 
@@ -120,7 +120,14 @@ def environment_of(folder: Path) -> EnvironmentRow:
     return row
 
 
-def read(path: Path, spec: Spec, name: str, source: str = "minari", zero_columns: int = 0) -> Trajectories:
+def read(
+    path: Path,
+    spec: Spec,
+    name: str,
+    source: str = "minari",
+    zero_columns: int = 0,
+    long_episodes: bool = False,
+) -> Trajectories:
     """Read one Minari data set; `path` is its folder, the rest as in `d4rl.read`.
 
     Raises:
@@ -133,12 +140,11 @@ def read(path: Path, spec: Spec, name: str, source: str = "minari", zero_columns
     steps, episodes = int(told["total_steps"]), int(told["total_episodes"])
     table: dict[str, np.ndarray] = {}
     lengths: list[int] = []
-    filled, cut = 0, False
+    filled = 0
     try:
         for episode in _episodes(folder, told, seen, episodes):
             length = len(episode["rewards"])
             _check_lengths(episode, f"{folder}, episode {len(lengths)}")
-            cut = bool(episode.pop("truncations")[-1:].any() or episode["terminals"][-1:].any())
             for column, values in episode.items():
                 values = values[:length]
                 if column not in table:
@@ -156,13 +162,13 @@ def read(path: Path, spec: Spec, name: str, source: str = "minari", zero_columns
         raise DatasetError(f"{folder} holds {filled:,} steps, but says {steps:,}: download it again.")
     if told.get("clipped_rewards"):  # written here (export.py)
         spec = replace(spec, clipped_rewards=True)
-    starts = np.concatenate([[0], np.cumsum(lengths)])
+    bounds = np.concatenate([[0], np.cumsum(lengths)])
     details = {
         "file": str(told.get("dataset_id", folder.name)),
-        "unfinished_steps": 0 if cut else lengths[-1],
         **({"observation_parts": seen.describe()} if not seen.single else {}),
     }
-    return columns.trajectories(table, starts, spec, Origin(name, source, "", details), str(folder), zero_columns)
+    origin, long_episodes = Origin(name, source, "", details), long_episodes or bool(told.get("long_episodes"))
+    return columns.trajectories(table, bounds, spec, origin, str(folder), zero_columns, long_episodes)
 
 
 def _room(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -210,7 +216,7 @@ def _episodes(folder: Path, told: dict[str, Any], seen: Layout, count: int) -> I
                 "actions": found.array("actions")[()],
                 "rewards": found.array("rewards")[()],
                 "terminals": found.array("terminations")[()],
-                "truncations": found.array("truncations")[()],
+                "timeouts": found.array("truncations")[()],
             }
 
 

@@ -42,7 +42,7 @@ def episodes(folder: Path, kind: str, seen: Layout, count: int) -> Iterator[dict
             "actions": _values(table.column("actions"))[:steps],
             "rewards": _values(table.column("rewards"))[:steps],
             "terminals": _values(table.column("terminations"))[:steps],
-            "truncations": _values(table.column("truncations"))[:steps],
+            "timeouts": _values(table.column("truncations"))[:steps],
         }
 
 

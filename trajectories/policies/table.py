@@ -56,7 +56,7 @@ def count(name: str, folder: Path) -> dict[str, Any] | None:
     if len(files) != 1:
         return None
     data = load(Request(name, "collected", data_dir=folder))
-    returns = data.returns
+    returns = data.finished_returns
     return {
         "steps": len(data),
         "episodes": data.episodes,
