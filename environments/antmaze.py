@@ -89,5 +89,7 @@ class AntEnvironments(SimulatedEnvironments):
         return np.concatenate([self.positions, self.velocities], axis=1).astype(self.spec.observation_dtype)
 
 
-def create(row: EnvironmentRow, count: int, physics: str, threads: int) -> AntEnvironments:
+def create(
+    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None = None
+) -> AntEnvironments:
     return AntEnvironments(row, count, physics, threads)

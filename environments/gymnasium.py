@@ -22,13 +22,19 @@ from trajectories.spaces import layout
 class GymnasiumEnvironments:
     """E environments of gymnasium's; see `environments.interface.Environments`. Families may refine what is seen."""
 
-    def __init__(self, row: EnvironmentRow, count: int, options: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        row: EnvironmentRow,
+        count: int,
+        render_mode: str | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> None:
         self.spec = row.spec()
         self.count = count
         self._row = row
         chosen = row.options if options is None else options
         self._options = {key: value for key, value in chosen.items() if key != STEPS}
-        self._copies = [self._make() for _ in range(count)]
+        self._copies = [self._make(render_mode) for _ in range(count)]
         self._layout = layout(self._copies[0].observation_space)
         self._seen = np.zeros((count, *self.spec.observation_shape), self.spec.observation_dtype)
 
@@ -72,19 +78,27 @@ class GymnasiumEnvironments:
             UserError: it cannot draw.
         """
         try:
-            picture = self._copies[index].render()
+            return np.asarray(self._copies[index].render(), np.uint8)
         except Exception as error:  # whatever a missing screen or library makes it raise
             raise UserError(
                 f"{self.spec.name} cannot draw itself here ({error}): install libegl1 and libgl1."
             ) from error
-        return np.asarray(picture, np.uint8)
 
     def close(self) -> None:
         for copy in self._copies:
             copy.close()
 
-    def _make(self) -> Any:
-        return make(self._row.gym_id, self._options, render_mode="rgb_array", max_episode_steps=self._row.horizon)
+    def _make(self, render_mode: str | None) -> Any:
+        """One of them; made without `render_mode` where nothing is drawn, which not every environment knows of."""
+        steps = self._row.horizon
+        copy = make(self._row.gym_id, self._options, max_episode_steps=steps)
+        if render_mode is None:
+            return copy
+        modes = (copy.metadata or {}).get("render_modes", [])
+        copy.close()
+        if render_mode not in modes:
+            raise UserError(f"{self.spec.name} cannot draw itself (its render_modes are {modes}): leave the video out.")
+        return make(self._row.gym_id, self._options, max_episode_steps=steps, render_mode=render_mode)
 
     def _observation(self, copy: int, observation: Any) -> np.ndarray:
         """One observation, (*obs), from what the environment gave."""
@@ -122,5 +136,7 @@ def _one(observation: Any) -> Any:
     return [observation] if isinstance(observation, str) else np.asarray(observation)[None]
 
 
-def create(row: EnvironmentRow, count: int, physics: str, threads: int) -> GymnasiumEnvironments:
-    return GymnasiumEnvironments(row, count)
+def create(
+    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None
+) -> GymnasiumEnvironments:
+    return GymnasiumEnvironments(row, count, render_mode)

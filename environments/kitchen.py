@@ -40,15 +40,17 @@ def goal(tasks: tuple[str, ...]) -> np.ndarray:
 class KitchenEnvironments(GymnasiumEnvironments):
     """E kitchens; see `environments.interface.Environments`."""
 
-    def __init__(self, row: EnvironmentRow, count: int) -> None:
+    def __init__(self, row: EnvironmentRow, count: int, render_mode: str | None = None) -> None:
         tasks = row.options["tasks"]
         self._goal = goal(tasks)
-        super().__init__(row, count, {"tasks_to_complete": list(tasks)})
+        super().__init__(row, count, render_mode, {"tasks_to_complete": list(tasks)})
 
     def _observation(self, copy: int, observation: Any) -> np.ndarray:
         seen = observation["observation"]
         return np.concatenate([seen[ROBOT], seen[KITCHEN], self._goal])
 
 
-def create(row: EnvironmentRow, count: int, physics: str, threads: int) -> KitchenEnvironments:
-    return KitchenEnvironments(row, count)
+def create(
+    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None = None
+) -> KitchenEnvironments:
+    return KitchenEnvironments(row, count, render_mode)

@@ -2,21 +2,50 @@
 
 from importlib import import_module
 
+import numpy as np
+
 from environments.interface import Environments
 from trajectories.catalog import environment
+from trajectories.errors import UserError
 
 
-def make(name: str, count: int, physics: str = "d4rl", threads: int = 1) -> Environments:
+def make(
+    name: str, count: int, physics: str = "d4rl", threads: int = 1, render_mode: str | None = None
+) -> Environments:
     """`count` copies of an environment of the catalog, not yet begun.
 
     Args:
         name: the environment's row, "hopper".
         physics: "d4rl" or "gymnasium"; families without a simulator ignore it.
         threads: how many share the copies between them; results do not depend on it.
+        render_mode: gymnasium's; "rgb_array" where `render` will be called.
 
     Raises:
         UserError: an unknown environment or physics.
     """
     row = environment(name)
     family = import_module(f"environments.{row.family}")
-    return family.create(row, count, physics, threads)
+    return family.create(row, count, physics, threads, render_mode)
+
+
+def check_playable(name: str, physics: str = "d4rl") -> None:
+    """Begin an episode of an environment and take one step, so that what is missing here is noticed at once.
+
+    Raises:
+        UserError: it cannot be made, or does not run; the message says why.
+    """
+    environments = make(name, 1, physics)
+    spec = environments.spec
+    still = np.zeros(1, np.int64) if spec.discrete else np.zeros((1, *spec.action_shape), np.float32)
+    try:
+        environments.reset([0])
+        environments.step(still, np.ones(1, bool))
+    except UserError:
+        raise
+    except Exception as error:  # whatever the environment's own code raises
+        reason = (str(error).splitlines() or [""])[0].rstrip(".")[:200]
+        raise UserError(
+            f"{name} cannot be played here ({type(error).__name__}: {reason}): nothing is trained before it can."
+        ) from error
+    finally:
+        environments.close()

@@ -88,5 +88,7 @@ class PointEnvironments(SimulatedEnvironments):
         return np.concatenate([self.positions, self.velocities], axis=1).astype(self.spec.observation_dtype)
 
 
-def create(row: EnvironmentRow, count: int, physics: str, threads: int) -> PointEnvironments:
+def create(
+    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None = None
+) -> PointEnvironments:
     return PointEnvironments(row, count, threads)

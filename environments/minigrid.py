@@ -24,5 +24,7 @@ class RoomEnvironments(GymnasiumEnvironments):
         return np.asarray(observation["image"], np.int64).reshape(-1)
 
 
-def create(row: EnvironmentRow, count: int, physics: str, threads: int) -> RoomEnvironments:
-    return RoomEnvironments(row, count)
+def create(
+    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None = None
+) -> RoomEnvironments:
+    return RoomEnvironments(row, count, render_mode)

@@ -148,5 +148,7 @@ class MujocoEnvironments(SimulatedEnvironments):
         return seen.astype(self.spec.observation_dtype)
 
 
-def create(row: EnvironmentRow, count: int, physics: str, threads: int) -> MujocoEnvironments:
+def create(
+    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None = None
+) -> MujocoEnvironments:
     return MujocoEnvironments(row, count, physics, threads)

@@ -71,5 +71,7 @@ class ToyEnvironments:
         return np.stack([self._positions / horizon, self._steps / horizon], axis=1).astype(np.float32)
 
 
-def create(row: EnvironmentRow, count: int, physics: str, threads: int) -> ToyEnvironments:
+def create(
+    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None = None
+) -> ToyEnvironments:
     return ToyEnvironments(row.spec(), count)

@@ -64,7 +64,7 @@ def main(options: Options) -> None:
     asked = record.protocol.target_returns[:1] if options.target_return is None else (options.target_return,)
     print(f"{record.column} on {record.dataset}: {record.protocol.environment or record.env}, "
           f"{record.protocol.physics} physics, asked for {f'{asked[0]:g}' if asked else 'nothing'}")  # fmt: skip
-    environments = make(record.env, 1, record.protocol.physics)
+    environments = make(record.env, 1, record.protocol.physics, render_mode="rgb_array" if options.video else None)
     plans = Plans() if options.plans else None
     try:
         with camera(options.video, environments) as film:

@@ -21,7 +21,7 @@ import torch
 
 from backbone.interface import SequenceModel
 from environments.interface import Environments
-from environments.make import make
+from environments.make import check_playable, make
 from environments.scores import normalized
 from experiments import provenance, team
 from experiments.checkpoint import STATE, WEIGHTS, save_model
@@ -80,6 +80,9 @@ def main(arguments: list[str]) -> None:
     held = hold_run(folder, identity) if team.leads() else nullcontext()
     with held, complaining(f"Run the same command again to continue {name}."):
         if not finished(places):  # another process may have finished it meanwhile
+            if team.leads():
+                for task in run.env:
+                    check_playable(dataset(task).env, run.physics)
             model = build(settings, data, device)
             progress = learn(model, data, settings, folder)
             seconds["train"] = progress.seconds

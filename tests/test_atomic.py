@@ -50,9 +50,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return made
 
 
-def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_name_before_we_go_on(
-    tmp_path: Path, calls: list[str]
-) -> None:
+def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, calls: list[str]) -> None:
     write_text(tmp_path / "record.json", "{}")
     assert calls == ["flush fresh", "rename fresh record.json", f"flush {tmp_path.name}"]
 
@@ -97,9 +95,7 @@ def test_a_disk_that_is_full_only_at_the_flush_is_said(tmp_path: Path, monkeypat
     assert names(tmp_path) == []
 
 
-def test_a_file_system_that_cannot_flush_folders_is_written_to_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_system_that_cannot_flush_folders_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unsupported(descriptor: int) -> None:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
@@ -130,7 +126,7 @@ def test_a_second_process_waits_for_the_first_and_finds_what_it_made(
     assert names(tmp_path) == ["data"]  # the lock's file goes with the lock
 
 
-def test_what_a_killed_process_was_writing_goes_when_the_next_one_holds_the_lock(tmp_path: Path) -> None:
+def test_what_a_killed_process_was_writing_goes_with_the_next_lock(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; from trajectories.atomic import *\n"
         "target = Path(sys.argv[1])\n"

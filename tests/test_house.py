@@ -81,7 +81,7 @@ def test_nothing_imports_upwards(importer: str) -> None:
             assert others <= MAY_IMPORT[importer], f"{name(path)} imports {others - MAY_IMPORT[importer]}"
 
 
-def test_results_knows_of_the_rest_of_the_house_no_more_than_its_errors_and_how_to_write() -> None:
+def test_results_knows_of_the_house_its_errors_and_how_to_write() -> None:
     for path in (ROOT / "results").rglob("*.py"):
         outside = {each for each in imported(path) if room(each) in {*MAY_IMPORT} - {"results"}}
         writing = {f"trajectories.atomic.{each}" for each in ("atomic_file", "make_folder", "sync", "write_text")}

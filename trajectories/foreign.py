@@ -148,6 +148,8 @@ def make(gym_id: str, options: dict[str, Any], **more: Any) -> Any:
     """
     import gymnasium
 
+    import environments  # noqa: F401  # by which MuJoCo can be imported whatever the shell says of drawing
+
     if gym_id not in gymnasium.registry:
         [gym_registry.registered(package) for package in gym_registry.PACKAGES]
     try:
