@@ -36,4 +36,4 @@ $(VENV)/dev.done: requirements-dev.txt $(VENV)/run.done
 	touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build *.egg-info

@@ -21,7 +21,7 @@ import tyro
 from experiments import jobs
 from experiments.complain import complaining
 from experiments.plan import Planned, State, duration, plan, states
-from experiments.provenance import ROOT
+from experiments.provenance import PROJECT, ROOT
 from experiments.suites import Suite, find, suites
 from results.store import read_all
 from trajectories.errors import UserError
@@ -53,7 +53,7 @@ class Options:
     """GPUs for each run on the Ray cluster; a fraction shares one"""
     dry_run: bool = False
     """print the commands of what is missing, and stop"""
-    results_dir: Path = field(default_factory=lambda: ROOT / "results" / "runs")
+    results_dir: Path = field(default_factory=lambda: PROJECT / "results" / "runs")
     """where runs are kept"""
     report: bool = True
     """end with experiments/report.py, where results_dir is a repository's results/runs"""

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PROJECT = ROOT if (ROOT / "pyproject.toml").exists() else Path.cwd()  # of a checkout, or where an installed one is used
 CODE = (  # the folders whose files decide a run's numbers
     *("trajectories", "environments", "backbone", "decision_transformer", "trajectory_transformer", "gato"),
     "experiments",

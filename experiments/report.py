@@ -15,11 +15,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import tyro
 
 from experiments.complain import complaining
+from experiments.provenance import PROJECT
 from experiments.suites import suites
 from results import figures, latex, markdown, page, prompts, spreadsheet, store, table
 from trajectories.atomic import write_text
 
-ROOT = Path(__file__).resolve().parent.parent
 READMES = {"README.md": markdown.ENGLISH, "README_zh.md": markdown.CHINESE}
 
 
@@ -33,7 +33,7 @@ class Options:
     """models that get a column though nobody has run them yet"""
     figures: bool = True
     """draw the figures too (some seconds)"""
-    root: Path = ROOT
+    root: Path = PROJECT
     """the repository whose results/runs are read"""
 
 

@@ -51,7 +51,7 @@ from trajectories.mixture import Mixture
 from trajectories.sources import Request, describe, load
 from trajectories.types import Trajectories
 
-RESULTS = provenance.ROOT / "results"
+RESULTS = provenance.PROJECT / "results"
 
 
 def main(arguments: list[str]) -> None:

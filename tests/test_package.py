@@ -1,0 +1,89 @@
+"""The repository as a package: what pip installs is all that the code needs, and works from any folder."""
+
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+from shutil import copytree, ignore_patterns
+
+import pytest
+
+from experiments.provenance import CODE
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = (*CODE, "results")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+ELSEWHERE = """
+import sys, gato
+from decision_transformer.model import DecisionTransformer
+from experiments import provenance, run
+from experiments.settings import parse
+from gato.text import SHIPPED
+from results import page, published
+from trajectories.policies.recipes import available
+from trajectories.sources import Request, load
+
+assert gato.__file__.startswith(sys.argv[1]), gato.__file__
+assert SHIPPED.exists() and published.FILE.exists() and page.STYLE.exists() and page.SCRIPT.exists()
+assert available("hopper", "medium") and parse(["--env", "breakout", "--preset", "smoke"])
+assert len(load(Request("toy-medium", "collected", steps=200))) == 200
+assert provenance.commit() == ("unknown", True)
+print(run.RESULTS)
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this code, built without a network, as the folder that pip makes of it."""
+    pytest.importorskip("setuptools", minversion="77", reason="setuptools 77 is not installed: requirements-dev.txt")
+    source, unpacked = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site-packages")
+    for room in PACKAGES:
+        copytree(ROOT / room, source / room, ignore=ignore_patterns("__pycache__", "runs", "again", "logs", "figures"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        (source / name).write_bytes((ROOT / name).read_bytes())
+    code = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", code, str(source)], cwd=source, capture_output=True, check=True)
+    (file,) = source.glob("*.whl")
+    with zipfile.ZipFile(file) as archive:
+        archive.extractall(unpacked)
+    return unpacked
+
+
+def test_the_installed_package_works_from_another_folder(wheel: Path, tmp_path: Path) -> None:
+    machine = os.environ | {"PYTHONPATH": str(wheel), "OMP_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}
+    command = [sys.executable, "-c", ELSEWHERE, str(wheel)]
+    done = subprocess.run(command, cwd=tmp_path, env=machine, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "results")  # and not within site-packages
+
+
+def test_the_package_has_every_file_of_code_and_data(wheel: Path) -> None:
+    needed = {".py", ".toml", ".json", ".safetensors", ".model", ".css", ".js"}
+    files = {path for room in PACKAGES for path in (ROOT / room).rglob("*") if path.suffix in needed}
+    ours = {path.relative_to(ROOT).as_posix() for path in files}
+    ours = {name for name in ours if not name.startswith(("results/runs/", "results/again/", "results/logs/"))}
+    there = {path.relative_to(wheel).as_posix() for path in wheel.rglob("*") if path.suffix in needed}
+    assert there == ours
+
+
+@pytest.mark.parametrize(
+    ("file", "extra"),
+    [
+        ("requirements.txt", ""),
+        ("requirements-extra.txt", "robotics"),
+        ("requirements-policies.txt", "policies"),
+        ("requirements-ray.txt", "ray"),
+        ("requirements-dev.txt", "dev"),
+    ],
+)
+def test_pyproject_and_the_requirements_files_name_the_same_versions(file: str, extra: str) -> None:
+    lines = [line.partition("#")[0].strip() for line in (ROOT / file).read_text(encoding="utf-8").splitlines()]
+    required = [line for line in lines if line and not line.startswith("-r ")]
+    assert required == (PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"])
+    assert ("-r requirements.txt" in lines) == bool(extra)
+
+
+def test_every_requirements_file_is_an_extra() -> None:
+    assert len(list(ROOT.glob("requirements*.txt"))) == 1 + len(PROJECT["optional-dependencies"])
