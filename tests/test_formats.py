@@ -248,8 +248,8 @@ def test_a_hostile_pickle_is_refused_and_runs_nothing(tmp_path: Path, protocol: 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (pickle.dumps([{"observations": np.zeros((3, 3))}])[:-20], "no whole trajectory pickle"),
-        (b"", "no whole trajectory pickle"),
+        (pickle.dumps([{"observations": np.zeros((3, 3))}])[:-20], "is truncated or damaged"),
+        (b"", "is truncated or damaged"),
         (pickle.dumps({"observations": 1}), "holds no list of episodes"),
         (pickle.dumps([]), "holds no list of episodes"),
         (pickle.dumps([{"observations": np.zeros((3, 3))}]), "episode 0 has no array actions"),

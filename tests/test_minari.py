@@ -278,9 +278,9 @@ def damaged(root: Path, how: str) -> Path:
 @pytest.mark.parametrize(
     ("how", "sentence"),
     [
-        ("truncated", "truncated or damaged|missing or no HDF5"),
-        ("no file", "main_data.hdf5 is missing"),
-        ("metadata", "metadata.json is damaged"),
+        ("truncated", "truncated or damaged"),
+        ("no file", "it has no data/main_data.hdf5"),
+        ("metadata", "metadata.json is truncated or damaged"),
         ("no metadata", "holds no Minari data set"),
         ("no environment", "does not say which.*--task"),
         ("missing", "truncated or damaged.*actions"),

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 LIKE = 0.6  # difflib's ratio from which a name is worth proposing
 APART = 0.15  # how much less alike than the best a name may be that is proposed beside it
@@ -29,6 +30,14 @@ class UserError(Exception):
 
 class DatasetError(UserError):
     """A data set cannot be used."""
+
+
+class DamagedFileError(DatasetError):
+    """A file is truncated or damaged. It may be the user's own: nobody is told to delete or to fetch it."""
+
+    def __init__(self, file: Path, reason: object) -> None:
+        self.file, self.reason = file, (str(reason).splitlines() or [type(reason).__name__])[0].rstrip(".")
+        super().__init__(f"{file} is truncated or damaged ({self.reason}): get a whole copy of it.")
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:

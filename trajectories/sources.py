@@ -25,7 +25,7 @@ from trajectories.actions import scaled
 from trajectories.atomic import disk_errors, file_lock
 from trajectories.catalog import OWN, DatasetRow, dataset, environment
 from trajectories.description import against_published, describe, is_published
-from trajectories.disk import data_folder
+from trajectories.disk import data_folder, named_in_cache
 from trajectories.errors import DatasetError, UserError, did_you_mean
 from trajectories.fetch import FetchError, fetch
 from trajectories.formats import d4rl, dqn_replay, minari, reader
@@ -76,7 +76,8 @@ def load(request: Request) -> Trajectories:
             raise UserError(f"--replay-{option} {value} leaves nothing to learn from: ask for at least 1.")
     if request.path is not None and request.source == "collected":
         raise UserError(f"--source collected records its own data and cannot use --path {request.path}: leave one out.")
-    data = SOURCES[request.source](request, row)
+    with named_in_cache(data_folder(request.data_dir), row.name):
+        data = SOURCES[request.source](request, row)
     differs = environment(data.spec.name).differs
     return _with(data, differs=differs) if differs else data
 
@@ -131,7 +132,8 @@ def _d4rl(request: Request, row: DatasetRow) -> Trajectories:
         if not is_published(data, row):
             raise DatasetError(
                 f"{file} is not D4RL's {row.name}: its statistics differ from the published ones "
-                f"({len(data):,} steps, {against_published(data, row)}); delete it to fetch it again."
+                f"({len(data):,} steps, {against_published(data, row)}): give a file of your own with --path, "
+                f"or fetch D4RL's after `python experiments/data.py remove {row.name} --source d4rl`."
             )
         return data
 

@@ -121,7 +121,10 @@ def same_length(lengths: dict[str, int], file: str) -> None:
     """Raises DatasetError where the columns disagree on how many steps there are, or there are none."""
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{column} has {length}" for column, length in lengths.items())
-        raise DatasetError(f"{file}: its columns have different lengths ({told}): get a whole copy of the file.")
+        raise DatasetError(
+            f"{file}: its columns have different lengths ({told}), and each must have a row for each step: write it "
+            f"again, or get a whole copy."
+        )
     if not next(iter(lengths.values())):
         raise DatasetError(f"{file} holds no steps: choose another file.")
 

@@ -6,6 +6,7 @@ within the file only, and an array is read once its layout and its size have bee
 """
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from trajectories.errors import DatasetError
+from trajectories.errors import DamagedFileError, DatasetError
 from trajectories.formats.limits import SMALL, check_declared, check_memory
 
 SOFT_LINKS = 8  # that may follow each other
@@ -39,6 +40,14 @@ class Hdf5Array:
                 )
             self.shape: tuple[int, ...] | None = dataset.shape  # None: declared to be nothing
             self.dtype: np.dtype = dataset.dtype
+            filters = [layout.get_filter(number) for number in range(layout.get_nfilters())]
+            for number, _, _, name in filters:
+                if not h5py.h5z.filter_avail(number):
+                    called = name.decode(errors="replace") or f"filter {number}"
+                    raise DatasetError(
+                        f"{self.place} is compressed by {called}, which h5py does not bring: write the file again with "
+                        f"gzip, or without compression."
+                    )
             sizes = [math.prod(shape) for shape in (self.shape, dataset.chunks) if shape is not None]
             stored = min(dataset.id.get_storage_size(), file.stat().st_size)
         check_declared(max(sizes, default=0) * self.dtype.itemsize, stored, self.place)
@@ -101,9 +110,7 @@ class Hdf5Group:
         """
         found = self.get(path)
         if not isinstance(found, Hdf5Array):
-            raise DatasetError(
-                f"{self._file} is truncated or damaged (it has no array {path}): get a whole copy of it."
-            )
+            raise DamagedFileError(self._file, f"it has no array {path}")
         return found
 
     def arrays(self, path: str) -> Iterator[tuple[str, Hdf5Array]]:
@@ -144,9 +151,12 @@ def open_hdf5(path: Path) -> Iterator[Hdf5Group]:
         raise DatasetError(f"{path} is a folder: give the HDF5 file in it.")
     if not path.is_file():  # reading a pipe would wait for ever
         raise DatasetError(f"{path} is no ordinary file: give the HDF5 file itself.")
+    if not os.access(path, os.R_OK):
+        raise DatasetError(f"{path} may not be read by you: change its permissions, or give a copy.")
     with reading(path):
         if not h5py.is_hdf5(path):
-            raise DatasetError(f"{path} is not an HDF5 file: give one in D4RL's layout, or a trajectory pickle (.pkl).")
+            what = "is not an HDF5 file, whatever its name" if path.stat().st_size else "is empty"
+            raise DatasetError(f"{path} {what}: give a whole HDF5 file, or name a trajectory pickle .pkl.")
         file = h5py.File(path, "r")
     with file:
         yield Hdf5Group(file, path, iter(range(path.stat().st_size // ITEM)))
@@ -160,5 +170,11 @@ def reading(path: Path) -> Iterator[None]:
     except DatasetError:
         raise
     except Exception as error:  # of any type: h5py has one for each of libhdf5's reasons
-        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-        raise DatasetError(f"{path} is truncated or damaged ({reason}): delete it and fetch it again.") from error
+        if "unable to lock file" in str(error):
+            raise DatasetError(f"{path} is being written by another program: run again once it is closed.") from error
+        if "already open for write" in str(error):
+            raise DatasetError(
+                f"{path} is open in another program, or was when that was killed: close it there, or else clear its "
+                f"mark with `h5clear -s {path}`."
+            ) from error
+        raise DamagedFileError(path, error) from error

@@ -27,7 +27,7 @@ import numpy as np
 
 from trajectories import foreign
 from trajectories.catalog import EnvironmentRow, environment, environment_names
-from trajectories.errors import DatasetError, UserError, did_you_mean
+from trajectories.errors import DamagedFileError, DatasetError, UserError, did_you_mean
 from trajectories.formats import columns
 from trajectories.formats.hdf5 import Hdf5Array, Hdf5Group, open_hdf5
 from trajectories.spaces import Layout, layout
@@ -85,7 +85,7 @@ def metadata(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise DatasetError(f"{folder} holds no Minari data set: it has no data/{METADATA}.") from None
     except (ValueError, TypeError, AttributeError) as error:
-        raise DatasetError(f"{file} is damaged ({error}): download the data set again.") from error
+        raise DamagedFileError(file, error) from error
 
 
 def metadata_file(folder: Path) -> Path:
@@ -153,13 +153,13 @@ def read(
             lengths.append(length)
             filled += length
     except (OSError, KeyError, RuntimeError) as error:
-        raise DatasetError(f"{folder} is truncated or damaged ({error}): download it again.") from error
+        raise DamagedFileError(folder, error) from error
     except ValueError as error:
         if isinstance(error, UserError):
             raise
-        raise DatasetError(f"{folder}: its episodes do not fit each other ({error}): download it again.") from error
+        raise DamagedFileError(folder, f"its episodes do not fit each other: {error}") from error
     if filled != steps or not lengths:
-        raise DatasetError(f"{folder} holds {filled:,} steps, but says {steps:,}: download it again.")
+        raise DamagedFileError(folder, f"it holds {filled:,} steps, but its metadata say {steps:,}")
     if told.get("clipped_rewards"):  # written here (export.py)
         spec = replace(spec, clipped_rewards=True)
     bounds = np.concatenate([[0], np.cumsum(lengths)])
@@ -185,7 +185,10 @@ def _check_lengths(episode: dict[str, np.ndarray], place: str) -> None:
     seen = lengths.pop("observations")
     columns.same_length(lengths, place)
     if seen != lengths["rewards"] + 1:
-        raise DatasetError(f"{place}: it has {seen} observations, but {lengths['rewards']} rewards: get a whole copy.")
+        raise DatasetError(
+            f"{place}: it has {seen} observations and {lengths['rewards']} rewards, and there must be one observation "
+            f"more: write it again."
+        )
 
 
 def _layout(folder: Path, told: dict[str, Any]) -> Layout:
@@ -205,12 +208,12 @@ def _episodes(folder: Path, told: dict[str, Any], seen: Layout, count: int) -> I
         raise DatasetError(f"{folder} is stored as {kind}: only hdf5, arrow and parquet are read.")
     path = folder / "data" / "main_data.hdf5"
     if not path.exists():
-        raise DatasetError(f"{path} is missing: download the data set again.")
+        raise DamagedFileError(folder, f"it has no {path.relative_to(folder)}")
     with open_hdf5(path) as file:
         for number in range(count):
             found = file.get(f"episode_{number}")
             if not isinstance(found, Hdf5Group):
-                raise DatasetError(f"{folder} is truncated or damaged (it has no episode_{number}): download it again.")
+                raise DamagedFileError(folder, f"it has no episode_{number}")
             yield {
                 "observations": seen.rows(_nested(found.get("observations"))),
                 "actions": found.array("actions")[()],

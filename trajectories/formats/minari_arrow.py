@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from trajectories.errors import DatasetError, UserError
+from trajectories.errors import DamagedFileError, UserError
 from trajectories.spaces import Layout
 
 
@@ -19,7 +19,7 @@ def episodes(folder: Path, kind: str, seen: Layout, count: int) -> Iterator[dict
 
     Raises:
         UserError: pyarrow is not installed.
-        DatasetError: an episode is missing.
+        DamagedFileError: an episode is missing or cannot be read.
     """
     try:
         from pyarrow import ArrowInvalid
@@ -31,11 +31,11 @@ def episodes(folder: Path, kind: str, seen: Layout, count: int) -> Iterator[dict
     for number in range(count):
         parts = sorted((folder / str(number)).glob(f"*.{kind}"))
         if not parts:
-            raise DatasetError(f"{folder / str(number)} holds no {kind} file: download the data set again.")
+            raise DamagedFileError(folder, f"{number} holds no {kind} file")
         try:
             table = dataset(parts, format=kind).to_table().combine_chunks()
         except ArrowInvalid as error:
-            raise DatasetError(f"{parts[0]} is truncated or damaged ({error}): download it again.") from error
+            raise DamagedFileError(parts[0], error) from error
         steps = table.num_rows - 1
         yield {
             "observations": seen.rows(_values(table.column("observations"))),

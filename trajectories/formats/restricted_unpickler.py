@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from trajectories.errors import DatasetError
+from trajectories.errors import DamagedFileError, DatasetError
 from trajectories.formats.limits import SMALL
 
 UNCOMPRESSED = 8  # bytes of an array at most that one byte of a pickle stands for: a small number in a list
@@ -37,8 +37,7 @@ def unpickle(path: Path) -> Any:
     except DatasetError as error:
         raise DatasetError(f"{path} {error}") from None
     except Exception as error:  # a damaged pickle fails in any way it likes; nothing of ours runs in there
-        reason = str(error).rstrip(".") or type(error).__name__
-        raise DatasetError(f"{path} is no whole trajectory pickle ({reason}): fetch it again.") from error
+        raise DamagedFileError(path, error) from error
 
 
 def as_array(value: Any, place: str, stored: int) -> np.ndarray | None:

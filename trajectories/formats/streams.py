@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trajectories.errors import DatasetError
+from trajectories.errors import DamagedFileError
 
 PIECE = 1 << 23  # bytes that are skipped at once
 
@@ -18,7 +18,7 @@ class GzippedColumn:
     """A gzipped .npy, read row by row from its front; whatever is wrong with it is said in one sentence.
 
     Raises:
-        DatasetError: it is truncated or damaged, or holds objects, which would have to be unpickled.
+        DamagedFileError: it is truncated or damaged, or holds objects, which would have to be unpickled.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,10 +69,7 @@ class GzippedColumn:
         try:
             yield
         except (EOFError, OSError, ValueError, zlib.error) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-            raise DatasetError(
-                f"{self.path} is truncated or damaged ({reason}): delete it and fetch it again."
-            ) from error
+            raise DamagedFileError(self.path, error) from error
 
 
 class GrowingColumn:
