@@ -7,10 +7,10 @@ from environments.scores import normalized
 from experiments import provenance, team
 from experiments.devices import device_name, peak_memory_mb
 from experiments.evaluate import episode_seeds
-from experiments.settings import Settings
+from experiments.settings import Run, Settings
 from experiments.train import Progress
 from results.store import Behaviour, Evaluation, Protocol, Record
-from trajectories.catalog import dataset
+from trajectories.catalog import EnvironmentRow, dataset
 from trajectories.types import Trajectories
 
 
@@ -36,16 +36,7 @@ def record(
         seed=run.seed,
         data=provenance_of(data),
         config=identity,
-        protocol=Protocol(
-            episodes=run.episodes,
-            checkpoint="last",
-            physics=run.physics,
-            environment=row.gym_id,
-            target_returns=run.target_returns,
-            seeds=episode_seeds(run.episodes),
-            random_score=row.random_score,
-            expert_score=row.expert_score,
-        ),
+        protocol=protocol(run, row),
         behaviour=Behaviour.of(data.finished_returns, float(normalized(row.name, data.finished_returns).mean())),
         evaluations=evaluations,
         parameters=parameters(model),
@@ -63,6 +54,21 @@ def record(
         commit=head,
         dirty=dirty,
         command=settings.command(),
+        preset=run.preset,
+    )
+
+
+def protocol(run: Run, row: EnvironmentRow) -> Protocol:
+    """How a run is measured in an environment."""
+    return Protocol(
+        episodes=run.episodes,
+        checkpoint="last",
+        physics=run.physics,
+        environment=row.gym_id,
+        target_returns=run.target_returns,
+        seeds=episode_seeds(run.episodes),
+        random_score=row.random_score,
+        expert_score=row.expert_score,
     )
 
 

@@ -1,7 +1,7 @@
 """The command line is these dataclasses and the model's own: defaults, types and help stand in one place.
 
-default < presets.toml < command line. Everything in Run and in the model's Config decides the result and is part of
-the run's identity; what is in Machine does not and is not.
+The dataclasses' defaults < one preset of presets.toml < the command line. Everything in Run and in the model's Config
+decides the result and is part of the run's identity; what is in Machine does not and is not.
 """
 
 import fnmatch
@@ -93,6 +93,8 @@ class Settings:
     def command(self) -> str:
         """The command that runs this again, but for a data file's place and what only the machine decides."""
         words = ["--model", self.run.model, "--env", *self.run.env]
+        if self.run.preset != Run.preset:
+            words += ["--preset", self.run.preset]
         usual = parse(words)
         for owner, other in ((self.run, usual.run), (self.config, usual.config)):
             for field in fields(owner):
@@ -184,31 +186,36 @@ def closest(unknown: str, line: Any) -> str:
 
 
 def preset_names(path: Path, entry: Entry) -> list[str]:
-    """Presets that say something of a model: tables of the file, then the model's own, as Gato's sizes."""
+    """The presets that a model has: `default`, tables of the file that speak of it, then its own, as Gato's sizes."""
     tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    return [*(name for name, table in tables.items() if {"all", entry.name} & set(table)), *entry.config.presets]
+    in_file = [name for name, table in tables.items() if {"all", entry.name} & set(table)]
+    return list(dict.fromkeys([Run.preset, *in_file, *entry.config.presets]))
 
 
 def preset_values(path: Path, preset: str, entry: Entry, env: Sequence[str]) -> dict[str, Any]:
     """What `preset` says of a model on a data set: for all models, for this one, for data sets like this one.
 
     Several data sets are called "one+another": "*+*" is for all mixtures. "images" is for all that show images.
+
+    Raises:
+        UserError: the model does not have this preset.
     """
+    names = preset_names(path, entry)
+    if preset not in names:
+        near, known = did_you_mean(preset, names), f"choose one of {', '.join(names)}."
+        hint = f"{near} Else {known}" if near.startswith("did") else known
+        raise UserError(f"There is no preset called {preset!r} for {entry.name}: {hint}")
     called = "+".join(env)
-    tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    if preset not in tables and preset not in entry.config.presets:
-        known = did_you_mean(preset, preset_names(path, entry))
-        raise UserError(f"There is no preset called {preset!r} for {entry.name}: {known}")
     values: dict[str, Any] = {}
-    for table in (tables["default"], tables.get(preset, {})):
-        for part in ("all", entry.name):
-            rows = table.get(part, {})
-            values |= {key: value for key, value in rows.items() if not isinstance(value, dict)}
-            for pattern, row in rows.items():
-                if not isinstance(row, dict) or ("+" in pattern) != ("+" in called):
-                    continue
-                if fnmatch.fnmatch(called, pattern) or (pattern == IMAGES and entry.of_images):
-                    values |= row
+    table = tomllib.loads(path.read_text(encoding="utf-8")).get(preset, {})
+    for part in ("all", entry.name):
+        rows = table.get(part, {})
+        values |= {key: value for key, value in rows.items() if not isinstance(value, dict)}
+        for pattern, row in rows.items():
+            if not isinstance(row, dict) or ("+" in pattern) != ("+" in called):
+                continue
+            if fnmatch.fnmatch(called, pattern) or (pattern == IMAGES and entry.of_images):
+                values |= row
     return values | dict(entry.config.presets.get(preset, {}))
 
 

@@ -31,7 +31,9 @@ SIZES: dict[str, dict[str, Any]] = {
 class Config(ModelConfig):
     """Everything about Gato that can be chosen; what the paper leaves open is chosen here and told in README.md."""
 
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = SIZES  # run.py --preset 79M
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {  # run.py --preset 79M
+        size: {**changes, "updates": 1_000_000} if changes else {} for size, changes in SIZES.items()
+    }
 
     context: int = option(8, "steps in a sequence, its prompt included; the paper counts tokens: 1024")
     batch_size: int = option(32, "sequences in an update")

@@ -77,8 +77,8 @@ def provenance(record: Record) -> dict[str, str]:
 
 
 def configuration(record: Record) -> dict[str, str]:
-    """Every setting, the model's first."""
-    lines: dict[str, str] = {}
+    """Every setting, the model's first; before them the preset, if one was named."""
+    lines = {} if record.preset == "default" else {"preset": record.preset}
     for part in ("model", "run"):
         values: Mapping[str, Any] = record.config.get(part, {})
         lines[part] = ", ".join(f"{name} {shown(value)}" for name, value in values.items())

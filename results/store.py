@@ -116,6 +116,7 @@ class Record:
     commit: str
     dirty: bool  # whether the working tree differed from the commit
     command: str = ""  # that makes this run again, without paths of one machine
+    preset: str = "default"  # that its settings started from
     processes: int = 1  # that shared each update's batch
     report: dict[str, Any] = field(default_factory=dict)  # what the model says of its calibration (its bins' audit)
     spec: dict[str, Any] = field(default_factory=dict)  # what the environment looks like to a model, where it is known

@@ -107,6 +107,8 @@ def test_a_run_on_hoppers_own_data_is_recorded(tmp_path: Path, capsys: pytest.Ca
     (record,) = read_all(tmp_path)
     assert (record.env, record.source, record.protocol.physics) == ("hopper", "collected", "d4rl")
     assert (record.data["steps"], record.updates, len(record.evaluations[0].returns)) == (1500, 10, 2)
+    assert record.preset == "smoke"
+    assert "--preset smoke" in record.command
     said = capsys.readouterr().out
     for fact in ("1,500 steps", "parameters", "behaviour", "normalised score", "seconds", "record.json"):
         assert fact in said
@@ -148,7 +150,7 @@ def test_what_cannot_be_done_is_said_on_stderr_with_exit_code_2(elsewhere: Path)
         (["--steps", "0"], r"--steps is 0"),
         (["--evaluate-every", "-1"], r"--evaluate-every is -1"),
         (["--fraction-best", "1.5"], r"--fraction-best is 1.5"),
-        (["--source", "colected"], r"--source is 'colected': choose one of"),
+        (["--source", "colected"], r"--source is 'colected': did you mean collected"),
         (["--physics", "real"], r"--physics is 'real'"),
         (["--precision", "fp8"], r"--precision is 'fp8'"),
     ],

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from backbone.options import HELP
+from experiments import suites
 from experiments.ranges import BY_OPTION, numbers
 from experiments.registry import MODELS, Entry, find
 from experiments.settings import IMAGES, PRESETS, Machine, Run, fill, parse, preset_names, preset_values, seen
@@ -49,7 +50,7 @@ def test_every_table_of_the_presets_belongs_to_a_model_and_to_a_data_set_that_th
                 assert any(name.startswith(start) for name in dataset_names()), (preset, part, pattern)
 
 
-def test_a_preset_goes_over_the_default_and_the_command_line_over_both(tmp_path) -> None:
+def test_a_preset_is_used_alone_and_the_command_line_goes_over_it(tmp_path) -> None:
     path = tmp_path / "presets.toml"
     path.write_text("""
         [default.dt]
@@ -63,6 +64,8 @@ def test_a_preset_goes_over_the_default_and_the_command_line_over_both(tmp_path)
         updates = 7
         [short.dt]
         episodes = 3
+        [short.dt.toy-medium]
+        episodes = 4
     """)
 
     def found(*words: str) -> tuple[int, int, int]:
@@ -71,7 +74,8 @@ def test_a_preset_goes_over_the_default_and_the_command_line_over_both(tmp_path)
 
     assert found("--env", "toy-medium") == (11, 100, 16)
     assert found() == (11, 100, 32)
-    assert found("--preset", "short") == (7, 3, 32)
+    assert found("--preset", "short") == (7, 3, 128)  # the width of the dataclass, and not the default preset's
+    assert found("--preset", "short", "--env", "toy-medium") == (7, 4, 128)
     assert found("--preset", "short", "--updates", "5", "--width", "8") == (5, 3, 8)
 
 
@@ -79,6 +83,40 @@ def test_the_papers_trajectory_transformer_inherits_nothing_from_the_laptops() -
     for env, admitted in {"hopper-medium": 0.6, "walker2d-medium": 0.6, "walker2d-medium-replay": 0.0}.items():
         config: Any = parse(["--model", "tt", "--env", env, "--preset", "paper"]).config
         assert (config.learning_rate, config.dropout, config.prefix, config.cdf_actions) == (6e-4, 0.1, 0, admitted)
+
+
+def test_the_papers_trajectory_transformer_reads_as_many_windows_of_ant_as_of_the_others() -> None:
+    settings = [parse(["--model", "tt", "--env", env, "--preset", "paper"]) for env in ("ant-medium", "hopper-medium")]
+    ant, hopper = (each.run.updates * each.config.batch_size for each in settings)
+    assert ant == pytest.approx(hopper, rel=1e-5)
+
+
+@pytest.mark.parametrize("size", ["79M", "364M", "1.18B"])
+def test_a_size_of_gatos_paper_gets_nothing_from_the_laptops_presets(size: str) -> None:
+    settings: Any = parse(["--model", "gato", "--env", "breakout", "--preset", size])
+    config = settings.config
+    assert (config.patch_width, config.patch_groups, config.context, config.prompt_steps) == (64, 32, 8, 2)
+    assert (config.prompt_from, config.learning_rate, config.batch_size) == ("any", 1e-4, 512)
+    assert settings.run.updates == 1_000_000
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_preset_that_a_model_does_not_have_is_refused_with_those_that_it_has(model: str, tmp_path) -> None:
+    path = tmp_path / "presets.toml"
+    path.write_text("[strange.nobody]\nupdates = 1\n[some.dt]\n[some.tt]\n[everyone.all]\n")
+    has = ["default", *(["some"] if model in ("dt", "tt") else []), "everyone", *find(model).config.presets]
+    assert preset_names(path, find(model)) == has
+    for name in {"strange", "some", "another"} - set(has):
+        with pytest.raises(
+            UserError, match=f"no preset called '{name}' for {model}: .*choose one of {', '.join(has)}\\."
+        ):
+            parse(["--model", model, "--preset", name], path)
+
+
+def test_gato_has_no_preset_of_its_papers_budget_and_the_suite_of_papers_runs_no_gato() -> None:
+    with pytest.raises(UserError, match=r"no preset called 'paper' for gato: choose one of default, smoke, tiny, 79M"):
+        parse(["--model", "gato", "--preset", "paper"])
+    assert suites.find("paper").models == ("bc", "dt", "tt")
 
 
 def test_a_preset_with_a_word_that_no_option_has_is_refused(tmp_path) -> None:
@@ -183,6 +221,8 @@ def test_what_the_machine_decides_is_no_part_of_a_runs_identity() -> None:
         "--model bc --env walker2d-medium --fraction-best 0.1 --source collected --precision fp32",
         "--model gato --env hopper-medium walker2d-medium --task-weights 2.0 1.0",
         "--model tt --env hopper-medium --preset smoke",
+        "--model tt --env walker2d-medium --preset paper --horizon 5 --updates 9",
+        "--model gato --env breakout --preset 364M --patch-width 32",
         "--model dt --env hopper-medium --target-returns 3600 1800 600",
     ],
 )
@@ -190,4 +230,6 @@ def test_a_runs_own_command_means_the_same_settings(words: str) -> None:
     settings = parse(words.split())
     command = settings.command()
     assert command.startswith("python experiments/run.py ")
-    assert parse(command.split()[2:]).resolved() == settings.resolved()
+    again = parse(command.split()[2:])
+    assert again.resolved() == settings.resolved()
+    assert again.run.preset == settings.run.preset
