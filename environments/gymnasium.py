@@ -2,7 +2,7 @@
 
 Source   https://gymnasium.farama.org; gymnasium-robotics and minigrid register theirs there
 Differs  observations of several parts are laid out in one row (trajectories/spaces.py); actions are [-1, 1] here, and
-         stretched to the environment's own bounds where these are finite and others
+         stretched to the environment's own bounds; where these are infinite they are the environment's own
 
 Each copy is an environment of its own, stepped one after the other: what takes time is inside.
 """
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from environments.interface import Step
+from trajectories.actions import stretched
 from trajectories.catalog import EnvironmentRow
 from trajectories.errors import UserError
 from trajectories.foreign import STEPS, make
@@ -108,10 +109,13 @@ class GymnasiumEnvironments:
         space = self._copies[0].action_space
         if self.spec.discrete:
             return int(action)
-        action = np.clip(action, -1, 1)
-        if self._row.action_low:
-            low, high = np.array(self._row.action_low), np.array(self._row.action_high)
-            action = low + (action.astype(np.float64).reshape(-1) + 1) / 2 * (high - low)
+        low, high = self._row.action_bounds
+        if self._row.unbounded:
+            action = np.clip(action.reshape(-1), low, high)
+        elif self._row.action_low:
+            action = stretched(action, low, high)
+        else:
+            action = np.clip(action, -1, 1)
         return np.asarray(action, space.dtype).reshape(space.shape)
 
     def _check(self, actions: np.ndarray, live: np.ndarray) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from backbone.interface import Player, SequenceModel
 from environments.interface import Environments
+from trajectories.actions import stretched
 from trajectories.progress import progress
 from trajectories.types import Spec
 
@@ -73,7 +74,10 @@ def begin(
     player: Player = model.player(episodes, target_return, seed, **which)
     if precision == "bf16" and model.acts_in_bf16:
         player = Rounded(player, next(model.parameters()).device)
-    if isinstance(model.spec, Spec) and model.spec.clipped_rewards:  # who learns several tasks reads no rewards
+    spec = model.spec if isinstance(model.spec, Spec) else next(each for each in model.spec if each.name == task)
+    if spec.action_low:
+        player = OwnRangePlayer(player, spec)
+    if isinstance(model.spec, Spec) and spec.clipped_rewards:  # who learns several tasks reads no rewards
         player = Clipped(player)
     return Unpaid(player) if delayed else player
 
@@ -87,6 +91,17 @@ class Rounded:
     def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
         with torch.autocast(self.device.type, torch.bfloat16):
             return self.player.act(observations, rewards, live)
+
+
+class OwnRangePlayer:
+    """Stretches actions to the range of the model's data, where the environment has no bounds of its own."""
+
+    def __init__(self, player: Player, spec: Spec) -> None:
+        self.player, self.spec = player, spec
+
+    def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
+        actions = self.player.act(observations, rewards, live)
+        return stretched(actions, self.spec.action_low, self.spec.action_high).astype(np.float32)
 
 
 class Clipped:

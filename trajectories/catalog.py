@@ -12,6 +12,7 @@ What has no row is named by what it is made of, so that a record alone says how 
 """
 
 import itertools
+import math
 import re
 import tomllib
 from dataclasses import dataclass, field, replace
@@ -55,6 +56,17 @@ class EnvironmentRow:
         default_factory=dict
     )  # what the family is to make: a maze, tasks, keyword arguments
     differs: str = ""  # how it differs from the environment that recorded the data; runs print and record it
+
+    @property
+    def action_bounds(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Lowest and highest actions that it takes, flat; infinite where it has no bounds."""
+        size = math.prod(self.action_shape)
+        return (self.action_low, self.action_high) if self.action_low else ((-1.0,) * size, (1.0,) * size)
+
+    @property
+    def unbounded(self) -> bool:
+        """Whether some of its actions have no bounds, so that the data's range must do (actions.py)."""
+        return any(map(math.isinf, self.action_low + self.action_high))
 
     @property
     def as_shipped(self) -> bool:

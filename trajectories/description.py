@@ -29,6 +29,8 @@ def describe(data: Trajectories) -> str:
         lines.append(f"      {beside}")
     if data.spec.clipped_rewards:
         lines.append("      Its rewards are clipped to [-1, 1], and its returns are their sums; scores are not.")
+    if "actions" in details:
+        lines.append(f"      Its actions are {details['actions']}, and back in play.")
     caveats = [*filter(None, [details.get("differs")]), *details.get("caveats", ())]
     if not data.finished.any():
         caveats.append("No episode is finished: all of them count where episodes are ranked or averaged.")

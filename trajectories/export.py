@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 from trajectories import foreign
+from trajectories.actions import bounds, stretched
 from trajectories.atomic import atomic_directory, atomic_file, disk_errors
 from trajectories.catalog import EnvironmentRow, environment
 from trajectories.errors import UserError
@@ -84,7 +85,7 @@ def to_d4rl(data: Trajectories, path: Path) -> Path:
     size = data.observations.nbytes + data.actions.nbytes + 6 * len(data)
     with disk_errors(path.absolute().parent, size), atomic_file(path) as fresh, h5py.File(fresh, "w") as file:
         file["observations"], file["rewards"], file["terminals"] = data.observations, data.rewards, data.terminated
-        file["actions"] = _stretched(data.actions, environment(data.spec.name))
+        file["actions"] = _own_actions(data, environment(data.spec.name))
         marked = np.append(np.ones(data.episodes - 1, bool), data.finished[-1])
         file["timeouts"] = _truncated(data, marked)
     return path
@@ -106,7 +107,7 @@ def _write_episodes(path: Path, data: Trajectories, row: EnvironmentRow) -> None
             seen = data.observations[start:end]
             columns = {
                 "observations": np.concatenate([seen, seen[-1:]]),
-                "actions": _stretched(data.actions[start:end], row),
+                "actions": _own_actions(data, row, slice(start, end)),
                 "rewards": data.rewards[start:end],
                 "terminations": data.terminated[start:end],
                 "truncations": truncated[start:end],
@@ -116,12 +117,10 @@ def _write_episodes(path: Path, data: Trajectories, row: EnvironmentRow) -> None
             bar.update(1)
 
 
-def _stretched(actions: np.ndarray, row: EnvironmentRow) -> np.ndarray:
-    """Actions between the environment's own bounds."""
-    if not row.action_low:
-        return actions
-    low, high = (np.array(bound).reshape(row.action_shape) for bound in (row.action_low, row.action_high))
-    return (low + (actions.astype(np.float64) + 1) / 2 * (high - low)).astype(np.float32)
+def _own_actions(data: Trajectories, row: EnvironmentRow, steps: slice = slice(None)) -> np.ndarray:
+    """Actions as the environment has them."""
+    actions = data.actions[steps]
+    return stretched(actions, *bounds(data.spec, row)).astype(np.float32) if row.action_low else actions
 
 
 def _environment(row: EnvironmentRow) -> dict[str, Any]:
@@ -143,8 +142,7 @@ def _action_space(spec: Spec, row: EnvironmentRow) -> dict[str, Any]:
     if spec.actions is not None:
         return {"type": "Discrete", "dtype": "int64", "start": 0, "n": spec.actions}
     box = _box(spec.action_shape, "float32", -1.0, 1.0)
-    if row.action_low:
-        box["low"], box["high"] = (np.reshape(b, spec.action_shape).tolist() for b in (row.action_low, row.action_high))
+    box["low"], box["high"] = (np.reshape(bound, spec.action_shape).tolist() for bound in bounds(spec, row))
     return box
 
 

@@ -21,6 +21,7 @@ from trajectories.spaces import actions_of, layout
 
 STEPS = "max_episode_steps"  # an option of every environment: gymnasium's time limit
 SCORES = ("ref_min_score", "ref_max_score")  # likewise: what Minari knows for normalising
+BOUNDLESS = 1e9  # a bound of actions so large is none: some environments give the largest number that there is
 NO_SCORES = "No reference scores are known for {}: the normalised score is the return itself."
 NEWER = "D4RL's reference scores belong to v2 to v4, whose rewards and observations {} changes, in today's physics. "
 
@@ -86,12 +87,11 @@ def frames_limit(arguments: dict[str, Any]) -> int | None:
 
 
 def bounds(space: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Lowest and highest actions of a Box, flat; nothing where they are -1 and 1, or infinite, or discrete."""
+    """Lowest and highest actions of a Box, flat, infinite where it has no bounds; () if discrete, or -1 and 1."""
     low, high = getattr(space, "low", None), getattr(space, "high", None)
-    if low is None or high is None or not (np.isfinite(low).all() and np.isfinite(high).all()):
+    if low is None or high is None or ((low == -1).all() and (high == 1).all()):
         return (), ()
-    if (low == -1).all() and (high == 1).all():
-        return (), ()
+    low, high = (np.where(np.abs(bound) < BOUNDLESS, bound, np.copysign(np.inf, bound)) for bound in (low, high))
     return tuple(map(float, low.reshape(-1))), tuple(map(float, high.reshape(-1)))
 
 

@@ -281,9 +281,7 @@ def _columns(
     def read_and_compare(fresh: Path) -> Trajectories:
         streamed = {"frames": fresh / "observations.npy"} if streams_frames else {}
         data = read(file, played.spec(), row.name, source, played.zero_columns, row.long_episodes, **streamed)
-        if played.action_low:
-            data = replace(data, actions=scaled(data.actions, played))
-        return _with(data, **(against_published(data, row) if source != "collected" else {}))
+        return _with(scaled(data, played), **(against_published(data, row) if source != "collected" else {}))
 
     folder = data_folder(request.data_dir)
     return cached(folder, row.name, source, file, played.spec(), read_and_compare, details)

@@ -28,6 +28,8 @@ class Spec:
     actions: int | None = None  # how many discrete actions; None: continuous, each in [-1, 1]
     observation_dtype: str = "float32"
     frame_stack: int = 1  # S: an observation is the last so many frames, oldest first, (S, *frame)
+    action_low: tuple[float, ...] = ()  # what -1 stands for, where the data's range does for bounds (actions.py), flat
+    action_high: tuple[float, ...] = ()  # likewise 1
     clipped_rewards: bool = False  # the data's are the environment's own, clipped to [-1, 1]: DQN-replay's
 
     @property
@@ -56,14 +58,15 @@ class Spec:
         row = asdict(self)
         if self.frame_stack == 1:  # so that what was hashed and stored before there were stacks is still the same
             del row["frame_stack"]
-        if not self.clipped_rewards:  # likewise
-            del row["clipped_rewards"]
+        for name in ("clipped_rewards", "action_low", "action_high"):  # likewise
+            if not row[name]:
+                del row[name]
         return row
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> "Spec":
-        shapes = {key: tuple(row[key]) for key in ("observation_shape", "action_shape")}
-        return cls(**{**row, **shapes})
+        values: dict[str, Any] = {name: tuple(each) if isinstance(each, list) else each for name, each in row.items()}
+        return cls(**values)
 
 
 @dataclass(frozen=True)
