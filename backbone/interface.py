@@ -25,9 +25,9 @@ class ModelConfig:
     weight_decay: float = option(1e-4, "AdamW's weight decay")
     beta1: float = option(0.9, "AdamW's first decay rate")
     beta2: float = option(0.999, "AdamW's second decay rate")
-    clip: float = option(0.25, "largest gradient norm")
-    warmup: float = option(0.1, "share of the updates over which the learning rate rises from 0")
-    final_learning_rate: float = option(1.0, "share of the peak learning rate at the end of a cosine; 1: constant")
+    max_grad_norm: float = option(0.25, "largest gradient norm")
+    warmup_fraction: float = option(0.1, "share of the updates over which the learning rate rises from 0")
+    final_lr_fraction: float = option(1.0, "share of the peak learning rate at the end of a cosine; 1: constant")
 
 
 @runtime_checkable
@@ -56,9 +56,9 @@ class SequenceModel(nn.Module, ABC):
     config: ModelConfig
     spec: Spec
     tokens_per_step = 1
-    asks_return = False  # whether the target return given to `player` matters
-    acts_in_bf16 = False  # whether rounded products do for its actions; keys kept over a whole episode are kept whole
-    takes_several = False  # whether it learns from a Mixture; then `spec` is a tuple, and `player` takes a `task`
+    return_conditioned = False  # whether the target return given to `player` matters
+    bf16_inference = False  # whether rounded products do for its actions; keys kept over a whole episode are kept whole
+    multi_task = False  # whether it learns from a Mixture; then `spec` is a tuple, and `player` takes a `task`
 
     def calibrate(self, data: Trajectories) -> None:
         """Fit what is not learnt by gradient (means, bin edges, prompts) into buffers; called once, before training."""
@@ -71,20 +71,20 @@ class SequenceModel(nn.Module, ABC):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Scalars by name, averaged over real steps only; "total" is minimised, the rest is logged."""
 
-    def tokens(self, batch: Batch) -> int:
+    def count_tokens(self, batch: Batch) -> int:
         """Tokens of a batch's real steps."""
         steps = int(batch.mask.sum()) + (int(batch.prompt.mask.sum()) if batch.prompt else 0)
         return steps * self.tokens_per_step
 
-    def terms(self, batch: Batch) -> int:
+    def loss_weight(self, batch: Batch) -> int:
         """How many terms the loss of a batch is the mean of: processes that share a batch are weighed by it."""
         return int(batch.mask.sum())
 
-    def report(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """What the model wants kept in its run's record about how it was calibrated, as JSON."""
         return {}
 
-    def pictures(self) -> dict[str, np.ndarray]:
+    def images(self) -> dict[str, np.ndarray]:
         """What is worth seeing of the model, by a file's name: (H, W, 3) uint8 each, kept beside its weights."""
         return {}
 

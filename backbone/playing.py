@@ -12,7 +12,7 @@ from backbone.interface import ModelConfig
 from trajectories.types import Batch, Spec
 from trajectories.windows import History
 
-TOGETHER = 40  # episodes: what a CPU computes for more falls out of its cache, and takes a quarter longer each
+CPU_BATCH = 40  # episodes: what a CPU computes for more falls out of its cache, and takes a quarter longer each
 
 
 @runtime_checkable
@@ -63,7 +63,7 @@ class WindowPlayer:
         if self.device.type != "cpu":
             return [live]
         rows = np.flatnonzero(live)
-        groups = np.array_split(rows, math.ceil(len(rows) / TOGETHER))
+        groups = np.array_split(rows, math.ceil(len(rows) / CPU_BATCH))
         return [np.isin(np.arange(len(live)), group) for group in groups]
 
 

@@ -11,7 +11,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
-BY_HAND = 512  # tokens; beyond this the matrix of scores costs more than the fused kernel
+MANUAL_MAX_LENGTH = 512  # tokens; beyond this the matrix of scores costs more than the fused kernel
 
 
 class Dropout(nn.Module):
@@ -77,7 +77,7 @@ class Block(nn.Module):
         """By PyTorch's fused kernel, or by hand where that is faster on a CPU: with dropout, and if `by_hand`."""
         mask = visible[:, None]  # the same for all heads
         dropping = self.training and self.attention_dropout.rate > 0
-        if not dropping and not by_hand(query, key):
+        if not dropping and not prefers_manual_attention(query, key):
             return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         with torch.autocast(query.device.type, enabled=False):  # it would turn the softmax into float32 and back
             scores = (query / math.sqrt(query.shape[-1])) @ key.mT  # (B, H, Q, L)
@@ -107,7 +107,7 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(width, heads, hidden, dropout, activation) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.dropout = Dropout(dropout)
-        self.apply(initialise)
+        self.apply(init_weights)
 
     def forward(
         self, x: Shaped[Tensor, "B L D"], real: Bool[Tensor, "B L"], wanted: slice = slice(None)
@@ -122,10 +122,10 @@ class Transformer(nn.Module):
         return self.norm(self.blocks[-1](x, visible[:, wanted], wanted))
 
 
-def by_hand(query: Tensor, key: Tensor) -> bool:
+def prefers_manual_attention(query: Tensor, key: Tensor) -> bool:
     """Whether plain products beat PyTorch's fused kernel: for short bfloat16 sequences on a CPU, by two to four, most
     of it on the way back (torch 2.13, at 59 to 249 tokens; at 1,024 they are the slower ones)."""
-    return query.device.type == "cpu" and query.dtype == torch.bfloat16 and key.shape[2] <= BY_HAND
+    return query.device.type == "cpu" and query.dtype == torch.bfloat16 and key.shape[2] <= MANUAL_MAX_LENGTH
 
 
 def causal(real: Bool[Tensor, "B L"]) -> Bool[Tensor, "B L L"]:
@@ -135,7 +135,7 @@ def causal(real: Bool[Tensor, "B L"]) -> Bool[Tensor, "B L L"]:
     return (real[:, None, :] & before) | torch.eye(length, dtype=torch.bool, device=real.device)
 
 
-def initialise(module: nn.Module) -> None:
+def init_weights(module: nn.Module) -> None:
     """GPT-2's initial weights, as kzl's models inherit them: normal, deviation 0.02; biases zero."""
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=0.02)

@@ -20,9 +20,9 @@ import torch
 import tyro
 
 from benchmarks.timing import seconds
-from experiments import provenance
-from experiments.complain import complaining
-from experiments.devices import device_name
+from training import provenance
+from training.cli import exit_on_user_error
+from training.devices import device_name
 from trajectories.atomic import write_text
 from trajectories.errors import UserError
 
@@ -105,5 +105,5 @@ def written(path: Path, rows: Sequence[Row]) -> None:
 
 
 if __name__ == "__main__":
-    with complaining():
+    with exit_on_user_error():
         main(tyro.cli(Options, prog="python -m benchmarks"))

@@ -18,17 +18,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from backbone.action_head import Draw
 from backbone.playing import WindowPlayer
 from benchmarks import playing
 from benchmarks.timing import paired
-from decision_transformer.actions import Draw
-from decision_transformer.images import Config, ImageDecisionTransformer
+from decision_transformer.atari import AtariDecisionTransformer, Config
 from environments.make import make
-from experiments.evaluate import Rounded, episode_seeds, play
+from training.evaluate import Bf16Player, episode_seeds, play
 from trajectories import store
 from trajectories.catalog import environment
 from trajectories.formats.streams import GrowingColumn
-from trajectories.types import Origin, Trajectories, returns_to_go
+from trajectories.types import Provenance, Trajectories, returns_to_go
 from trajectories.windows import sample_windows
 
 STEPS, LENGTH, WINDOWS, CONTEXT = 500_000, 2_000, 128, 30
@@ -103,14 +103,14 @@ def acting(games: int, turns: int, alone: int) -> list[dict[str, object]]:
     name = f'breakout?{{"frames": {turns * row.options["frame_skip"]}}}'
     torch.manual_seed(0)
     many, one = make(name, games), make(name, 1)
-    model = ImageDecisionTransformer(Config(), many.spec).eval()
+    model = AtariDecisionTransformer(Config(), many.spec).eval()
     seeds, target = episode_seeds(games), row.target_returns[0]
 
     def anew() -> None:
         for seed in seeds[:alone]:
             drawn = Draw(model.config.temperature, 1, seed)
             player = WindowPlayer(model, 1, target, torch.device("cpu"), drawn)
-            play(Rounded(player, player.device), one, (seed,))
+            play(Bf16Player(player, player.device), one, (seed,))
 
     rows = playing.together(
         f"DT: {games} games of {turns} steps of Breakout",
@@ -146,7 +146,7 @@ def written(target: Path) -> Path:
     for name, values in columns.items():
         np.save(target / f"{name}.npy", values)
     told: dict[str, object] = {
-        "origin": asdict(Origin("breakout", "noise", "")),
+        "origin": asdict(Provenance("breakout", "noise", "")),
         "spec": environment("breakout").spec().to_json(),
     }
     told |= {"steps": STEPS, "episodes": len(starts) - 1}

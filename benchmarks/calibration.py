@@ -17,10 +17,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from environments.physics import PHYSICS
 from environments.scores import normalized
-from experiments.complain import complaining
+from sources.collect import play
+from sources.experts.policy import from_d4rl
+from training.cli import exit_on_user_error
 from trajectories.catalog import DatasetRow, dataset
-from trajectories.collect import play
-from trajectories.policies.policy import from_d4rl
 
 
 @dataclass(frozen=True)
@@ -53,5 +53,5 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    with complaining():
+    with exit_on_user_error():
         main(tyro.cli(Config))

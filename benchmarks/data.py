@@ -19,8 +19,8 @@ import numpy as np
 from benchmarks.decision_transformer import per_sample_batch
 from benchmarks.made_up import noise
 from benchmarks.timing import paired, seconds
-from experiments.complain import complaining
-from trajectories.sources import Request, load
+from sources.loading import Request, load
+from training.cli import exit_on_user_error
 from trajectories.types import Trajectories
 from trajectories.windows import sample_windows
 
@@ -30,7 +30,7 @@ REPEATS = 3
 WARM = """
 import json, sys, time
 from pathlib import Path
-from trajectories.sources import Request, load
+from sources.loading import Request, load
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
 before, began = resident(), time.perf_counter()
@@ -123,6 +123,6 @@ def episodes_by_a_loop(path: Path) -> list[dict[str, np.ndarray]]:
 
 
 if __name__ == "__main__":
-    with complaining():
+    with exit_on_user_error():
         for measured in measure():
             print("; ".join(f"{name} {value}" for name, value in measured.items()))

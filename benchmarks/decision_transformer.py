@@ -15,8 +15,8 @@ from transformers import DecisionTransformerConfig, DecisionTransformerModel
 from benchmarks.made_up import noise
 from benchmarks.timing import matmul_ceiling, paired
 from decision_transformer.model import Config, DecisionTransformer
-from experiments.settings import Run
-from experiments.train import Progress, adamw, update
+from training.settings import Run
+from training.train import Progress, adamw, update
 from trajectories.types import Spec, Trajectories
 
 
@@ -57,9 +57,9 @@ def operations(config: Config, tokens: int = 3 * 20 - 1) -> float:
 def port(spec: Spec) -> DecisionTransformerModel:
     """transformers' model at the paper's sizes."""
     config = DecisionTransformerConfig(
-        state_dim=spec.observation_size, act_dim=spec.action_size, hidden_size=128, max_ep_len=spec.horizon, n_layer=3,
-        n_head=1, n_inner=512, n_positions=1024, activation_function="relu", resid_pdrop=0.1, attn_pdrop=0.1,
-        embd_pdrop=0.1,
+        state_dim=spec.observation_size, act_dim=spec.action_size, hidden_size=128,
+        max_ep_len=spec.max_episode_steps, n_layer=3, n_head=1, n_inner=512, n_positions=1024,
+        activation_function="relu", resid_pdrop=0.1, attn_pdrop=0.1, embd_pdrop=0.1,
     )  # fmt: skip
     return DecisionTransformerModel(config)
 

@@ -19,8 +19,8 @@ from benchmarks.decision_transformer import port
 from decision_transformer.model import Config, DecisionTransformer
 from environments.interface import Environments, Step, Wrapped
 from environments.make import make
-from experiments.complain import complaining
-from experiments.evaluate import episode_seeds, play
+from training.cli import exit_on_user_error
+from training.evaluate import episode_seeds, play
 from trajectories.types import Spec
 
 EPISODES = 100
@@ -113,6 +113,6 @@ class Short(Wrapped):
 
 
 if __name__ == "__main__":
-    with complaining():
+    with exit_on_user_error():
         for row in measure():
             print(row)

@@ -19,13 +19,13 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks.made_up import HOPPER, noise
 from benchmarks.timing import matmul_ceiling, paired
-from experiments.complain import complaining
-from experiments.settings import Run, parse
-from experiments.train import Progress, adamw, update
 from gato import Config, Gato
 from gato.player import Decoder, Recomputing, Rolling
 from gato.stream import LEARNT
-from trajectories.sources import Request, load
+from sources.loading import Request, load
+from training.cli import exit_on_user_error
+from training.settings import Run, parse
+from training.train import Progress, adamw, update
 from trajectories.types import Batch, Trajectories
 
 EPISODES = 10
@@ -172,7 +172,7 @@ def plain_loss(model: Gato, data: Trajectories) -> None:
     assert isinstance(batch, Batch)
     stream = model.stream(batch)
     scores = model.logits(model.core(model.embedding(stream)), slice(0, model.layout.size))
-    learnt = torch.isin(stream.kinds, torch.tensor([int(kind) for kind in LEARNT])) & stream.real
+    learnt = torch.isin(stream.token_types, torch.tensor([int(kind) for kind in LEARNT])) & stream.real
     targets = stream.ids.masked_fill(~learnt, -100)
     cross_entropy(scores[:, :-1].flatten(0, 1), targets[:, 1:].flatten()).backward()  # type: ignore[no-untyped-call]
 
@@ -192,6 +192,6 @@ def resident(name: str) -> int:
 
 
 if __name__ == "__main__":
-    with complaining():
+    with exit_on_user_error():
         for row in measure():
             print(row)

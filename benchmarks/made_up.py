@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trajectories.types import Origin, Spec, Trajectories
+from trajectories.types import Provenance, Spec, Trajectories
 
 HOPPER = Spec("hopper", (11,), (3,), 1000)
 EPISODE = 458  # steps, the mean of D4RL's hopper-medium
@@ -13,7 +13,7 @@ def noise(steps: int) -> Trajectories:
     rng = np.random.default_rng(0)
     return Trajectories.of(
         HOPPER,
-        Origin("made-up", "benchmark", ""),
+        Provenance("made-up", "benchmark", ""),
         observations=rng.standard_normal((steps, 11), dtype=np.float32),
         actions=rng.uniform(-1, 1, (steps, 3)).astype(np.float32),
         rewards=rng.random(steps, dtype=np.float32),

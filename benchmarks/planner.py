@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import torch
 
 from benchmarks.timing import seconds
-from experiments.complain import complaining
+from training.cli import exit_on_user_error
 from trajectory_transformer import planner, reference_planner
 from trajectory_transformer.discretizer import Discretizer
 from trajectory_transformer.network import Network
-from trajectory_transformer.search import Choice, Plan, Search
+from trajectory_transformer.search import Plan, SamplingFilter, Search
 
 OBSERVATION, ACTION, BINS = 11, 3, 100
 
@@ -46,7 +46,8 @@ def measure() -> list[dict[str, object]]:
 
 def compare(case: Case) -> list[dict[str, object]]:
     """One decision, and several planned together, against the reference in turn."""
-    search = Search(OBSERVATION, ACTION, case.horizon, case.beams, 2, case.past, 0.99, Choice(top=1), Choice(cdf=0.6))
+    filters = SamplingFilter(top=1), SamplingFilter(cdf=0.6)
+    search = Search(OBSERVATION, ACTION, case.horizon, case.beams, 2, case.past, 0.99, *filters)
     network, discretizer = scattered(search)
     contexts = torch.randint(0, BINS, (case.together, case.prefix * search.tokens + OBSERVATION))
     draws = torch.rand(case.together, case.horizon, search.tokens, search.candidates, dtype=torch.float64)
@@ -64,15 +65,16 @@ def compare(case: Case) -> list[dict[str, object]]:
 
     alone()
     ours, peer, batched = min(seconds(alone) for _ in range(3)), seconds(reference), seconds(together) / case.together
-    scale = plans["ours"].passes / plans["peer"].passes
+    scale = plans["ours"].forward_passes / plans["peer"].forward_passes
     ours_begun = planner.plan(network, discretizer, begun, contexts[:1], draws[:1])
     same = "same" if torch.equal(ours_begun.tokens, plans["peer"].tokens) else "ANOTHER"
     apart = float((ours_begun.values - plans["peer"].values).abs().max())
     watched = f" in {case.watched} transitions, the peer's time scaled to {case.horizon}" if scale > 1 else ""
     notes = [
-        f"{same} plan, values {apart:.0e} apart{watched}; {plans['ours'].passes} passes each, "
-        f"{plans['ours'].read:,} tokens against {plans['peer'].read * scale:,.0f}",
-        f"{plans['together'].read // case.together:,} tokens each, {plans['together'].passes} passes for all",
+        f"{same} plan, values {apart:.0e} apart{watched}; {plans['ours'].forward_passes} passes each, "
+        f"{plans['ours'].tokens_read:,} tokens against {plans['peer'].tokens_read * scale:,.0f}",
+        f"{plans['together'].tokens_read // case.together:,} tokens each, "
+        f"{plans['together'].forward_passes} passes for all",
     ]
     what = "one plan", f"one of {case.together} plans made together"
     return [
@@ -100,6 +102,6 @@ def scattered(search: Search) -> tuple[Network, Discretizer]:
 
 
 if __name__ == "__main__":
-    with complaining():
+    with exit_on_user_error():
         for row in measure():
             print(row)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from backbone.interface import SequenceModel
 from benchmarks.timing import paired
 from environments.interface import Environments
-from experiments.evaluate import begin, play
+from training.evaluate import begin, play
 
 
 def played(model: SequenceModel, environments: Environments, target: float, seeds: Sequence[int]) -> None:

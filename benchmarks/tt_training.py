@@ -12,9 +12,9 @@ from torch import nn
 from backbone.transformer import Dropout
 from benchmarks.made_up import noise
 from benchmarks.timing import matmul_ceiling, paired
-from experiments.complain import complaining
-from experiments.settings import Run
-from experiments.train import Progress, adamw, update
+from training.cli import exit_on_user_error
+from training.settings import Run
+from training.train import Progress, adamw, update
 from trajectories.types import Trajectories
 from trajectory_transformer import Config, TrajectoryTransformer, model
 
@@ -82,6 +82,6 @@ def operations(config: Config) -> float:
 
 
 if __name__ == "__main__":
-    with complaining():
+    with exit_on_user_error():
         for row in measure():
             print(row)

@@ -18,12 +18,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from backbone.action_head import SamplingConfig, action_loss, answer, answer_size, draw, embedding, readable
 from backbone.interface import ModelConfig, SequenceModel
-from backbone.normalise import Normalise
+from backbone.normalization import Normalize
 from backbone.options import option
 from backbone.playing import WindowPlayer
-from backbone.transformer import Transformer, initialise
-from decision_transformer.actions import Drawing, answer, answer_size, draw, embedding, mistakes, readable
+from backbone.transformer import Transformer, init_weights
 from trajectories.types import Batch, Spec, Trajectories
 
 
@@ -39,7 +39,7 @@ class Config(ModelConfig):
 
 
 @dataclass(frozen=True)
-class DiscreteConfig(Config, Drawing):
+class DiscreteConfig(Config, SamplingConfig):
     """The same, where actions are discrete."""
 
 
@@ -48,8 +48,8 @@ class DecisionTransformer(SequenceModel):
 
     NUMERICS = 1
     tokens_per_step = 3
-    asks_return = True
-    acts_in_bf16 = True
+    return_conditioned = True
+    bf16_inference = True
 
     def __init__(self, config: Config, spec: Spec) -> None:
         super().__init__()
@@ -59,20 +59,20 @@ class DecisionTransformer(SequenceModel):
         self.embed_return = nn.Linear(1, width)
         self.embed_observation = nn.Linear(spec.observation_size, width)
         self.embed_action = embedding(spec, width)
-        self.embed_timestep = nn.Embedding(spec.horizon, width)
+        self.embed_timestep = nn.Embedding(spec.max_episode_steps, width)
         self.norm = nn.LayerNorm(width)
         self.transformer = Transformer(width, config.layers, config.heads, config.dropout)
         self.head = nn.Linear(width, answer_size(spec))
-        self.normalise = Normalise(spec.observation_size)
-        self.apply(initialise)
+        self.normalize = Normalize(spec.observation_size)
+        self.apply(init_weights)
 
     def calibrate(self, data: Trajectories) -> None:
-        self.normalise.calibrate(data.observations)
+        self.normalize.calibrate(data.observations)
 
     def forward(self, batch: Batch, latest_only: bool = False) -> Float[Tensor, "B Q A"]:
         """The action at every step, or at the latest, from the return, the observation and everything before them."""
         real = batch.mask
-        observations = self.normalise(batch.observations.flatten(2)) * real[..., None]  # padding is zero, as elsewhere
+        observations = self.normalize(batch.observations.flatten(2)) * real[..., None]  # padding is zero, as elsewhere
         time = self.embed_timestep(batch.timesteps)  # (B, T, D)
         tokens = torch.stack(
             [
@@ -89,11 +89,11 @@ class DecisionTransformer(SequenceModel):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         real = batch.mask  # padding never enters the mean
-        return mistakes(self(batch).float()[real], batch.actions[real], self.spec)
+        return action_loss(self(batch).float()[real], batch.actions[real], self.spec)
 
     def player(self, episodes: int, target_return: float, seed: int = 0) -> WindowPlayer:
         chosen = draw(self.config, self.spec, episodes, seed)
-        return WindowPlayer(self, episodes, target_return, self.normalise.mean.device, chosen)
+        return WindowPlayer(self, episodes, target_return, self.normalize.mean.device, chosen)
 
     def choose(self, batch: Batch) -> Float[Tensor, "B A"]:
         return self(batch, latest_only=True)[:, -1]

@@ -91,7 +91,7 @@ class GymnasiumEnvironments:
 
     def _make(self, render_mode: str | None) -> Any:
         """One of them; made without `render_mode` where nothing is drawn, which not every environment knows of."""
-        steps = self._row.horizon
+        steps = self._row.max_episode_steps
         copy = make(self._row.gym_id, self._options, max_episode_steps=steps)
         if render_mode is None:
             return copy

@@ -82,7 +82,7 @@ class SimulatedEnvironments:
             observations=self._observations(),
             rewards=np.where(live, rewards, 0.0),
             terminated=terminated,
-            truncated=live & ~terminated & (self._steps >= self.spec.horizon),
+            truncated=live & ~terminated & (self._steps >= self.spec.max_episode_steps),
         )
 
     def infos(self) -> dict[str, np.ndarray]:

@@ -48,7 +48,7 @@ class ToyEnvironments:
             observations=self._observations(),
             rewards=moves,
             terminated=np.zeros(self.count, bool),
-            truncated=live & (self._steps >= self.spec.horizon),
+            truncated=live & (self._steps >= self.spec.max_episode_steps),
         )
 
     def infos(self) -> dict[str, np.ndarray]:
@@ -59,7 +59,7 @@ class ToyEnvironments:
         """The line from -horizon to horizon with the point on it, (64, 256, 3) uint8."""
         picture = np.full((64, 256, 3), 255, np.uint8)
         picture[31:33] = 200
-        center = int(np.clip((self._positions[index] / self.spec.horizon + 1) * 128, 4, 251))
+        center = int(np.clip((self._positions[index] / self.spec.max_episode_steps + 1) * 128, 4, 251))
         picture[28:36, center - 4 : center + 4] = (200, 60, 40)
         return picture
 
@@ -67,8 +67,10 @@ class ToyEnvironments:
         """Nothing is held."""
 
     def _observations(self) -> np.ndarray:
-        horizon = self.spec.horizon
-        return np.stack([self._positions / horizon, self._steps / horizon], axis=1).astype(np.float32)
+        max_episode_steps = self.spec.max_episode_steps
+        return np.stack([self._positions / max_episode_steps, self._steps / max_episode_steps], axis=1).astype(
+            np.float32
+        )
 
 
 def create(

@@ -18,12 +18,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import tyro
 
-from experiments import jobs
-from experiments.complain import complaining
-from experiments.plan import Planned, State, duration, plan, states
-from experiments.provenance import PROJECT, ROOT
-from experiments.suites import Suite, find, suites
-from results.store import read_all
+from report.store import read_all
+from training import jobs
+from training.cli import exit_on_user_error
+from training.grid import Planned, State, duration, plan, states
+from training.provenance import PROJECT, ROOT
+from training.suites import Suite, find, suites
 from trajectories.errors import UserError
 
 
@@ -132,7 +132,7 @@ def execute(options: Options, missing: Sequence[tuple[Planned, State]]) -> int:
 def started(options: Options, todo: Sequence[jobs.Job]) -> Iterator[jobs.Ended]:
     if options.ray:
         return jobs.on_ray(todo, options.ray, options.gpus, print)
-    return jobs.locally(todo, options.jobs, print)
+    return jobs.run_local(todo, options.jobs, print)
 
 
 def outcome(options: Options, ended: jobs.Ended) -> str:
@@ -161,5 +161,5 @@ def command_line(arguments: Sequence[str]) -> tuple[Options, list[str]]:
 
 
 if __name__ == "__main__":
-    with complaining("Run the same command again to continue."):
+    with exit_on_user_error("Run the same command again to continue."):
         sys.exit(main(*command_line(sys.argv[1:])))

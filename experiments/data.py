@@ -22,13 +22,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import tyro
 
 from backbone.options import option
-from experiments import data_pictures, data_report
-from experiments.complain import complaining
-from trajectories import export, inventory
+from sources import data_pictures, data_report, export, inventory
+from sources.loading import Request, describe, load
+from training.cli import exit_on_user_error
 from trajectories.catalog import dataset
 from trajectories.disk import data_folder
 from trajectories.errors import UserError
-from trajectories.sources import Request, describe, load
 from trajectories.store import digest
 from trajectories.types import Trajectories
 
@@ -192,5 +191,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    with complaining():
+    with exit_on_user_error():
         main(sys.argv[1:])

@@ -15,21 +15,21 @@ import torch
 import tyro
 
 from backbone.options import option
-from experiments.complain import complaining
 from gato.config import SIZES, Config, preset
 from gato.model import parameters
-from gato.stream import Kind, Piece, action_piece, observation_pieces, separator_piece
+from gato.stream import TokenBlock, TokenType, action_piece, observation_pieces, separator_piece
 from gato.tokens import Layout, from_bins, layout
+from sources.loading import Request, load
+from training.cli import exit_on_user_error
 from trajectories.errors import UserError
-from trajectories.sources import Request, load
 from trajectories.types import Trajectories
 
 NAMES = {
-    Kind.TEXT: "text",
-    Kind.PATCH: "image",
-    Kind.TENSOR: "tensor",
-    Kind.SEPARATOR: "separator",
-    Kind.ACTION: "action",
+    TokenType.TEXT: "text",
+    TokenType.PATCH: "image",
+    TokenType.TENSOR: "tensor",
+    TokenType.SEPARATOR: "separator",
+    TokenType.ACTION: "action",
 }
 
 
@@ -64,7 +64,7 @@ def main(options: Options) -> None:
     print("\n".join(f"{name:<13} {parameters(preset(name), data.spec):>13,}" for name in SIZES))
 
 
-def step_pieces(data: Trajectories, step: int, table: Layout) -> list[Piece]:
+def step_pieces(data: Trajectories, step: int, table: Layout) -> list[TokenBlock]:
     """One step's parts, in order, each of (1, 1, n) tokens."""
     observation = torch.from_numpy(np.array(data.observations[step]))[None, None]
     action = torch.from_numpy(np.array(data.actions[step]))[None, None]
@@ -72,7 +72,7 @@ def step_pieces(data: Trajectories, step: int, table: Layout) -> list[Piece]:
     return [*pieces, separator_piece(pieces[0], table), action_piece(action, table)]
 
 
-def arithmetic(pieces: list[Piece], table: Layout, tokens: int, context: int) -> str:
+def arithmetic(pieces: list[TokenBlock], table: Layout, tokens: int, context: int) -> str:
     """Tokens per step, steps per sequence, and each kind's share."""
     counts = {piece.kind: piece.ids.shape[2] for piece in pieces}
     per_step = sum(counts.values())
@@ -87,22 +87,22 @@ def arithmetic(pieces: list[Piece], table: Layout, tokens: int, context: int) ->
         f"tiny's        {context} steps in {context * per_step} tokens",
     ]
     for kind, count in counts.items():
-        learnt = "  learnt" if kind in (Kind.TEXT, Kind.ACTION) else ""
+        learnt = "  learnt" if kind in (TokenType.TEXT, TokenType.ACTION) else ""
         lines.append(f"{NAMES[kind]:<13} {count:>4} tokens, {count / per_step:6.1%}{learnt}")
     return "\n".join(lines)
 
 
-def rows(data: Trajectories, step: int, pieces: list[Piece], table: Layout) -> list[str]:
+def rows(data: Trajectories, step: int, pieces: list[TokenBlock], table: Layout) -> list[str]:
     """One line a token: its id, the number that it stands for, and the number that comes back."""
     lines = []
     for piece in pieces:
         ids = piece.ids[0, 0]
-        if piece.kind == Kind.PATCH:
+        if piece.kind == TokenType.PATCH:
             lines.append(f"{'image':<13} {len(ids)} patches, which have no ids")
-        elif piece.kind == Kind.SEPARATOR:
+        elif piece.kind == TokenType.SEPARATOR:
             lines.append(f"{'separator':<13} {int(ids[0])}")
         else:
-            acted = piece.kind == Kind.ACTION
+            acted = piece.kind == TokenType.ACTION
             values = np.asarray(data.actions[step] if acted else data.observations[step]).reshape(-1)
             bins = ids - (table.actions if acted else table.observations)
             discrete = not np.issubdtype(values.dtype, np.floating)
@@ -115,5 +115,5 @@ def rows(data: Trajectories, step: int, pieces: list[Piece], table: Layout) -> l
 
 
 if __name__ == "__main__":
-    with complaining():
+    with exit_on_user_error():
         main(tyro.cli(Options, config=(tyro.conf.OmitArgPrefixes,), description=__doc__, prog="inspect_tokens.py"))

@@ -21,13 +21,13 @@ import tyro
 from backbone.interface import Player, SequenceModel
 from environments.interface import Environments, Step, Wrapped
 from environments.make import make
-from experiments.checkpoint import CARD, WEIGHTS, load_model
-from experiments.complain import complaining
-from experiments.devices import find_device
-from experiments.evaluate import Played, begin, episode_seeds, play
-from experiments.plan_pictures import Plans, check_file, draw
-from results.grid import command
-from results.store import RECORD, Record, read_record
+from report.grid import command
+from report.store import RECORD, Record, read_record
+from training.checkpoint import CARD, WEIGHTS, load_model
+from training.cli import exit_on_user_error
+from training.devices import find_device
+from training.evaluate import Played, begin, episode_seeds, play
+from training.plan_pictures import Plans, check_file, draw
 from trajectories.atomic import atomic_file
 from trajectories.errors import UserError, did_you_mean
 
@@ -211,5 +211,5 @@ def first_picture(environments: Environments) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    with complaining():
+    with exit_on_user_error():
         main(tyro.cli(Options))

@@ -21,14 +21,14 @@ import tyro
 
 from backbone.interface import SequenceModel
 from environments.make import make
-from experiments import provenance
-from experiments.checkpoint import load_model
-from experiments.complain import complaining
-from experiments.devices import device_name, find_device
-from experiments.evaluate import episode_seeds, evaluate
 from experiments.play import finished, recorded
-from results import markdown, prompts
-from results.store import Evaluation, Record
+from report import markdown, prompts
+from report.store import Evaluation, Record
+from training import provenance
+from training.checkpoint import load_model
+from training.cli import exit_on_user_error
+from training.devices import device_name, find_device
+from training.evaluate import episode_seeds, evaluate
 from trajectories.errors import UserError
 
 
@@ -113,5 +113,5 @@ def command(options: Options, record: Record) -> str:
 
 
 if __name__ == "__main__":
-    with complaining():
+    with exit_on_user_error():
         main(tyro.cli(Options, description=__doc__, prog="prompts.py"))

@@ -14,10 +14,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import tyro
 
-from experiments.complain import complaining
-from experiments.provenance import PROJECT
-from experiments.suites import suites
-from results import figures, latex, markdown, page, prompts, spreadsheet, store, table
+from report import csv_table, figures, latex, markdown, page, prompts, store, table
+from training.cli import exit_on_user_error
+from training.provenance import PROJECT
+from training.suites import suites
 from trajectories.atomic import write_text
 
 READMES = {"README.md": markdown.ENGLISH, "README_zh.md": markdown.CHINESE}
@@ -49,7 +49,7 @@ def main(options: Options) -> int:
             return 1
         print(f"{_names(list(files), options.root)}: as the {len(records)} records give them")
         return 0
-    from experiments.staleness import stale  # here, because it loads the models
+    from training.staleness import stale  # here, because it loads the models
 
     old = stale(records)
     files = texts(options.root, records, options.models, old)
@@ -79,7 +79,7 @@ def texts(
     report = table.report(records, expected, named)
     files = {
         root / "results" / "table.md": markdown.document(report),
-        root / "results" / "table.csv": spreadsheet.long_csv(report.rows),
+        root / "results" / "table.csv": csv_table.long_csv(report.rows),
         root / "results" / "table.tex": "\n".join(map(latex.document, report.scores)),
         root / "results" / "index.html": page.page(report, root / "results" / "runs", named, old),
     }
@@ -100,5 +100,5 @@ def _names(paths: list[Path], root: Path) -> str:
 
 
 if __name__ == "__main__":
-    with complaining():
+    with exit_on_user_error():
         sys.exit(main(tyro.cli(Options)))

@@ -23,21 +23,8 @@ from backbone.interface import SequenceModel
 from environments.interface import Environments
 from environments.make import check_playable, make
 from environments.scores import normalized
-from experiments import provenance, team
-from experiments.checkpoint import STATE, WEIGHTS, save_model
-from experiments.complain import complaining
-from experiments.devices import device_name, find_device, has_bf16
-from experiments.evaluate import evaluate
-from experiments.record import parameters, record
-from experiments.registry import find
-from experiments.run_lock import hold_run
-from experiments.settings import Machine, Settings, parse
-from experiments.staleness import changed_numbers
-from experiments.summary import compared, summarise
-from experiments.tensorboard import writer
-from experiments.train import Progress, train
-from results.curve import return_column
-from results.store import (
+from report.curve import return_column
+from report.store import (
     RECORD,
     Evaluation,
     read_record,
@@ -46,9 +33,22 @@ from results.store import (
     several,
     write_record,
 )
+from sources.loading import Request, describe, load
+from training import distributed, provenance
+from training.checkpoint import STATE, WEIGHTS, save_model
+from training.cli import exit_on_user_error
+from training.devices import device_name, find_device, has_bf16
+from training.evaluate import evaluate
+from training.record import parameters, record
+from training.registry import find
+from training.run_lock import hold_run
+from training.settings import Machine, Settings, parse
+from training.staleness import changed_numbers
+from training.summary import compared, summarize
+from training.tensorboard import writer
+from training.train import Progress, train
 from trajectories.catalog import dataset
 from trajectories.mixture import Mixture
-from trajectories.sources import Request, describe, load
 from trajectories.types import Trajectories
 
 RESULTS = provenance.PROJECT / "results"
@@ -77,19 +77,19 @@ def main(arguments: list[str]) -> None:
         return
     seconds = {"data": time.monotonic() - began}
     data = tasks[0] if len(tasks) == 1 else Mixture(tasks, run.task_weights)
-    held = hold_run(folder, identity) if team.leads() else nullcontext()
-    with held, complaining(f"Run the same command again to continue {name}."):
+    held = hold_run(folder, identity) if distributed.is_main_process() else nullcontext()
+    with held, exit_on_user_error(f"Run the same command again to continue {name}."):
         if not finished(places):  # another process may have finished it meanwhile
-            if team.leads():
+            if distributed.is_main_process():
                 for task in run.env:
                     check_playable(dataset(task).env, run.physics)
             model = build(settings, data, device)
             progress = learn(model, data, settings, folder)
             seconds["train"] = progress.seconds
-            model = team.whole_model(model)
-            if team.leads():
+            model = distributed.gather_model(model)
+            if distributed.is_main_process():
                 finish(model, tasks, settings, identity, progress, seconds, folder, places)
-            team.wait()
+            distributed.barrier()
     show(places)
     for place, before in zip(places, published, strict=False):  # of most runs nothing was published
         print(compared(read_record(place), read_record(before), before.relative_to(RESULTS.parent)))
@@ -102,12 +102,12 @@ def recorded(folder: Path, tasks: Sequence[str]) -> list[Path]:
 
 def finished(places: Sequence[Path]) -> bool:
     """Whether every record is there; of a team, the first looks for all."""
-    return team.as_first(all((place / RECORD).exists() for place in places))
+    return distributed.broadcast_from_main(all((place / RECORD).exists() for place in places))
 
 
 def has_weights(folder: Path) -> bool:
     """Whether a finished run can be played, and not only read; of a team, the first looks for all."""
-    return team.as_first((folder / WEIGHTS).exists())
+    return distributed.broadcast_from_main((folder / WEIGHTS).exists())
 
 
 def finish(
@@ -180,13 +180,13 @@ def resolve(settings: Settings, tasks: tuple[Trajectories, ...], device: torch.d
     precision = run.precision
     if precision == "auto":
         precision = "bf16" if has_bf16(device) else "fp32"
-    asks = find(run.model).model.asks_return
+    asks = find(run.model).model.return_conditioned
     targets = run.target_returns or rows[0].environment.target_returns or (best_return(tasks[0]),)
     targets = targets if asks else ()
     sources = {task.origin.source for task in tasks}
     source = sources.pop() if len(sources) == 1 else run.source  # each record says its own
     env = tuple(row.name for row in rows)
-    shipped = all(row.environment.as_shipped for row in rows)
+    shipped = all(row.environment.upstream_physics_only for row in rows)
     run = replace(run, physics="gymnasium" if shipped else run.physics)
     run = replace(run, env=env, source=source, precision=precision, target_returns=targets)
     return Settings(run, settings.config, replace(machine, device=str(device), threads=torch.get_num_threads()))
@@ -203,7 +203,7 @@ def build(settings: Settings, data: Trajectories | Mixture, device: torch.device
     torch.manual_seed(run.seed)
     model = find(run.model, data.spec).model(settings.config, data.spec)
     model.calibrate(data)  # type: ignore[arg-type]  # a Mixture only where the model takes several
-    rise = round(settings.config.warmup * run.updates)
+    rise = round(settings.config.warmup_fraction * run.updates)
     print(
         f"Model: {run.model}, {parameters(model):,} parameters, {run.updates:,} updates of "
         f"{settings.config.batch_size} windows, the learning rate rising over the first {rise:,}; "
@@ -217,14 +217,14 @@ def learn(model: SequenceModel, data: Trajectories | Mixture, settings: Settings
 
     def play_a_little(model: SequenceModel) -> dict[str, float]:
         row: dict[str, float] = {}
-        model = team.whole_model(model)
-        for task in run.env if team.leads() else ():
+        model = distributed.gather_model(model)
+        for task in run.env if distributed.is_main_process() else ():
             played = measure(model, settings, task, run.evaluate_episodes, run.target_returns[:1])[0]
             column = return_column(played.target_return) + (f" {task}" if len(run.env) > 1 else "")
             row[column] = sum(played.returns) / len(played.returns)
         return row
 
-    with writer(folder if machine.tensorboard and team.leads() else None) as log:
+    with writer(folder if machine.tensorboard and distributed.is_main_process() else None) as log:
         return train(model, data, run, folder, machine.checkpoint_seconds, play_a_little, log, machine.shard)
 
 
@@ -248,9 +248,9 @@ def measure(
 
 def show(places: list[Path]) -> None:
     for place in places:
-        print(summarise(read_record(place), place))
+        print(summarize(read_record(place), place))
 
 
 if __name__ == "__main__":
-    with complaining(), team.joined():
+    with exit_on_user_error(), distributed.process_group():
         main(sys.argv[1:])

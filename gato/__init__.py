@@ -1,8 +1,8 @@
 """Gato: one stream of tokens for everything it sees and does."""
 
 from gato.config import SIZES, Config, preset
-from gato.mixture import Corpus, MixedBatch
 from gato.model import Gato
+from gato.multitask import Corpus, MixedBatch
 from trajectories.mixture import Mixture
 
 __all__ = ["Gato", "Config", "preset", "SIZES", "Mixture", "MixedBatch", "Corpus"]

@@ -11,13 +11,13 @@ from trajectories.errors import UserError
 # The paper's table 1: layers, heads, width, feed-forward width, width of a head; trained as its appendix C says.
 _PAPER = {
     "learning_rate": 1e-4,
-    "warmup": 0.015,  # 15,000 of a million updates
+    "warmup_fraction": 0.015,  # 15,000 of a million updates
     "batch_size": 512,
     "stochastic_depth": 0.1,
     "logits": "full",
     "initializer_range": 0.02,  # GPT-2's; the paper does not say
-    "recency": False,  # not in the paper, as the next
-    "ordered_values": False,
+    "alibi": False,  # not in the paper, as the next
+    "ordinal_init": False,
 }
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {},
@@ -40,9 +40,9 @@ class Config(ModelConfig):
     learning_rate: float = option(2e-3, "peak learning rate of AdamW; the paper's sizes use 1e-4")
     weight_decay: float = option(0.1, "AdamW's weight decay")
     beta2: float = option(0.95, "AdamW's second decay rate")
-    clip: float = option(1.0, "largest gradient norm")
-    warmup: float = option(0.05, "share of the updates over which the learning rate rises from 0")
-    final_learning_rate: float = option(0.1, "share of the peak learning rate at the end of a cosine")
+    max_grad_norm: float = option(1.0, "largest gradient norm")
+    warmup_fraction: float = option(0.05, "share of the updates over which the learning rate rises from 0")
+    final_lr_fraction: float = option(0.1, "share of the peak learning rate at the end of a cosine")
 
     width: int = option(128, "of a token's embedding")
     layers: int = option(2, "of the transformer")
@@ -54,8 +54,8 @@ class Config(ModelConfig):
     stochastic_depth: float = option(0.0, "share of sublayers skipped, per sequence, while training; the paper: 0.1")
 
     initializer_range: float = option(0.09, "standard deviation of the transformer's first weights: 1 / sqrt(width)")
-    recency: bool = option(True, "let each head of attention prefer what is near, by a slope of its own (ALiBi)")
-    ordered_values: bool = option(True, "begin with embeddings in which neighbouring values are alike")
+    alibi: bool = option(True, "let each head of attention prefer what is near, by a slope of its own (ALiBi)")
+    ordinal_init: bool = option(True, "begin with embeddings in which neighbouring values are alike")
     layout: str = option("split", "ids of observations and actions: split (34,049 ids) or shared (33,025)")
     logits: str = option("legal", "train over the legal action ids only, or over the full table as the paper does")
     action_positions: str = option("shared", "of action tokens: shared (paper's text), none (its figure 18), own")

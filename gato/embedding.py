@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, pad
 
 from gato.config import Config
-from gato.stream import ACTION_POSITION, Kind, Stream
+from gato.stream import ACTION_POSITION, TokenSequence, TokenType
 from gato.tokens import BINS, TEXT_IDS
 from trajectories.errors import UserError
 
@@ -122,12 +122,12 @@ def ordered_rows(count: int, width: int) -> Float[Tensor, "count width"]:
 class Embedding(nn.Module):
     """A vector for each token of a stream. `table` also serves as the output layer."""
 
-    def __init__(self, config: Config, ids: int, images: bool, horizon: int) -> None:
+    def __init__(self, config: Config, ids: int, images: bool, max_episode_steps: int) -> None:
         super().__init__()
         self.config = config
-        self.table = Table(ids, config.width, config.text or config.logits == "full", config.ordered_values)
+        self.table = Table(ids, config.width, config.text or config.logits == "full", config.ordinal_init)
         self.local = nn.Embedding(ACTION_POSITION + 1, config.width) if config.observation_positions else None
-        self.timestep = nn.Embedding(horizon, config.width) if config.timestep_positions else None
+        self.timestep = nn.Embedding(max_episode_steps, config.width) if config.timestep_positions else None
         self.patch = PatchEncoder(config) if images else None
         positioned = images and config.patch_positions
         self.rows = nn.Embedding(PATCH_POSITIONS, config.width) if positioned else None
@@ -136,15 +136,15 @@ class Embedding(nn.Module):
             if isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=SCALE)
 
-    def forward(self, stream: Stream) -> Float[Tensor, "B L D"]:
-        x = self.table(stream.ids, text=bool((stream.kinds == Kind.TEXT).any()))
+    def forward(self, stream: TokenSequence) -> Float[Tensor, "B L D"]:
+        x = self.table(stream.ids, text=bool((stream.token_types == TokenType.TEXT).any()))
         if stream.patches is not None:
-            where = (stream.kinds == Kind.PATCH).expand(stream.ids.shape)
+            where = (stream.token_types == TokenType.PATCH).expand(stream.ids.shape)
             x = x.masked_scatter(where[:, :, None], self.patches(stream).to(x.dtype))
         x = x + self.positions(stream)
         return x if self.timestep is None else x + self.timestep(stream.timesteps)
 
-    def patches(self, stream: Stream) -> Float[Tensor, "P D"]:
+    def patches(self, stream: TokenSequence) -> Float[Tensor, "P D"]:
         """What a stream's patches show and where; each distinct one is encoded once."""
         assert stream.patches is not None
         assert stream.which is not None
@@ -157,11 +157,11 @@ class Embedding(nn.Module):
         row, column = patch_index(stream.intervals, self.training).unbind(1)
         return x + self.rows(row) + self.columns(column)
 
-    def positions(self, stream: Stream) -> Float[Tensor, "#B L D"] | float:
+    def positions(self, stream: TokenSequence) -> Float[Tensor, "#B L D"] | float:
         """Positions within the timestep; one row where all sequences are laid out alike."""
         if self.local is None:
             return 0.0
         positions = self.local(stream.local)
         if self.config.action_positions == "none":
-            positions = positions * (stream.kinds != Kind.ACTION)[:, :, None]
+            positions = positions * (stream.token_types != TokenType.ACTION)[:, :, None]
         return positions

@@ -23,19 +23,20 @@ from torch.nn.functional import cross_entropy, linear
 from backbone.images import channels_first, image_shape, shows_images
 from backbone.interface import Player, SequenceModel
 from backbone.weight_decay import matrices_only
-from gato import prompts, raw
+from gato import prompts
+from gato.compat import gato_torch
 from gato.config import Config
 from gato.embedding import Embedding
-from gato.mixture import Corpus, MixedBatch, tasks
+from gato.multitask import Corpus, MixedBatch, tasks
 from gato.patches import Pixels
-from gato.stream import Piece, Stream, action_piece, build, observation_pieces, separator_piece
+from gato.stream import TokenBlock, TokenSequence, action_piece, build, observation_pieces, separator_piece
 from gato.tokens import BINS, layout
-from gato.transformer import Caches, Reads, Transformer
+from gato.transformer import Caches, ReadsPositions, Transformer
 from trajectories.errors import UserError
 from trajectories.mixture import Mixture
 from trajectories.types import Batch, Spec, Trajectories
 
-Sequences = Batch | Stream | MixedBatch
+Sequences = Batch | TokenSequence | MixedBatch
 
 CLIPPED = 0.01  # share of numbers exactly at the ends: 11% to 25% from our clipped Gaussians, 0 from D4RL's tanh
 
@@ -53,7 +54,7 @@ class Gato(SequenceModel):
 
     config: Config
     NUMERICS = 1
-    takes_several = True
+    multi_task = True
 
     def __init__(
         self,
@@ -61,11 +62,11 @@ class Gato(SequenceModel):
         spec: Spec | tuple[Spec, ...] | None = None,
         *,
         core: nn.Module | None = None,
-        **gato_torch: Any,
+        **raw: Any,
     ) -> None:
         super().__init__()
-        if gato_torch:
-            config = raw.config_of(config, **gato_torch)
+        if raw:
+            config = gato_torch.config_of(config, **raw)
         self.tasks = tasks(spec)
         self.config = with_channels(config or Config(), self.tasks)
         if spec is not None:
@@ -74,9 +75,9 @@ class Gato(SequenceModel):
         for task in self.tasks:
             if (task.actions or 0) > BINS:
                 raise UserError(f"{task.name} has {task.actions} actions, but Gato has tokens for {BINS}: merge some.")
-        images = self.config.images or bool(gato_torch) or any(shows_images(task) for task in self.tasks)
-        horizon = max((task.horizon for task in self.tasks), default=self.config.context)
-        self.embedding = Embedding(self.config, self.layout.size, images, horizon)
+        images = self.config.images or bool(raw) or any(shows_images(task) for task in self.tasks)
+        max_episode_steps = max((task.max_episode_steps for task in self.tasks), default=self.config.context)
+        self.embedding = Embedding(self.config, self.layout.size, images, max_episode_steps)
         self.core = core or Transformer(self.config)
         steps = self.config.prompt_steps
         self.demonstrations = nn.ModuleList(prompts.Demonstrations(task, steps) for task in self.tasks)
@@ -110,7 +111,7 @@ class Gato(SequenceModel):
             return self.config.decoding
         return "sampled" if bool(self.get_buffer("clipped")[task]) else "median"
 
-    def report(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """How each task's actions are decoded."""
         return {"decoding": {task.name: self.decoding(index) for index, task in enumerate(self.tasks)}}
 
@@ -124,7 +125,7 @@ class Gato(SequenceModel):
         """The sequences of one update, prompted in part; of each task of a mixture by its weight."""
         if not isinstance(data, Mixture):
             return prompts.sample(data, rng, self.config.batch_size, self.config)
-        parts: list[Batch | Stream] = []
+        parts: list[Batch | TokenSequence] = []
         for part, count in zip(data.parts, data.counts(rng, self.config.batch_size), strict=True):
             if count == 0:
                 continue
@@ -139,20 +140,20 @@ class Gato(SequenceModel):
         per_step = max((tokens_per_step(task, self.config.patch) for task in self.tasks), default=BINS)
         return min(self.config.context * per_step, 512)
 
-    def tokens(self, batch: Sequences) -> int:
+    def count_tokens(self, batch: Sequences) -> int:
         """Real tokens of a batch, prompts included."""
         if isinstance(batch, MixedBatch):
-            return sum(self.tokens(part) for part in batch.parts)
-        if isinstance(batch, Stream):
+            return sum(self.count_tokens(part) for part in batch.parts)
+        if isinstance(batch, TokenSequence):
             return int(batch.real.sum())
         steps = int(batch.mask.sum()) + (int(batch.prompt.mask.sum()) if batch.prompt else 0)
         return steps * tokens_per_step(self.task(batch.task), self.config.patch)
 
-    def terms(self, batch: Sequences) -> int:
+    def loss_weight(self, batch: Sequences) -> int:
         """Tokens of a batch that are learnt."""
         if isinstance(batch, MixedBatch):
-            return sum(self.terms(part) for part in batch.parts)
-        if isinstance(batch, Stream):
+            return sum(self.loss_weight(part) for part in batch.parts)
+        if isinstance(batch, TokenSequence):
             return int((batch.learnt() & batch.real)[:, 1:].sum())
         steps = int(batch.mask.sum()) + (int(batch.prompt.mask.sum()) if batch.prompt else 0)
         return steps * self.task(batch.task).action_size
@@ -168,7 +169,7 @@ class Gato(SequenceModel):
         loss, right, count = (torch.stack(column).sum() for column in zip(*scores, strict=True))
         return {"total": loss / count, "accuracy": right / count}
 
-    def score(self, part: Batch | Stream) -> tuple[Tensor, Tensor, Tensor]:
+    def score(self, part: Batch | TokenSequence) -> tuple[Tensor, Tensor, Tensor]:
         """Summed cross-entropy, right guesses and number of the tokens that are learnt."""
         ids = slice(0, self.layout.size)
         if isinstance(part, Batch):
@@ -183,17 +184,17 @@ class Gato(SequenceModel):
         loss = cross_entropy(logits, targets, reduction="sum")
         return loss, right, torch.tensor(len(targets), device=loss.device)
 
-    def predict(self, stream: Stream) -> tuple[Float[Tensor, "n D"], Int[Tensor, "n"]]:
+    def predict(self, stream: TokenSequence) -> tuple[Float[Tensor, "n D"], Int[Tensor, "n"]]:
         """The hidden states from which tokens are learnt, and these tokens; nothing is computed that is not read."""
         learnt = stream.learnt()[:, 1:]  # what stands one place later is what a position predicts
         read = learnt.any(dim=0).nonzero().squeeze(1)  # (R,)
         wanted = (learnt & stream.real[:, 1:])[:, read]  # (B, R)
         return self.hidden(stream, read)[wanted], stream.ids[:, 1:][:, read][wanted]
 
-    def hidden(self, stream: Stream, read: Int[Tensor, "R"]) -> Float[Tensor, "B R D"]:
+    def hidden(self, stream: TokenSequence, read: Int[Tensor, "R"]) -> Float[Tensor, "B R D"]:
         """What the sequence model says at the positions `read`."""
         x = self.embedding(stream)
-        return self.core.at(x, read) if isinstance(self.core, Reads) else self.core(x)[:, read]
+        return self.core.at(x, read) if isinstance(self.core, ReadsPositions) else self.core(x)[:, read]
 
     def logits(self, hidden: Float[Tensor, "*n D"], ids: slice) -> Float[Tensor, "*n V"]:
         """Scores of the ids in a slice of the table, which is also the output layer."""
@@ -215,7 +216,7 @@ class Gato(SequenceModel):
         known = ", ".join(task.name for task in self.tasks) or "none"
         raise UserError(f"This Gato has no task called {name!r}, only {known}: build it with the spec of the data.")
 
-    def observe(self, observations: Tensor) -> list[Piece]:
+    def observe(self, observations: Tensor) -> list[TokenBlock]:
         """The pieces of (B, T, *obs) observations, separator last."""
         side, channels = self.config.patch, self.config.image_channels
         pieces = observation_pieces(observations, self.layout, side, channels, pixels=self.pixels_of)
@@ -230,7 +231,7 @@ class Gato(SequenceModel):
         assert isinstance(pixels, Pixels)
         return pixels
 
-    def stream(self, batch: Batch) -> Stream:
+    def stream(self, batch: Batch) -> TokenSequence:
         """A batch's prompt and window as tokens."""
         steps = prompts.join(batch)
         pieces = [*self.observe(steps.observations), action_piece(steps.actions, self.layout)]
@@ -254,14 +255,14 @@ class Gato(SequenceModel):
         rolling = self.config.memory == "rolling" and isinstance(self.core, Caches)
         return (Rolling if rolling else Recomputing)(self, index, episodes, seed)
 
-    def forward(self, inputs: Sequences | Mapping[str, Tensor] | raw.Raw) -> Any:
+    def forward(self, inputs: Sequences | Mapping[str, Tensor] | gato_torch.Raw) -> Any:
         """gato-torch's tuple gives hidden states, GIA's dictionary logits and a loss, our own batches their loss."""
         if isinstance(inputs, tuple):
-            return self.core(self.embedding(raw.stream_of(inputs, self.config, self.layout)))
+            return self.core(self.embedding(gato_torch.stream_of(inputs, self.config, self.layout)))
         if isinstance(inputs, Mapping):
-            from gato import mixed  # here, for the same reason as the players
+            from gato.compat import gia
 
-            return mixed.run(self, inputs)
+            return gia.run(self, inputs)
         return self.loss(inputs)
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from gato.model import Gato
 from gato.prompts import columns, join
-from gato.stream import ACTION_POSITION, Kind, Stream, build
+from gato.stream import ACTION_POSITION, TokenSequence, TokenType, build
 from gato.tokens import from_bins
 from gato.transformer import Caches
 from trajectories.windows import History
@@ -163,9 +163,9 @@ class Rolling(Decoder):
         """One action token of every row, (R, 1, D)."""
         own = self.model.config.action_positions == "own"
         single = torch.ones_like(ids[:, None])
-        stream = Stream(
+        stream = TokenSequence(
             ids=ids[:, None],
-            kinds=single[:1] * Kind.ACTION,
+            token_types=single[:1] * TokenType.ACTION,
             local=single[:1] * (place if own else ACTION_POSITION),
             timesteps=single * self.steps,
             real=single.bool(),

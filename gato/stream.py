@@ -28,7 +28,7 @@ OBSERVATION_POSITIONS = 512
 ACTION_POSITION = OBSERVATION_POSITIONS  # the row that all action tokens share
 
 
-class Kind(IntEnum):
+class TokenType(IntEnum):
     TEXT = 0
     PATCH = 1
     TENSOR = 2
@@ -36,14 +36,14 @@ class Kind(IntEnum):
     ACTION = 4
 
 
-LEARNT = (Kind.TEXT, Kind.ACTION)
+LEARNT = (TokenType.TEXT, TokenType.ACTION)
 
 
 @dataclass(frozen=True)
-class Piece:
+class TokenBlock:
     """One part of every timestep: tokens of one kind."""
 
-    kind: Kind
+    kind: TokenType
     ids: Int[Tensor, "B T n"]  # 0 at patches, which have no id
     real: Bool[Tensor, "B T n"] | None = None  # None: all of them; text is padded to its longest
     patches: Any = None  # (U, C, p, p) float, of the kind PATCH only, as what follows
@@ -52,14 +52,14 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Stream:
+class TokenSequence:
     """B sequences of L tokens; whatever is not `real` lies behind everything that is, so that causality hides it.
 
     `kinds` and `local` have one row where all sequences are laid out alike.
     """
 
     ids: Int[Tensor, "B L"]
-    kinds: Int[Tensor, "#B L"]
+    token_types: Int[Tensor, "#B L"]
     local: Int[Tensor, "#B L"]  # position within the timestep's observation; ACTION_POSITION for actions
     timesteps: Int[Tensor, "B L"]
     real: Bool[Tensor, "B L"]
@@ -67,13 +67,13 @@ class Stream:
     which: Int[Tensor, "P"] | None = None  # of the patches, for all positions of kind PATCH, in order
     intervals: Float[Tensor, "P 2 2"] | None = None  # likewise
 
-    def to(self, where: device | str) -> "Stream":
+    def to(self, where: device | str) -> "TokenSequence":
         moved: dict[str, Any] = {name: None if x is None else x.to(where) for name, x in vars(self).items()}
-        return Stream(**moved)
+        return TokenSequence(**moved)
 
     def learnt(self) -> Bool[Tensor, "#B L"]:
         """Where the kind of token is one that is learnt."""
-        return sum((self.kinds == kind for kind in LEARNT), torch.zeros_like(self.kinds, dtype=torch.bool))
+        return sum((self.token_types == kind for kind in LEARNT), torch.zeros_like(self.token_types, dtype=torch.bool))
 
 
 def leaves(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -92,7 +92,7 @@ def observation_pieces(
     channels: int = 3,
     text: Text | None = None,
     pixels: Callable[[Tensor], Pixels | None] = lambda images: None,
-) -> list[Piece]:
+) -> list[TokenBlock]:
     """What was seen, in order: text, then images, then tensors.
 
     Args:
@@ -104,16 +104,16 @@ def observation_pieces(
     Raises:
         UserError: a value has no token, or an image no channels.
     """
-    found: dict[Kind, list[Piece]] = {Kind.TEXT: [], Kind.PATCH: [], Kind.TENSOR: []}
+    found: dict[TokenType, list[TokenBlock]] = {TokenType.TEXT: [], TokenType.PATCH: [], TokenType.TENSOR: []}
     for _, leaf in leaves(tree):
         if isinstance(leaf, list):
             piece = text_piece(leaf, text or Text())
         elif leaf.dtype == torch.uint8 and leaf.ndim >= 4:
             piece = image_piece(leaf, side, channels, pixels(leaf))
         else:
-            piece = Piece(Kind.TENSOR, layout.observations + tensor_bins(leaf, squeeze=True))
+            piece = TokenBlock(TokenType.TENSOR, layout.observations + tensor_bins(leaf, squeeze=True))
         found[piece.kind].append(piece)
-    return [piece for kind in (Kind.TEXT, Kind.PATCH, Kind.TENSOR) for piece in found[kind]]
+    return [piece for kind in (TokenType.TEXT, TokenType.PATCH, TokenType.TENSOR) for piece in found[kind]]
 
 
 def tensor_bins(values: Tensor, squeeze: bool) -> Int[Tensor, "B T n"]:
@@ -122,35 +122,35 @@ def tensor_bins(values: Tensor, squeeze: bool) -> Int[Tensor, "B T n"]:
     return to_bins(flat, squeeze) if flat.is_floating_point() else check_discrete(flat)
 
 
-def action_piece(actions: Tensor, layout: Layout) -> Piece:
+def action_piece(actions: Tensor, layout: Layout) -> TokenBlock:
     """What was done, (B, T, *act): continuous actions are binned as they are, without mu-law."""
-    return Piece(Kind.ACTION, layout.actions + tensor_bins(actions, squeeze=False))
+    return TokenBlock(TokenType.ACTION, layout.actions + tensor_bins(actions, squeeze=False))
 
 
-def separator_piece(like: Piece, layout: Layout) -> Piece:
-    return Piece(Kind.SEPARATOR, torch.full_like(like.ids[:, :, :1], layout.separator))
+def separator_piece(like: TokenBlock, layout: Layout) -> TokenBlock:
+    return TokenBlock(TokenType.SEPARATOR, torch.full_like(like.ids[:, :, :1], layout.separator))
 
 
-def image_piece(images: Tensor, side: int, channels: int, pixels: Pixels | None = None) -> Piece:
+def image_piece(images: Tensor, side: int, channels: int, pixels: Pixels | None = None) -> TokenBlock:
     images = channels_first(images)
     patches, which = to_patches(images, side, channels, pixels)
     high, wide = images.shape[-2:]
     intervals = patch_intervals(high, wide, side).to(images.device).expand(*which.shape, 2, 2)
-    return Piece(Kind.PATCH, torch.zeros_like(which), patches=patches, which=which, intervals=intervals)
+    return TokenBlock(TokenType.PATCH, torch.zeros_like(which), patches=patches, which=which, intervals=intervals)
 
 
-def text_piece(texts: list[list[str]], tokenizer: Text) -> Piece:
+def text_piece(texts: list[list[str]], tokenizer: Text) -> TokenBlock:
     """B lists of T strings, each padded to the longest."""
     encoded = [[tokenizer.encode(text) for text in row] for row in texts]
     longest = max((len(ids) for row in encoded for ids in row), default=0)
     ids = torch.tensor([[ids + [0] * (longest - len(ids)) for ids in row] for row in encoded])  # (B, T, n)
     lengths = torch.tensor([[len(ids) for ids in row] for row in encoded])
-    return Piece(Kind.TEXT, ids.long(), real=torch.arange(longest) < lengths[:, :, None])
+    return TokenBlock(TokenType.TEXT, ids.long(), real=torch.arange(longest) < lengths[:, :, None])
 
 
 def build(
-    pieces: list[Piece], mask: Bool[Tensor, "B T"], timesteps: Int[Tensor, "B T"], action_positions: str = "shared"
-) -> Stream:
+    pieces: list[TokenBlock], mask: Bool[Tensor, "B T"], timesteps: Int[Tensor, "B T"], action_positions: str = "shared"
+) -> TokenSequence:
     """Lay the timesteps' parts side by side and the timesteps one after another.
 
     Args:
@@ -161,21 +161,21 @@ def build(
         UserError: one timestep observes more than the 512 tokens that have a position.
     """
     steps, where = mask.shape[1], mask.device
-    kinds = torch.cat([torch.full((piece.ids.shape[2],), piece.kind, device=where) for piece in pieces])  # (K,)
-    local = torch.arange(len(kinds), device=where)
+    token_types = torch.cat([torch.full((piece.ids.shape[2],), piece.kind, device=where) for piece in pieces])  # (K,)
+    local = torch.arange(len(token_types), device=where)
     if action_positions != "own":
-        local = local.masked_fill(kinds == Kind.ACTION, ACTION_POSITION)
-    needed = len(kinds) if action_positions == "own" else int((kinds != Kind.ACTION).sum())
+        local = local.masked_fill(token_types == TokenType.ACTION, ACTION_POSITION)
+    needed = len(token_types) if action_positions == "own" else int((token_types != TokenType.ACTION).sum())
     if needed > OBSERVATION_POSITIONS:
         raise UserError(f"One timestep needs {needed} positions, but there are {OBSERVATION_POSITIONS}: observe less.")
-    real = repeat(mask, "b t -> b (t k)", k=len(kinds))
-    patched = [piece for piece in pieces if piece.kind == Kind.PATCH]
+    real = repeat(mask, "b t -> b (t k)", k=len(token_types))
+    patched = [piece for piece in pieces if piece.kind == TokenType.PATCH]
     begins = accumulate((len(piece.patches) for piece in patched), initial=0)
-    stream = Stream(
+    stream = TokenSequence(
         ids=rearrange(torch.cat([piece.ids for piece in pieces], dim=2), "b t k -> b (t k)"),
-        kinds=kinds.repeat(steps)[None],
+        token_types=token_types.repeat(steps)[None],
         local=local.repeat(steps)[None],
-        timesteps=repeat(timesteps, "b t -> b (t k)", k=len(kinds)),
+        timesteps=repeat(timesteps, "b t -> b (t k)", k=len(token_types)),
         real=real,
         patches=torch.cat([p.patches for p in patched]) if patched else None,
         which=torch.cat([p.which + begin for p, begin in zip(patched, begins, strict=False)], dim=2).flatten()
@@ -189,17 +189,17 @@ def build(
     return close_gaps(stream, real & rearrange(torch.cat(inside, dim=2), "b t k -> b (t k)"))
 
 
-def close_gaps(stream: Stream, real: Bool[Tensor, "B L"]) -> Stream:
+def close_gaps(stream: TokenSequence, real: Bool[Tensor, "B L"]) -> TokenSequence:
     """Move the real tokens of every sequence to its front, in their order, and cut off what no sequence needs."""
     order = torch.argsort(~real, dim=1, stable=True)[:, : int(real.sum(dim=1).max())]
 
     def front(column: Tensor) -> Tensor:
         return column.expand(real.shape).gather(1, order)
 
-    kept = real.expand(real.shape)[(stream.kinds == Kind.PATCH).expand(real.shape)]  # (P,)
-    return Stream(
+    kept = real.expand(real.shape)[(stream.token_types == TokenType.PATCH).expand(real.shape)]  # (P,)
+    return TokenSequence(
         ids=front(stream.ids),
-        kinds=front(stream.kinds),
+        token_types=front(stream.token_types),
         local=front(stream.local),
         timesteps=front(stream.timesteps),
         real=front(real),

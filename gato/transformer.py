@@ -2,7 +2,7 @@
 
 No positions are added here, so that cached keys and values stay valid however far they roll. What tells this step's
 tokens from the last step's is causality alone, as in the paper's text, or a preference of each head for what is near
-(`recency`: Press et al. 2022, arXiv:2108.12409), which the paper does not name and without which little is learnt in
+(`alibi`: Press et al. 2022, arXiv:2108.12409), which the paper does not name and without which little is learnt in
 our budgets: the scores fall linearly with the distance in tokens, by slopes from 1/4 to 1/256 a token.
 
 Shapes   B sequences, L tokens, D width, H heads, k width of a head, R positions that are read, S slots of a cache
@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import gelu, linear, scaled_dot_product_attention
 
-from backbone.transformer import BY_HAND, by_hand
+from backbone.transformer import MANUAL_MAX_LENGTH, prefers_manual_attention
 from gato.config import Config
 
 
@@ -29,7 +29,7 @@ class SequenceCore(Protocol):
 
 
 @runtime_checkable
-class Reads(Protocol):
+class ReadsPositions(Protocol):
     """A core that can leave out what nobody reads."""
 
     def at(self, x: Float[Tensor, "B L D"], read: Int[Tensor, "R"]) -> Float[Tensor, "B R D"]: ...
@@ -113,7 +113,7 @@ def attend(
 ) -> Float[Tensor, "B H R k"]:
     """Attention with something added to its scores, -inf where nothing may be seen; causal if nothing is."""
     bias = None if bias is None else bias.to(queries.dtype)
-    if bias is None or not by_hand(queries, keys):
+    if bias is None or not prefers_manual_attention(queries, keys):
         return scaled_dot_product_attention(queries, keys, values, bias, dropout, is_causal=bias is None)
     with torch.autocast("cpu", enabled=False):  # which would turn the softmax into float32 and back
         scores = (queries * keys.shape[3] ** -0.5) @ keys.transpose(2, 3) + bias
@@ -180,7 +180,7 @@ class Transformer(nn.Module):
         blocks = [Block(config) for _ in range(config.layers)]
         self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(config.width)
-        slopes = 2 ** -torch.linspace(2, 8, config.heads) if config.recency else torch.zeros(config.heads)
+        slopes = 2 ** -torch.linspace(2, 8, config.heads) if config.alibi else torch.zeros(config.heads)
         self.register_buffer("slopes", slopes, persistent=False)
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -207,7 +207,7 @@ class Transformer(nn.Module):
 
     def causal(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "H L L"] | None:
         """The bias of a whole sequence; None where the fused kernels do as well with plain causality."""
-        if not self.config.recency and (x.device.type != "cpu" or x.shape[1] > BY_HAND):
+        if not self.config.alibi and (x.device.type != "cpu" or x.shape[1] > MANUAL_MAX_LENGTH):
             return None
         places = torch.arange(x.shape[1], device=x.device)
         return self.bias(places[:, None] - places)

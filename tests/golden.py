@@ -28,13 +28,13 @@ import torch
 
 from backbone.interface import SequenceModel
 from environments.make import make
-from experiments import train
-from experiments.devices import device_name
-from experiments.evaluate import begin, episode_seeds
-from experiments.settings import Run
+from sources.loading import Request, load
 from tests.toys import CHOICES, SCREEN, seen, small, walk
+from training import train
+from training.devices import device_name
+from training.evaluate import begin, episode_seeds
+from training.settings import Run
 from trajectories.mixture import Mixture
-from trajectories.sources import Request, load
 from trajectories.types import Trajectories
 
 PATH = Path(__file__).with_name("golden.json")
@@ -68,7 +68,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "gato-paper": (
         *("gato", "toy"),
-        {"feedforward": "geglu", "logits": "full", "recency": False, "ordered_values": False, "decoding": "median"},
+        {"feedforward": "geglu", "logits": "full", "alibi": False, "ordinal_init": False, "decoding": "median"},
     ),
     "gato-dropout": ("gato", "toy", {"dropout": 0.1, "stochastic_depth": 0.1, "decoding": "median"}),
 }

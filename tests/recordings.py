@@ -6,10 +6,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from trajectories.types import Origin, Spec, Trajectories
+from trajectories.types import Provenance, Spec, Trajectories
 
-SPEC = Spec("made-up", observation_shape=(3,), action_shape=(2,), horizon=50)
-STACKED = Spec("made-up", observation_shape=(4, 3), action_shape=(2,), horizon=50, frame_stack=4)
+SPEC = Spec("made-up", observation_shape=(3,), action_shape=(2,), max_episode_steps=50)
+STACKED = Spec("made-up", observation_shape=(4, 3), action_shape=(2,), max_episode_steps=50, frame_stack=4)
 
 
 def made_up(lengths: Sequence[int], spec: Spec = SPEC, seed: int = 0) -> Trajectories:
@@ -20,7 +20,7 @@ def made_up(lengths: Sequence[int], spec: Spec = SPEC, seed: int = 0) -> Traject
     observations[:, 0] = np.arange(1, steps + 1)
     return Trajectories.of(
         spec,
-        Origin("made-up", "file", digest=""),
+        Provenance("made-up", "file", digest=""),
         observations=observations,
         actions=rng.uniform(-1, 1, size=(steps, *spec.action_shape)).astype(np.float32),
         rewards=rng.normal(size=steps).astype(np.float32),

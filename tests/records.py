@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from results import store
+from report import store
 
 
 def made_up(

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from environments.make import make
-from experiments.evaluate import OwnRangePlayer, begin, evaluate
+from sources import export
+from sources.loading import Request, describe, load
 from tests.toys import small
-from trajectories import export
+from training.evaluate import OwnRangePlayer, begin, evaluate
 from trajectories.catalog import environment
 from trajectories.formats import minari
-from trajectories.sources import Request, describe, load
 from trajectories.types import Spec, Trajectories
 
 SPACES = {  # lowest and highest actions

@@ -33,7 +33,7 @@ def test_all_57_games_are_there_with_the_scores_of_random_actions_and_of_a_human
     for name in games:
         row = environment(name)
         assert row.spec().observation_shape == (4, 84, 84)
-        assert (row.spec().frame_stack, row.spec().observation_dtype, row.horizon) == (4, "uint8", 27_000)
+        assert (row.spec().frame_stack, row.spec().observation_dtype, row.max_episode_steps) == (4, "uint8", 27_000)
         assert row.expert_score > row.random_score
         assert dataset(name).path == f"{row.gym_id[len('ALE/') : -len('-v5')]}/1/replay_logs"
 
@@ -132,7 +132,7 @@ def _areas(length: int) -> np.ndarray:
 def test_options_are_keys_of_the_row_and_part_of_the_name() -> None:
     name = 'pong?{"sticky_actions": 0.25, "frame_skip": 2}'
     row = environment(name)
-    assert (row.name, row.spec().name, row.horizon) == (name, name, 54_000)
+    assert (row.name, row.spec().name, row.max_episode_steps) == (name, name, 54_000)
     assert {**environment("pong").options, "sticky_actions": 0.25, "frame_skip": 2} == row.options
     assert dataset(name).environment == row
     usual, sticky = make("pong", 1), make('pong?{"sticky_actions": 0.25}', 1)
@@ -149,7 +149,7 @@ def test_options_are_keys_of_the_row_and_part_of_the_name() -> None:
 
 def test_a_game_is_cut_off_after_its_frames() -> None:
     game = make('pong?{"frames": 40}', 1)
-    assert game.spec.horizon == 10
+    assert game.spec.max_episode_steps == 10
     game.reset([0])
     steps = [game.step(np.zeros(1, int), np.ones(1, bool)) for _ in range(10)]
     assert [bool(step.truncated[0]) for step in steps] == [False] * 9 + [True]
@@ -159,7 +159,7 @@ def test_a_game_is_cut_off_after_its_frames() -> None:
 
 def test_gymnasium_s_own_atari_which_minari_s_data_sets_name_is_cut_off_after_as_many_frames() -> None:
     row = environment("ALE/Breakout-v5")
-    assert (row.horizon, row.observation_shape, row.actions) == (27_000, (210, 160, 3), 4)
+    assert (row.max_episode_steps, row.observation_shape, row.actions) == (27_000, (210, 160, 3), 4)
     assert (row.random_score, row.expert_score) == (1.7, 30.5)
 
 

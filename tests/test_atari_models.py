@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import torch
 
+from backbone.action_head import Draw
+from backbone.conv_encoder import FrameEncoder
 from backbone.interface import Player, SequenceModel
 from backbone.playing import WindowPlayer
-from decision_transformer.actions import Draw
-from decision_transformer.cloning import BehaviourCloning
-from decision_transformer.frames import FrameEncoder
-from decision_transformer.images import HIGHEST, ImageDecisionTransformer
+from baselines.behavior_cloning import BehaviorCloning
+from decision_transformer.atari import HIGHEST, AtariDecisionTransformer
 from decision_transformer.model import DecisionTransformer
-from experiments.evaluate import begin
-from experiments.registry import find
 from gato import Gato
 from tests.toys import CHOICES, POINT, SCREEN, seen, small, walk
+from training.evaluate import begin
+from training.registry import find
 from trajectories.catalog import environment
 from trajectories.errors import UserError
 from trajectories.types import Batch, Spec, Trajectories
@@ -32,10 +32,10 @@ def data() -> Trajectories:
 
 
 @pytest.fixture(scope="module")
-def model(data: Trajectories) -> ImageDecisionTransformer:
+def model(data: Trajectories) -> AtariDecisionTransformer:
     torch.manual_seed(0)
     found = small("dt", data)
-    assert isinstance(found, ImageDecisionTransformer)
+    assert isinstance(found, AtariDecisionTransformer)
     for places in (found.place_in_episode, found.place_in_window):  # they begin as zero, which would hide them
         torch.nn.init.normal_(places.weight, std=0.5)
     torch.nn.init.normal_(found.embed_return[0].weight, std=0.5)
@@ -60,41 +60,41 @@ def changed(batch: Batch, column: str, step: int) -> Batch:
 
 
 def test_an_environment_that_shows_images_gets_the_models_of_images() -> None:
-    assert find("dt", SCREEN).model is ImageDecisionTransformer
+    assert find("dt", SCREEN).model is AtariDecisionTransformer
     assert find("dt", CHOICES).model is find("dt", POINT).model is find("dt").model is DecisionTransformer
     tiny = replace(SCREEN, observation_shape=(7, 7, 3), frame_stack=1)  # MiniGrid's view
-    assert find("bc", tiny).model is BehaviourCloning
+    assert find("bc", tiny).model is BehaviorCloning
 
 
 def test_the_paper_s_atari_settings_are_the_defaults() -> None:
     config = asdict(find("dt", SCREEN).config())
     paper = {"context": 30, "batch_size": 128, "layers": 6, "heads": 8, "width": 128, "dropout": 0.1, "temperature": 1}
-    optimiser = {"learning_rate": 6e-4, "weight_decay": 0.1, "beta1": 0.9, "beta2": 0.95, "clip": 1.0}
+    optimiser = {"learning_rate": 6e-4, "weight_decay": 0.1, "beta1": 0.9, "beta2": 0.95, "max_grad_norm": 1.0}
     for name, value in (paper | optimiser).items():
         assert config[name] == value, name
 
 
 @pytest.mark.parametrize("column", ["actions", "rewards"])
 def test_it_does_not_read_its_own_last_action_or_reward(
-    model: ImageDecisionTransformer, batch: Batch, column: str
+    model: AtariDecisionTransformer, batch: Batch, column: str
 ) -> None:
     assert torch.equal(model(changed(batch, column, -1)), model(batch))
 
 
 @pytest.mark.parametrize("column", ["observations", "actions", "returns_to_go"])
-def test_it_reads_nothing_of_the_future(model: ImageDecisionTransformer, batch: Batch, column: str) -> None:
+def test_it_reads_nothing_of_the_future(model: AtariDecisionTransformer, batch: Batch, column: str) -> None:
     before = slice(None, -1)
     assert torch.equal(model(changed(batch, column, -1))[:, before], model(batch)[:, before])
 
 
 @pytest.mark.parametrize("column", ["observations", "actions", "returns_to_go"])
-def test_it_reads_all_that_came_before(model: ImageDecisionTransformer, batch: Batch, column: str) -> None:
+def test_it_reads_all_that_came_before(model: AtariDecisionTransformer, batch: Batch, column: str) -> None:
     other = changed(batch, column, -2)
     assert not torch.allclose(model(other)[:2, -1], model(batch)[:2, -1], atol=1e-6)
 
 
 def test_it_reads_when_its_window_begins_and_nothing_else_of_time(
-    model: ImageDecisionTransformer, batch: Batch
+    model: AtariDecisionTransformer, batch: Batch
 ) -> None:
     later = replace(batch, timesteps=(batch.timesteps + 1) * batch.mask)
     assert not torch.allclose(model(later), model(batch), atol=1e-6)
@@ -104,19 +104,19 @@ def test_it_reads_when_its_window_begins_and_nothing_else_of_time(
 
 
 def test_a_padded_window_is_judged_like_the_short_window_itself(
-    model: ImageDecisionTransformer, data: Trajectories
+    model: AtariDecisionTransformer, data: Trajectories
 ) -> None:
     first, last = np.array([12]), np.array([13])
     padded, exact = cut(data, first, last, 4), cut(data, first, last, 2)
     torch.testing.assert_close(model(padded)[:, -2:], model(exact))
 
 
-def test_the_latest_action_alone_is_the_last_of_all_actions(model: ImageDecisionTransformer, batch: Batch) -> None:
+def test_the_latest_action_alone_is_the_last_of_all_actions(model: AtariDecisionTransformer, batch: Batch) -> None:
     torch.testing.assert_close(model(batch, latest_only=True), model(batch)[:, -1:])
 
 
 def test_steps_beyond_the_longest_recorded_episode_count_as_its_last(
-    model: ImageDecisionTransformer, batch: Batch
+    model: AtariDecisionTransformer, batch: Batch
 ) -> None:
     assert model.latest == max(LENGTHS) - 1
     late = replace(batch, timesteps=(batch.timesteps + 100) * batch.mask)
@@ -128,7 +128,7 @@ def test_the_highest_return_of_the_data_is_scaled_to_the_same_number_everywhere(
     for factor in (1, 1000):
         scaled = replace(data, returns_to_go=data.returns_to_go * np.float32(factor))
         model = small("dt", scaled, return_scale=0.0)
-        assert isinstance(model, ImageDecisionTransformer)
+        assert isinstance(model, AtariDecisionTransformer)
         assert np.abs(scaled.returns_to_go).max() / model.scale.item() == pytest.approx(HIGHEST)
     assert small("dt", data, return_scale=1.0).scale == 1
 
@@ -156,7 +156,7 @@ class Steps:
 
 
 def test_vectors_that_are_kept_give_the_actions_of_windows_that_are_encoded_anew(
-    model: ImageDecisionTransformer,
+    model: AtariDecisionTransformer,
 ) -> None:
     steps = Steps(SCREEN)
     kept, anew = model.player(3, 5.0, seed=7), WindowPlayer(model, 3, 5.0, model.scale.device, Draw(1.0, 3, 7))
@@ -208,7 +208,7 @@ def test_a_game_acted_in_bf16_is_the_same_alone_and_among_ten(name: str) -> None
 
 
 def test_frames_are_encoded_once_while_they_are_in_sight(
-    model: ImageDecisionTransformer, monkeypatch: pytest.MonkeyPatch
+    model: AtariDecisionTransformer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoded: list[int] = []
     encode = FrameEncoder.forward

@@ -8,10 +8,10 @@ import pytest
 pytest.importorskip("ale_py", reason="ale-py is not here, which brings the games: pip install -r requirements.txt")
 
 from environments.atari import AtariEnvironments
-from trajectories import atari
+from sources import collect_atari
+from sources.experts import atari as players
+from sources.loading import Request, load
 from trajectories.catalog import environment
-from trajectories.policies import atari as players
-from trajectories.sources import Request, load
 from trajectories.windows import cut
 
 ONE = np.ones(1, bool)
@@ -20,8 +20,8 @@ ONE = np.ones(1, bool)
 @pytest.fixture
 def random_play(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two short levels, so that a recording takes a second."""
-    monkeypatch.setattr(atari, "LEVELS", (0.5, 1.0))
-    monkeypatch.setattr(atari, "COPIES", 2)
+    monkeypatch.setattr(collect_atari, "LEVELS", (0.5, 1.0))
+    monkeypatch.setattr(collect_atari, "COPIES", 2)
 
 
 def test_a_recorded_episode_played_again_shows_the_windows_that_were_recorded(
@@ -29,7 +29,7 @@ def test_a_recorded_episode_played_again_shows_the_windows_that_were_recorded(
 ) -> None:
     data = load(Request("breakout", "collected", steps=300, data_dir=tmp_path))
     rng = np.random.default_rng((0, 0, 0))  # seed, level, episode
-    atari.PLAYERS["breakout"](rng)
+    collect_atari.PLAYERS["breakout"](rng)
     game = AtariEnvironments(environment("breakout"), 1)
     seen = game.reset([int(rng.integers(1 << 31))])[0]
     for row in range(data.lengths[0]):
@@ -49,7 +49,7 @@ def test_the_seed_decides_a_recording_however_many_are_played_at_once(
     tmp_path: Path, random_play: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = load(Request("breakout", "collected", steps=100, data_dir=tmp_path / "a"))
-    monkeypatch.setattr(atari, "COPIES", 1)
+    monkeypatch.setattr(collect_atari, "COPIES", 1)
     alone = load(Request("breakout", "collected", steps=100, data_dir=tmp_path / "b"))
     assert np.array_equal(first.actions[: first.lengths[0]], alone.actions[: first.lengths[0]])
     other = load(Request("breakout", "collected", steps=100, seed=1, data_dir=tmp_path / "a"))
@@ -57,10 +57,10 @@ def test_the_seed_decides_a_recording_however_many_are_played_at_once(
 
 
 def test_another_player_or_other_levels_are_other_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = atari.player_digest("pong")
-    assert before != atari.player_digest("breakout")
-    monkeypatch.setattr(atari, "LEVELS", (0.5,))
-    assert atari.player_digest("pong") != before
+    before = collect_atari.player_digest("pong")
+    assert before != collect_atari.player_digest("breakout")
+    monkeypatch.setattr(collect_atari, "LEVELS", (0.5,))
+    assert collect_atari.player_digest("pong") != before
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_player_soon_has_more_than_random_actions_earn_in_a_whole_episode(
     game: str, steps: int, least: float
 ) -> None:
     copies = AtariEnvironments(environment(game), 1)
-    player, earned, last, live = atari.PLAYERS[game](np.random.default_rng(1)), 0.0, 0, ONE
+    player, earned, last, live = collect_atari.PLAYERS[game](np.random.default_rng(1)), 0.0, 0, ONE
     assert isinstance(player, players.Player)
     copies.reset([1])
     for _ in range(steps):

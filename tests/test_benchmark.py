@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from experiments.benchmark import Options, chosen, command_line
-from experiments.plan import duration, estimate, plan, state, states
-from experiments.run_lock import LOCK, hold_run
-from experiments.suites import Suite, find, suites
-from results.store import Record, read_all
+from report.store import Record, read_all
 from tests.records import made_up, write
+from training.grid import duration, estimate, plan, state, states
+from training.run_lock import LOCK, hold_run
+from training.suites import Suite, find, suites
 from trajectories.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -154,7 +154,7 @@ def test_a_suite_is_overridden_by_what_is_typed() -> None:
 
 def test_a_second_process_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from experiments.run_lock import hold_run\n"
+        "import sys; from pathlib import Path; from training.run_lock import hold_run\n"
         "with hold_run(Path(sys.argv[1]), {}): pass"
     )
     with hold_run(tmp_path / "run", {"model": {}}):

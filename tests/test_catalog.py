@@ -17,7 +17,7 @@ def test_every_row_is_whole() -> None:
         assert row.expert_score > row.random_score
         assert list(row.target_returns) == sorted(row.target_returns, reverse=True)
         assert row.spec().name == name
-        assert row.spec().horizon == row.horizon
+        assert row.spec().max_episode_steps == row.max_episode_steps
     for name in dataset_names():
         data = dataset(name)
         if data.collected_steps:
@@ -71,10 +71,10 @@ def test_another_version_is_another_data_set_and_nothing_is_published_about_it()
 
 def test_an_environment_of_gymnasiums_is_known_by_its_own_name() -> None:
     row = environment("Hopper-v4")
-    assert (row.family, row.horizon, row.observation_shape) == ("gymnasium", 1000, (11,))
+    assert (row.family, row.max_episode_steps, row.observation_shape) == ("gymnasium", 1000, (11,))
     assert row.expert_score == environment("hopper").expert_score
     short = environment('CartPole-v1?{"max_episode_steps": 30}')
-    assert (short.horizon, short.actions, short.action_shape) == (30, 2, ())
+    assert (short.max_episode_steps, short.actions, short.action_shape) == (30, 2, ())
     assert "No reference scores" in short.differs
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from environments.scores import normalized
-from trajectories import collect, rollout
+from sources import collect, rollout
+from sources.collect import available, play, policies_digest, reroll
+from sources.experts import policy, recipes
 from trajectories.catalog import environment
-from trajectories.collect import available, play, policies_digest, reroll
 from trajectories.errors import DatasetError, UserError
 from trajectories.formats import d4rl
-from trajectories.policies import policy, recipes
 
 RECORDED = Path(__file__).parents[1].parent / "shared" / "data" / "d4rl"
 OURS = sorted((recipes.FOLDER / "hopper").glob("*.safetensors"))
@@ -150,7 +150,7 @@ def test_whole_episodes_are_played_once_each_in_the_order_of_their_numbers() -> 
 def test_no_more_is_played_than_the_file_needs() -> None:
     copies = collect.make("toy", 8)
     episodes = list(rollout.rolled(copies, policy.Uniform(1), (0,), steps=200))  # type: ignore[arg-type]
-    assert 200 <= sum(len(episode["rewards"]) for episode in episodes) <= 200 + 8 * copies.spec.horizon
+    assert 200 <= sum(len(episode["rewards"]) for episode in episodes) <= 200 + 8 * copies.spec.max_episode_steps
 
 
 def test_an_interrupted_recording_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

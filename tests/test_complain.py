@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from experiments import checkpoint
-from experiments.complain import complaining
+from training import checkpoint
+from training.cli import exit_on_user_error
 from trajectories.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def ended(error: BaseException, capsys: pytest.CaptureFixture[str], to_continue: str = "") -> tuple[int, str]:
     """Exit code and what was said of a command that came to `error`."""
-    with pytest.raises(SystemExit) as exit, complaining(to_continue):
+    with pytest.raises(SystemExit) as exit, exit_on_user_error(to_continue):
         raise error
     said = capsys.readouterr()
     assert said.out == ""
@@ -45,7 +45,7 @@ def test_ctrl_c_says_how_to_continue_and_exits_130(capsys: pytest.CaptureFixture
 
 @pytest.mark.parametrize("error", [OSError(errno.EACCES, "forbidden"), ValueError("a mistake of ours")])
 def test_other_errors_keep_their_traceback(error: Exception) -> None:
-    with pytest.raises(type(error)), complaining():
+    with pytest.raises(type(error)), exit_on_user_error():
         raise error
 
 
@@ -63,7 +63,7 @@ def test_a_full_disk_under_a_checkpoint_is_a_full_disk(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("ending", ["print('y' * 100000)", "sys.exit(0)"])
 def test_a_reader_that_has_seen_enough_is_no_error(ending: str) -> None:
-    code = f"import sys\nfrom experiments.complain import complaining\nwith complaining():\n  print(1)\n  {ending}\n"
+    code = f"import sys\nfrom training.cli import complaining\nwith complaining():\n  print(1)\n  {ending}\n"
     command = subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

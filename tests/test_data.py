@@ -10,16 +10,16 @@ import pytest
 
 from environments.make import make
 from experiments import data as verbs
-from experiments.data_report import duplicates, histogram, not_finite
-from experiments.evaluate import play
-from experiments.settings import Settings, parse
+from sources.data_report import duplicates, histogram, not_finite
+from sources.experts import table as policies
+from sources.inventory import kept
+from sources.loading import Request, describe, load
 from tests.recordings import made_up, table, write_d4rl
 from tests.toys import walk
+from training.evaluate import play
+from training.settings import Settings, parse
 from trajectories.catalog import dataset, dataset_names, environment
 from trajectories.errors import UserError
-from trajectories.inventory import kept
-from trajectories.policies import table as policies
-from trajectories.sources import Request, describe, load
 from trajectories.types import Trajectories
 
 PIECES = {  # of D4RL's own files, by the data set they belong to
@@ -56,9 +56,9 @@ def test_every_real_file_loads_and_plays_an_episode_in_its_environment(real: Pat
     row = dataset(PIECES[file]).environment
     if row.family == "adroit":
         pytest.importorskip("gymnasium_robotics", reason="needs gymnasium-robotics")
-    assert data.spec == replace(row.spec(), horizon=max(row.horizon, int(data.lengths.max())))
+    assert data.spec == replace(row.spec(), max_episode_steps=max(row.max_episode_steps, int(data.lengths.max())))
     played = play(Repeats(data), make(row.name, 1), [0])
-    assert 1 <= played.lengths[0] <= row.horizon
+    assert 1 <= played.lengths[0] <= row.max_episode_steps
     assert np.isfinite(played.returns[0])
 
 

@@ -10,11 +10,11 @@ import torch
 from backbone.transformer import Dropout, Transformer, causal
 from decision_transformer.model import DecisionTransformer
 from environments.make import make
-from experiments.evaluate import evaluate
-from experiments.settings import Run
-from experiments.train import Progress, adamw, update
+from sources.loading import Request, load
 from tests.toys import small, walk
-from trajectories.sources import Request, load
+from training.evaluate import evaluate
+from training.settings import Run
+from training.train import Progress, adamw, update
 from trajectories.types import Batch, Trajectories
 from trajectories.windows import cut
 

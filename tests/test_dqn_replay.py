@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trajectories import export, replay, sources, store
-from trajectories import fetch as fetching
+from sources import dqn_replay_download, export, loading
+from sources import fetch as fetching
+from sources.loading import Request, describe, load
+from trajectories import store
 from trajectories.catalog import dataset, environment
 from trajectories.errors import DatasetError, UserError
 from trajectories.formats import dqn_replay
 from trajectories.formats.dqn_replay import Selection, file_name
-from trajectories.sources import Request, describe, load
 from trajectories.types import Spec, Trajectories
 from trajectories.windows import cut
 
@@ -242,15 +243,15 @@ def test_shards_are_fetched_once_and_only_those_of_the_last_checkpoints(
         destination.write_bytes((folder / file_name(column, 0)).read_bytes())
         return destination
 
-    monkeypatch.setattr(replay, "fetch", deliver)
+    monkeypatch.setattr(dqn_replay_download, "fetch", deliver)
     cache = tmp_path / "cache"
     request = Request("breakout", "dqn-replay", data_dir=cache, replay_checkpoints=2)
     data = load(request)
     assert len(asked) == 8
     assert all("/dqn/Breakout/1/replay_logs/%24store%24_" in url for url in asked)
     assert {url.rpartition("ckpt.")[2] for url in asked} == {"48.gz", "49.gz"}
-    assert replay.is_here(cache, dataset("breakout"), 2)
-    assert not replay.is_here(cache, dataset("breakout"), 3)
+    assert dqn_replay_download.is_here(cache, dataset("breakout"), 2)
+    assert not dqn_replay_download.is_here(cache, dataset("breakout"), 3)
     assert load(Request("breakout", data_dir=cache, replay_checkpoints=2)).origin.digest == data.origin.digest  # auto
     assert len(asked) == 8
 
@@ -259,7 +260,7 @@ def test_without_a_network_a_game_s_files_are_said_to_be_out_of_reach(tmp_path: 
     def refuse(urls: list[str], destination: Path) -> Path:
         raise fetching.FetchError(destination.name, "no route")
 
-    monkeypatch.setattr(replay, "fetch", refuse)
+    monkeypatch.setattr(dqn_replay_download, "fetch", refuse)
     with pytest.raises(UserError, match=r"terminal|action.*cannot be fetched.*--path"):
         load(Request("breakout", "dqn-replay", data_dir=tmp_path))
 
@@ -333,4 +334,4 @@ def test_requests_that_cannot_be_meant_are_answered_in_a_sentence(
     tmp_path: Path, request_: Request, sentence: str
 ) -> None:
     with pytest.raises(UserError, match=sentence):
-        load(sources.replace(request_, data_dir=tmp_path))
+        load(loading.replace(request_, data_dir=tmp_path))

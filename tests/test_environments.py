@@ -153,9 +153,9 @@ def test_threads_do_not_change_what_happens() -> None:
 def test_the_time_limit_truncates_and_does_not_terminate(name: str) -> None:
     copies = make(name, 1)
     copies.reset([0])
-    for number in range(copies.spec.horizon):
+    for number in range(copies.spec.max_episode_steps):
         step = copies.step(np.zeros((1, *copies.spec.action_shape)), np.ones(1, bool))
-        assert step.truncated[0] == (number == copies.spec.horizon - 1)
+        assert step.truncated[0] == (number == copies.spec.max_episode_steps - 1)
         assert not step.terminated[0]
 
 
@@ -217,8 +217,8 @@ def test_the_toy_earns_what_it_moves() -> None:
     start = copies.reset([0, 1])
     assert start[0, 0] != start[1, 0]
     total = np.zeros(2)
-    for _ in range(copies.spec.horizon):
+    for _ in range(copies.spec.max_episode_steps):
         step = copies.step(np.array([[0.3], [0.9]], np.float32), np.ones(2, bool))
         total += step.rewards
     np.testing.assert_allclose(total, [6, 18], atol=1e-4)
-    np.testing.assert_allclose(step.observations[:, 0] - start[:, 0], total / copies.spec.horizon, atol=1e-5)
+    np.testing.assert_allclose(step.observations[:, 0] - start[:, 0], total / copies.spec.max_episode_steps, atol=1e-5)

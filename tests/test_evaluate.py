@@ -1,4 +1,4 @@
-"""experiments/evaluate.py: what is told while episodes are played, and in which precision they are."""
+"""training/evaluate.py: what is told while episodes are played, and in which precision they are."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ from backbone.playing import WindowPlayer
 from decision_transformer.model import Config, DecisionTransformer
 from environments.interface import Step, Wrapped
 from environments.make import make
-from experiments.evaluate import begin, episode_seeds, play
+from training.evaluate import begin, episode_seeds, play
 
 FORWARD: Any = SimpleNamespace(act=lambda observations, rewards, live: np.ones((len(live), 1), np.float32))
 

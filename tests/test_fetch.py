@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sources.fetch import FetchError, Limits, fetch
 from trajectories.errors import UserError
-from trajectories.fetch import FetchError, Limits, fetch
 
 CONTENT = bytes(range(256)) * 2000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
+from sources.loading import Request, load
 from tests.recordings import made_up, table, write_d4rl
 from trajectories.errors import DatasetError
-from trajectories.sources import Request, load
 
 OWN = "mine@toy"
 

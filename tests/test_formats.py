@@ -34,7 +34,7 @@ REAL = {
 def test_every_real_d4rl_file_loads(real: Path, name: str) -> None:
     observation, action, lengths, zeros, first_return = REAL[name]
     path = real / f"{name}.hdf5"
-    data = d4rl.read(path, Spec(name, (observation,), (action,), 1000), name, zero_columns=zeros)
+    data = d4rl.read(path, Spec(name, (observation,), (action,), 1000), name, trailing_zeros=zeros)
     assert tuple(data.lengths) == lengths
     assert data.returns[0] == pytest.approx(first_return, abs=0.01)
     assert data.finished.all()
@@ -156,13 +156,13 @@ def test_trailing_zeros_are_left_out_only_if_they_are_zeros(tmp_path: Path) -> N
     columns = table(made_up([5]))
     columns["observations"] = np.hstack([columns["observations"], np.zeros((5, 2), np.float32)])
     path = write_d4rl(tmp_path / "a.hdf5", columns)
-    assert d4rl.read(path, SPEC, "made-up", zero_columns=2).observations.shape == (5, 3)
+    assert d4rl.read(path, SPEC, "made-up", trailing_zeros=2).observations.shape == (5, 3)
     with pytest.raises(DatasetError, match="have the shape 5"):
         read(path)
     columns["observations"][4, 4] = 1e-9
     write_d4rl(path, columns)
     with pytest.raises(DatasetError, match="are zero in all files known"):
-        d4rl.read(path, SPEC, "made-up", zero_columns=2)
+        d4rl.read(path, SPEC, "made-up", trailing_zeros=2)
 
 
 def test_the_format_follows_from_the_files_name() -> None:

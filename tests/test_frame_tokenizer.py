@@ -7,13 +7,13 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments.checkpoint import load_model, save_model
 from tests.toys import SCREEN, seen, small, walk
+from training.checkpoint import load_model, save_model
 from trajectories import store
 from trajectories.errors import UserError
 from trajectories.types import Spec, Trajectories
+from trajectory_transformer.atari import AtariTrajectoryTransformer
 from trajectory_transformer.frame_tokenizer import CODES, FrameTokenizer
-from trajectory_transformer.frames import FrameTrajectoryTransformer
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +85,9 @@ def test_what_moves_is_shown_although_more_differs_that_stands_still() -> None:
 def test_the_trajectory_transformer_of_images_reads_the_newest_frame_s_codes_exactly(data: Trajectories) -> None:
     torch.manual_seed(0)
     model = small("tt", data)
-    assert isinstance(model, FrameTrajectoryTransformer)
+    assert isinstance(model, AtariTrajectoryTransformer)
     batch = model.sample(data, np.random.default_rng(0))
-    tokens = model.tokenise(batch)[0]
+    tokens = model.tokenize(batch)[0]
     assert tokens.shape[2] == 4 + 1 + 1 + 1
     codes = model.tokenizer.encode(torch.from_numpy(data.observations[:, None]))
     for window, mask in zip(tokens, batch.mask, strict=True):
@@ -100,8 +100,8 @@ def test_the_trajectory_transformer_of_images_reads_the_newest_frame_s_codes_exa
 
 def test_a_run_that_goes_on_learns_from_the_codes_of_the_tokenizer_that_it_began_with(data: Trajectories) -> None:
     first, again = (small("tt", data, tokenizer_updates=updates) for updates in (3, 0))
-    assert isinstance(first, FrameTrajectoryTransformer)
-    assert isinstance(again, FrameTrajectoryTransformer)
+    assert isinstance(first, AtariTrajectoryTransformer)
+    assert isinstance(again, AtariTrajectoryTransformer)
     assert not np.array_equal(first.columns(data)[0].observations, again.columns(data)[0].observations)
     again.load_state_dict(first.state_dict())
     np.testing.assert_array_equal(first.columns(data)[0].observations, again.columns(data)[0].observations)
@@ -116,20 +116,20 @@ def test_a_run_of_it_keeps_a_picture_of_its_reconstructions(data: Trajectories, 
         above = np.asarray(picture)[:36, :36, 0]
     np.testing.assert_array_equal(above, data.observations[0])
     again = load_model(tmp_path)
-    assert isinstance(again, FrameTrajectoryTransformer)
-    assert again.report()["frames"] == model.report()["frames"]
+    assert isinstance(again, AtariTrajectoryTransformer)
+    assert again.metadata()["frames"] == model.metadata()["frames"]
 
 
 def test_frames_that_are_read_can_be_let_go_of(data: Trajectories, tmp_path: Path) -> None:
     model = small("tt", data)
-    assert isinstance(model, FrameTrajectoryTransformer)
+    assert isinstance(model, AtariTrajectoryTransformer)
     np.save(tmp_path / "frames.npy", data.observations)
     frames = model.frames(np.load(tmp_path / "frames.npy", mmap_mode="r"))
     assert frames.shape == (len(data), 1, *SCREEN.frame_shape)
     assert store._mapping(frames) is not None
     colours = Spec("colours", (36, 40, 3), (), 9, 3, observation_dtype="uint8")
     other = small("tt", walk((12, 7), spec=colours))
-    assert isinstance(other, FrameTrajectoryTransformer)
+    assert isinstance(other, AtariTrajectoryTransformer)
     assert other.frames(np.zeros((5, 36, 40, 3), np.uint8)).shape == (5, 3, 36, 40)
 
 

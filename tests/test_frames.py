@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from backbone.conv_encoder import FrameEncoder
 from backbone.images import channels_first, image_shape, shows_images
-from decision_transformer.frames import FrameEncoder
 from tests.toys import SCREEN, walk
 from trajectories.errors import UserError
 from trajectories.types import Spec
@@ -14,7 +14,7 @@ from trajectories.windows import cut
 
 @pytest.mark.parametrize("shape", [(36, 40), (36, 40, 3), (3, 36, 40), (4, 36, 40)])
 def test_images_of_every_layout_are_encoded(shape: tuple[int, ...]) -> None:
-    spec = Spec("images", shape, (), horizon=9, actions=3, observation_dtype="uint8")
+    spec = Spec("images", shape, (), max_episode_steps=9, actions=3, observation_dtype="uint8")
     assert shows_images(spec)
     assert image_shape(spec)[1:] == (36, 40)
     images = torch.randint(256, (2, 5, *shape), dtype=torch.uint8)

@@ -29,7 +29,7 @@ def test_actions_that_were_clipped_are_sampled_and_squashed_ones_are_taken_from_
     actions[:10] = end
     model = Gato(SMALL, data.spec)
     model.calibrate(replace(data, actions=actions))
-    assert model.report() == {"decoding": {data.spec.name: decoding}}
+    assert model.metadata() == {"decoding": {data.spec.name: decoding}}
     again = Gato(SMALL, data.spec)
     again.load_state_dict(model.state_dict())
     assert again.decoding(0) == decoding

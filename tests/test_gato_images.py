@@ -23,7 +23,7 @@ def data() -> Trajectories:
 
 
 def test_a_step_of_atari_is_36_patches_a_separator_and_an_action() -> None:
-    atari = Spec("game", (4, 84, 84), (), horizon=9, actions=6, observation_dtype="uint8", frame_stack=4)
+    atari = Spec("game", (4, 84, 84), (), max_episode_steps=9, actions=6, observation_dtype="uint8", frame_stack=4)
     assert tokens_per_step(atari) == 38
     numbers, which = to_patches(torch.full((1, 4, 84, 84), 255, dtype=torch.uint8), 16, 4)
     patches = numbers[which]

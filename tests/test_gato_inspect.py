@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from experiments.inspect_tokens import Options, arithmetic, main, rows, step_pieces
-from gato.stream import Kind, Piece
+from gato.stream import TokenBlock, TokenType
 from gato.tokens import layout
 from tests.toys import walk
 from trajectories.errors import UserError
 from trajectories.types import Spec
 
-ANT = Spec("ant", (27,), (8,), horizon=12)
+ANT = Spec("ant", (27,), (8,), max_episode_steps=12)
 
 
 def test_ant_fits_28_times_into_1024_tokens():
@@ -32,7 +32,7 @@ def test_a_printed_step_shows_each_value_beside_the_one_that_comes_back():
 
 
 def test_a_sequence_shorter_than_one_step_is_refused():
-    piece = Piece(Kind.TENSOR, torch.zeros(1, 1, 30, dtype=torch.long))
+    piece = TokenBlock(TokenType.TENSOR, torch.zeros(1, 1, 30, dtype=torch.long))
     with pytest.raises(UserError, match="--tokens is 20"):
         arithmetic([piece], layout("split"), 20, 8)
 

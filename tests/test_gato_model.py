@@ -7,22 +7,22 @@ import pytest
 import torch
 from torch import nn
 
-from experiments.registry import find
-from experiments.settings import parse
 from gato import SIZES, Config, Corpus, Gato, MixedBatch, Mixture, preset
 from gato.embedding import PatchEncoder, patch_index
 from gato.model import parameters, tokens_per_step
-from gato.stream import Kind
+from gato.stream import TokenType
 from gato.text import Text
 from gato.transformer import Transformer, attend
 from tests.toys import POINT, walk
+from training.registry import find
+from training.settings import parse
 from trajectories.errors import UserError
-from trajectories.types import Batch, Origin, Spec, Trajectories
+from trajectories.types import Batch, Provenance, Spec, Trajectories
 
 SMALL = Config(context=6, batch_size=16, width=32, layers=2, heads=2, head_width=16, hidden=64, prompt_steps=2)
 LENGTHS = (12, 7, 12, 9, 3)
-HOPPER = Spec("hopper", (11,), (3,), horizon=1000)
-PICTURES = Spec("pictures", (20, 32), (), horizon=8, actions=5, observation_dtype="uint8")
+HOPPER = Spec("hopper", (11,), (3,), max_episode_steps=1000)
+PICTURES = Spec("pictures", (20, 32), (), max_episode_steps=8, actions=5, observation_dtype="uint8")
 
 
 def gato(config: Config = SMALL, **options) -> Gato:
@@ -35,15 +35,15 @@ def gato(config: Config = SMALL, **options) -> Gato:
 
 def pictures(episodes: int = 4) -> Trajectories:
     rng = np.random.default_rng(0)
-    steps = episodes * PICTURES.horizon
+    steps = episodes * PICTURES.max_episode_steps
     return Trajectories.of(
         PICTURES,
-        Origin("pictures", "made-up", "0"),
+        Provenance("pictures", "made-up", "0"),
         observations=rng.integers(256, size=(steps, 20, 32)).astype(np.uint8),
         actions=rng.integers(5, size=steps),
         rewards=np.ones(steps),
         terminated=np.zeros(steps, bool),
-        starts=np.arange(0, steps + 1, PICTURES.horizon),
+        starts=np.arange(0, steps + 1, PICTURES.max_episode_steps),
     )
 
 
@@ -77,7 +77,11 @@ class Recurrent(nn.Module):
 def test_only_the_tokens_before_an_action_token_are_read_to_learn_it():
     stream = gato().stream(full_batch())
     hidden, targets = gato().predict(stream)
-    assert len(hidden) == len(targets) == int(stream.real[stream.kinds.expand_as(stream.real) == Kind.ACTION].sum())
+    assert (
+        len(hidden)
+        == len(targets)
+        == int(stream.real[stream.token_types.expand_as(stream.real) == TokenType.ACTION].sum())
+    )
     assert bool(((targets >= 33_024) & (targets < 34_048)).all())
 
 
@@ -110,8 +114,8 @@ def test_attention_by_hand_is_the_fused_attention():
     torch.manual_seed(0)
     parts, core = [torch.randn(2, 2, 20, 16) for _ in range(3)], Transformer(SMALL)
     bias = core.bias(torch.arange(20)[:, None] - torch.arange(20))
-    by_hand = attend(*(part.bfloat16() for part in parts), bias, 0.0)
-    torch.testing.assert_close(by_hand.float(), attend(*parts, bias, 0.0), atol=0.03, rtol=0.03)
+    prefers_manual_attention = attend(*(part.bfloat16() for part in parts), bias, 0.0)
+    torch.testing.assert_close(prefers_manual_attention.float(), attend(*parts, bias, 0.0), atol=0.03, rtol=0.03)
 
 
 @pytest.mark.parametrize("size", ["tiny", "79M"])
@@ -124,7 +128,7 @@ def test_the_first_weights_are_as_wide_as_asked_and_narrower_where_they_enter_th
 
 
 def test_without_recency_attention_is_plain_causal_attention():
-    parts, core = [torch.randn(2, 2, 20, 16) for _ in range(3)], Transformer(replace(SMALL, recency=False))
+    parts, core = [torch.randn(2, 2, 20, 16) for _ in range(3)], Transformer(replace(SMALL, alibi=False))
     bias = core.bias(torch.arange(20)[:, None] - torch.arange(20))
     torch.testing.assert_close(attend(*parts, bias, 0.0), attend(*parts, None, 0.0))
 
@@ -136,8 +140,8 @@ def test_legal_logits_lose_nothing_but_the_impossible():
     assert legal.loss(batch)["total"] < full.loss(batch)["total"]
     hidden, targets = full.predict(full.stream(batch))
     scores = full.logits(hidden, slice(0, 34_049))[:, 33_024:34_048]
-    by_hand = nn.functional.cross_entropy(scores, targets - 33_024)
-    torch.testing.assert_close(legal.loss(batch)["total"], by_hand)
+    prefers_manual_attention = nn.functional.cross_entropy(scores, targets - 33_024)
+    torch.testing.assert_close(legal.loss(batch)["total"], prefers_manual_attention)
 
 
 @pytest.mark.parametrize("recurrent", [False, True])
@@ -191,13 +195,13 @@ def test_a_prompted_gato_does_as_either_demonstration_did(tmp_path):
 # Acting
 
 
-@pytest.mark.parametrize("recency", [True, False])
+@pytest.mark.parametrize("alibi", [True, False])
 @pytest.mark.parametrize("prompt", ["none", "end", "uniform", "best"])
 @pytest.mark.parametrize("action_positions", ["shared", "own", "none"])
 def test_kept_keys_and_values_give_the_actions_of_a_full_recomputation_within_one_context(
-    prompt, action_positions, recency
+    prompt, action_positions, alibi
 ):
-    config = replace(SMALL, recency=recency, prompt=prompt, action_positions=action_positions, timestep_positions=True)
+    config = replace(SMALL, alibi=alibi, prompt=prompt, action_positions=action_positions, timestep_positions=True)
     model = gato(config)
     steps = SMALL.context - (0 if prompt == "none" else SMALL.prompt_steps)
     rolling = played(model, steps, seed=3)
@@ -258,7 +262,7 @@ def test_one_gato_learns_from_trajectories_pictures_and_text_at_once():
     assert isinstance(batch, MixedBatch)
     model.loss(batch.to("cpu"))["total"].backward()
     assert all(p.grad is not None for p in model.parameters())
-    assert model.tokens(batch) > 0
+    assert model.count_tokens(batch) > 0
     assert played(model, 2, task="point").shape == (2, 3, 2)
     assert model.player(2, task="pictures").act(pictures().observations[:2], np.zeros(2), np.ones(2, bool)).shape == (
         2,
@@ -342,8 +346,8 @@ def test_the_patch_encoder_has_as_many_blocks_as_asked_for(blocks):
         {"feedforward": "geglu"},
         {"layout": "shared"},
         {"logits": "full"},
-        {"ordered_values": False},
-        {"recency": False},
+        {"ordinal_init": False},
+        {"alibi": False},
         {"prompt_steps": 0},
         {"stochastic_depth": 0.5, "dropout": 0.1},
     ],
@@ -378,7 +382,7 @@ def test_a_size_that_does_not_exist_is_refused():
 
 
 def test_an_observation_with_more_tokens_than_positions_is_refused():
-    wide = Spec("wide", (600,), (2,), horizon=5)
+    wide = Spec("wide", (600,), (2,), max_episode_steps=5)
     model = Gato(SMALL, wide)
     with pytest.raises(UserError, match="601 positions"):
         model.loss(model.sample(walk((5, 5), spec=wide), np.random.default_rng(0)))

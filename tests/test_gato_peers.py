@@ -14,7 +14,7 @@ from torch import nn
 
 from gato import Config, Corpus, Gato, MixedBatch, Mixture
 from gato.prompts import join
-from gato.stream import Kind
+from gato.stream import TokenType
 from gato.text import Text
 from gato.tokens import BINS, to_bins
 from gato.transformer import Block, Transformer
@@ -77,7 +77,7 @@ def test_a_block_normalises_what_attention_left_and_not_what_came_in():
 def test_the_sequence_model_has_no_positions_of_its_own():
     """GIA's backbone adds its own to those of the paper; here one layer of attention does not mind the order."""
     torch.manual_seed(0)
-    core, x = Transformer(replace(SMALL, layers=1, recency=False)), torch.randn(2, 8, 32)
+    core, x = Transformer(replace(SMALL, layers=1, alibi=False)), torch.randn(2, 8, 32)
     turned = torch.cat([x[:, torch.randperm(7)], x[:, 7:]], dim=1)
     torch.testing.assert_close(core(turned)[:, -1], core(x)[:, -1])
 
@@ -85,7 +85,7 @@ def test_the_sequence_model_has_no_positions_of_its_own():
 def test_every_token_sees_all_that_came_before():
     """GIA's backbone looks at 256 tokens in every second layer."""
     torch.manual_seed(0)
-    core, x = Transformer(replace(SMALL, layers=1, recency=False)), torch.randn(1, 400, 32, requires_grad=True)
+    core, x = Transformer(replace(SMALL, layers=1, alibi=False)), torch.randn(1, 400, 32, requires_grad=True)
     (seen,) = torch.autograd.grad(core(x)[:, -1].square().sum(), x)
     assert (seen.abs().sum(dim=2) > 0).all()
 
@@ -162,7 +162,7 @@ def test_a_step_costs_its_own_tokens_and_the_prompt_is_encoded_once():
 def test_one_gato_learns_to_act_see_and_write_from_a_mixture():
     """A task of numbers, one of pictures and a text: each is learnt by the same updates."""
     torch.manual_seed(0)
-    numbers = walk([12] * 40, spec=Spec("numbers", (3,), (2,), horizon=12))
+    numbers = walk([12] * 40, spec=Spec("numbers", (3,), (2,), max_episode_steps=12))
     numbers = replace(numbers, actions=np.sign(numbers.observations[:, :2] - 3) * 0.5)
     shown = pictures(40)
     bright = np.random.default_rng(1).integers(2, size=len(shown))
@@ -191,7 +191,7 @@ def test_one_gato_learns_to_act_see_and_write_from_a_mixture():
     chosen = model.player(64, task="pictures").act(looks.astype(np.uint8), np.zeros(64), live)
     assert (chosen == np.repeat([0, 3], 32)).mean() > 0.9
     text = words.sample(np.random.default_rng(9), 4, 40)
-    assert (text.kinds == Kind.TEXT).all()
+    assert (text.token_types == TokenType.TEXT).all()
     assert model.loss(text)["total"] < 2.0  # nats; a uniform guess costs 10.4
 
 

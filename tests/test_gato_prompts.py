@@ -9,7 +9,7 @@ import pytest
 
 from experiments import prompts as measuring
 from experiments import report, run
-from results import prompts, store
+from report import prompts, store
 from tests.test_mixture import SMALL
 from trajectories.errors import UserError
 

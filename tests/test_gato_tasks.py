@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from experiments import team
-from experiments.checkpoint import load_model, save_model
 from gato import Config, Gato, MixedBatch, Mixture
 from gato.prompts import read_demonstration
 from tests.toys import SCREEN, SMALL, SMALL_ON_IMAGES, seen, small, walk
+from training import distributed
+from training.checkpoint import load_model, save_model
 from trajectories.errors import UserError
 from trajectories.types import Batch, Trajectories
 
@@ -47,7 +47,7 @@ def test_each_game_is_learnt_over_its_own_actions_whichever_comes_first(names: t
     torch.nn.init.zeros_(model.embedding.table.values)  # every action is as likely as any other
     for name, part in parts(model, mixture).items():
         assert model.loss(part)["total"].item() == pytest.approx(log(ACTIONS[name]))
-        assert model.terms(part) == int(part.mask.sum()) + (int(part.prompt.mask.sum()) if part.prompt else 0)
+        assert model.loss_weight(part) == int(part.mask.sum()) + (int(part.prompt.mask.sum()) if part.prompt else 0)
 
 
 @pytest.mark.parametrize("decoding", ["sampled", "likely"])
@@ -84,7 +84,7 @@ def test_a_batch_names_its_data_set_through_prompts_devices_shares_and_checkpoin
     assert isinstance(model, Gato)
     batch = model.sample(mixture, np.random.default_rng(0)).to("cpu")
     for rank in range(2):
-        share = team.rows_of(batch, slice(rank, None, 2))
+        share = distributed.rows_of(batch, slice(rank, None, 2))
         assert [part.task for part in share.parts] == ["point-medium", "point-expert"]
         assert {part.prompt.task for part in share.parts if part.prompt} <= {"point-medium", "point-expert"}
         assert torch.isfinite(model.loss(share)["total"])

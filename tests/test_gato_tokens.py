@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gato.patches import patch_intervals, to_patches
-from gato.stream import ACTION_POSITION, Kind, action_piece, build, observation_pieces, separator_piece
+from gato.stream import ACTION_POSITION, TokenType, action_piece, build, observation_pieces, separator_piece
 from gato.text import Text, train
 from gato.tokens import BINS, LAYOUTS, TEXT_IDS, check_discrete, from_bins, inverse_mu_law, layout, mu_law, to_bins
 from trajectories.errors import UserError
@@ -102,12 +102,17 @@ def test_a_timestep_is_text_then_images_then_tensors_by_key_then_separator_then_
     pieces += [separator_piece(pieces[0], tokens), action_piece(torch.tensor([[3]]), tokens)]
     stream = build(pieces, torch.ones(1, 1, dtype=torch.bool), torch.zeros(1, 1, dtype=torch.long))
     words = len(Text().encode("go"))
-    kinds = [Kind.TEXT] * words + [Kind.PATCH] * 2 + [Kind.TENSOR] * 4 + [Kind.SEPARATOR, Kind.ACTION]
-    assert stream.kinds.tolist() == [kinds]
+    token_types = (
+        [TokenType.TEXT] * words
+        + [TokenType.PATCH] * 2
+        + [TokenType.TENSOR] * 4
+        + [TokenType.SEPARATOR, TokenType.ACTION]
+    )
+    assert stream.token_types.tolist() == [token_types]
     assert stream.ids[0, words + 2 : words + 4].tolist() == [32_005, 32_007]  # nested.a before nested.b before z
     assert stream.ids[0, -2:].tolist() == [34_048, 33_024 + 3]
     assert stream.local.tolist() == [[*range(words + 7), ACTION_POSITION]]
-    assert stream.learnt().tolist() == [[kind in (Kind.TEXT, Kind.ACTION) for kind in kinds]]
+    assert stream.learnt().tolist() == [[kind in (TokenType.TEXT, TokenType.ACTION) for kind in token_types]]
 
 
 @pytest.mark.parametrize(

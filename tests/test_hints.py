@@ -6,7 +6,7 @@ import sys
 import gymnasium
 import pytest
 
-from experiments.settings import parse
+from training.settings import parse
 from trajectories.catalog import dataset, environment
 from trajectories.errors import UserError, did_you_mean
 

@@ -14,22 +14,24 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("decision_transformer", "trajectory_transformer", "gato")
-BELOW_MODELS = {"trajectories", "environments", "backbone"}
-MAY_IMPORT = {  # room: other rooms of the house
-    "trajectories": {"environments"},  # only to record; see the test of reading below
+DATA = {"trajectories", "environments", "sources"}
+MAY_IMPORT: dict[str, set[str]] = {  # room: the rooms that it may import
+    "trajectories": set(),
     "environments": {"trajectories"},
+    "sources": {"trajectories", "environments"},
     "backbone": {"trajectories"},
-    **dict.fromkeys(MODELS, BELOW_MODELS),
-    "results": {"trajectories"},  # its errors and no more, see below
-    "experiments": {*BELOW_MODELS, *MODELS, "results"},
-    "benchmarks": {*BELOW_MODELS, *MODELS, "results", "experiments"},
+    **{model: {"trajectories", "backbone"} for model in (*MODELS, "baselines")},
+    "report": {"trajectories"},  # its errors and its atomic writes only, see below
+    "training": {*DATA, *MODELS, "backbone", "baselines", "report"},
+    "experiments": {*DATA, *MODELS, "backbone", "baselines", "report", "training"},
+    "benchmarks": {*DATA, *MODELS, "backbone", "baselines", "report", "training", "experiments"},
 }
 INSTALLED = {  # what requirements.txt brings, by the name under which it is imported; matplotlib brings Pillow
     *("torch", "numpy", "gymnasium", "mujoco", "h5py", "safetensors", "einops", "jaxtyping", "tyro", "rich", "tqdm"),
     *("matplotlib", "PIL", "sentencepiece", "ale_py", "filelock"),
 }
 NEEDS_MORE = {  # file: the package that another requirements file brings for it alone
-    "trajectories/policies/train.py": {"stable_baselines3"},
+    "sources/experts/train.py": {"stable_baselines3"},
     "benchmarks/decision_transformer.py": {"transformers"},
 }
 
@@ -81,9 +83,9 @@ def test_nothing_imports_upwards(importer: str) -> None:
             assert others <= MAY_IMPORT[importer], f"{name(path)} imports {others - MAY_IMPORT[importer]}"
 
 
-def test_results_knows_of_the_house_its_errors_and_how_to_write() -> None:
-    for path in (ROOT / "results").rglob("*.py"):
-        outside = {each for each in imported(path) if room(each) in {*MAY_IMPORT} - {"results"}}
+def test_the_report_knows_of_the_house_its_errors_and_how_to_write() -> None:
+    for path in (ROOT / "report").rglob("*.py"):
+        outside = {each for each in imported(path) if room(each) in {*MAY_IMPORT} - {"report"}}
         writing = {f"trajectories.atomic.{each}" for each in ("atomic_file", "make_folder", "sync", "write_text")}
         assert outside <= {"trajectories.errors.UserError", *writing}, name(path)
 
@@ -115,7 +117,7 @@ def test_the_list_of_what_is_installed_is_that_of_the_requirements() -> None:
 
 
 def test_reading_data_starts_neither_simulator_nor_model() -> None:
-    code = "import sys, trajectories.sources; print(*(m for m in ('mujoco', 'gymnasium', 'gato') if m in sys.modules))"
+    code = "import sys, sources.loading; print(*(m for m in ('mujoco', 'gymnasium', 'gato') if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 
@@ -162,8 +164,8 @@ def test_hdf5_files_are_opened_for_reading_in_one_place_only() -> None:
 
 
 def test_files_are_replaced_and_locked_in_one_way() -> None:
-    by_hand = r"os\.(replace|rename)\(|\.rename\(|\.write_bytes\(|import fcntl|os\.getpid\(\)\}"
-    found = {name(path) for path in sources() if re.search(by_hand, path.read_text(encoding="utf-8"))}
+    prefers_manual_attention = r"os\.(replace|rename)\(|\.rename\(|\.write_bytes\(|import fcntl|os\.getpid\(\)\}"
+    found = {name(path) for path in sources() if re.search(prefers_manual_attention, path.read_text(encoding="utf-8"))}
     assert found <= {"trajectories/atomic.py", "gato/text.py"}  # the latter writes what atomic_file gives it
 
 
@@ -212,7 +214,7 @@ def test_what_a_page_links_to_and_runs_is_there(readme: str) -> None:
 
 
 def test_the_scores_to_expect_are_those_of_the_published_file() -> None:
-    columns = tomllib.loads((ROOT / "results" / "published.toml").read_text(encoding="utf-8"))["column"]
+    columns = tomllib.loads((ROOT / "report" / "published.toml").read_text(encoding="utf-8"))["column"]
     scores = {column["id"]: column["scores"] for column in columns}
     lines = [
         line for line in page("decision_transformer/README.md") if re.match(r"\| (hopper|walker2d|halfcheetah)-", line)

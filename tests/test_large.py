@@ -11,13 +11,13 @@ import pytest
 
 from gato import prompts
 from gato.config import Config
+from sources.description import moments
 from trajectories import store
-from trajectories.description import moments
-from trajectories.types import Origin, Spec, Trajectories
+from trajectories.types import Provenance, Spec, Trajectories
 from trajectories.windows import sample_windows
 
 STEPS = 2_000_000
-SPEC = Spec("large", observation_shape=(30,), action_shape=(3,), horizon=1000)
+SPEC = Spec("large", observation_shape=(30,), action_shape=(3,), max_episode_steps=1000)
 MB = 1 << 20
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts memory as Linux does")
@@ -31,9 +31,9 @@ def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trajectories:
     for name, shape in widths.items():
         dtype = bool if name == "terminated" else np.float32
         np.lib.format.open_memmap(tmp_path / f"{name}.npy", "w+", dtype, (STEPS, *shape))
-    starts = np.arange(0, STEPS + 1, SPEC.horizon)
+    starts = np.arange(0, STEPS + 1, SPEC.max_episode_steps)
     np.save(tmp_path / "starts.npy", starts)
-    told = {"origin": asdict(Origin("large", "file", "")), "spec": SPEC.to_json(), "steps": STEPS}
+    told = {"origin": asdict(Provenance("large", "file", "")), "spec": SPEC.to_json(), "steps": STEPS}
     (tmp_path / store.PROVENANCE).write_text(json.dumps({**told, "episodes": len(starts) - 1}))
     return store.load(tmp_path)
 

@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 
 from environments.make import make
+from sources import export
+from sources.loading import Request, describe, load
 from tests.recordings import table, write_d4rl
 from tests.toys import walk
-from trajectories import export
 from trajectories.catalog import dataset, environment
 from trajectories.errors import DatasetError, UserError
 from trajectories.formats import minari
-from trajectories.sources import Request, describe, load
 from trajectories.spaces import TEXT, layout
 from trajectories.types import Spec, Trajectories
 
@@ -163,7 +163,7 @@ def test_an_environments_own_arguments_and_reference_scores_are_in_its_name(root
     told["observation_space"] = json.dumps({"type": "Box", "dtype": "float32", "shape": [3], "low": 0, "high": 0})
     file.write_text(json.dumps(told | {"env_spec": json.dumps(spec), "ref_min_score": -9, "ref_max_score": 3}))
     row = minari.environment_of(root / "ours/pole-v0")
-    assert (row.gym_id, row.horizon, row.random_score, row.expert_score) == ("Pendulum-v1", 77, -9, 3)
+    assert (row.gym_id, row.max_episode_steps, row.random_score, row.expert_score) == ("Pendulum-v1", 77, -9, 3)
     assert row.options == {"g": 9.81, "max_episode_steps": 77}
     assert environment(row.name) == row
 
@@ -230,7 +230,7 @@ def test_minari_itself_loads_what_we_write(real: Path) -> None:
 
 
 def test_actions_between_other_bounds_are_stretched_on_the_way_out_and_shrunk_on_the_way_in(tmp_path: Path) -> None:
-    data = walk([5, 4], spec=Spec("Pendulum-v1", (3,), (1,), horizon=200))
+    data = walk([5, 4], spec=Spec("Pendulum-v1", (3,), (1,), max_episode_steps=200))
     columns = table(data) | {"actions": 2 * data.actions}
     own = load(Request("mine@Pendulum-v1", path=write_d4rl(tmp_path / "mine.hdf5", columns)))
     np.testing.assert_allclose(own.actions, data.actions, atol=1e-6)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from experiments import play, run
-from experiments import train as training
-from experiments.settings import parse
-from results import store, table
-from results.grid import missing, models, rows
+from report import store, table
+from report.grid import missing, models, rows
 from tests.records import made_up
 from tests.toys import walk
+from training import train as training
+from training.settings import parse
 from trajectories.errors import UserError
 from trajectories.mixture import Mixture
 from trajectories.types import Spec
@@ -120,9 +120,9 @@ def test_the_recorded_command_makes_the_same_run_again(finished):
 
 
 def test_weights_are_part_of_what_a_run_is():
-    plain, weighed = (parse([*SMALL, *more]).resolved() for more in ((), ("--task-weights", "1", "2")))
-    assert weighed["run"]["task_weights"] == (1.0, 2.0)
-    assert store.config_hash(plain) != store.config_hash(weighed)
+    plain, scale_loss = (parse([*SMALL, *more]).resolved() for more in ((), ("--task-weights", "1", "2")))
+    assert scale_loss["run"]["task_weights"] == (1.0, 2.0)
+    assert store.config_hash(plain) != store.config_hash(scale_loss)
 
 
 def test_a_mixture_has_a_budget_of_its_own_and_none_of_its_parts(tmp_path):
@@ -178,8 +178,8 @@ def test_tasks_are_called_after_their_data_sets_so_that_two_may_share_an_environ
 
 def test_a_mixture_draws_alike_unless_it_is_told_otherwise():
     parts = tuple(walk((3,) * size, spec=Spec(name, (3,), (2,), 12)) for name, size in (("one", 2), ("other", 200)))
-    equal, weighed = Mixture(parts), Mixture(parts, (1.0, 3.0))
-    shares = [mixture.counts(np.random.default_rng(0), 40_000) / 40_000 for mixture in (equal, weighed)]
+    equal, scale_loss = Mixture(parts), Mixture(parts, (1.0, 3.0))
+    shares = [mixture.counts(np.random.default_rng(0), 40_000) / 40_000 for mixture in (equal, scale_loss)]
     np.testing.assert_allclose(shares, [[0.5, 0.5], [0.25, 0.75]], atol=0.01)
 
 

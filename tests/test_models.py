@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from backbone.interface import SequenceModel
-from experiments.checkpoint import load_model, save_model
 from tests.toys import CHOICES, POINT, SCREEN, SMALL, seen, small, walk
+from training.checkpoint import load_model, save_model
 from trajectories.types import Batch, Spec, Trajectories
 
 LENGTHS = (12, 1, 7, 12, 3)

@@ -1,4 +1,4 @@
-"""backbone/normalise.py: numbers that move are divided by their deviation, and one that never moves by 1."""
+"""backbone/normalization.py: numbers that move are divided by their deviation, and one that never moves by 1."""
 
 from dataclasses import replace
 
@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from backbone.normalise import Normalise
-from decision_transformer.frames import FrameEncoder
-from experiments.plan_pictures import Plans
+from backbone.conv_encoder import FrameEncoder
+from backbone.normalization import Normalize
 from gato.patches import Pixels
 from tests.toys import POINT, SCREEN, small, walk
+from training.plan_pictures import Plans
 from trajectories.types import Trajectories
 
 CONSTANT = 7.3
@@ -36,19 +36,19 @@ def test_a_number_that_never_moved_and_is_a_hair_off_in_play_hardly_moves_an_act
 @pytest.mark.parametrize("noise", [0.0, 1e-7, 3e-10])
 @pytest.mark.parametrize("mean", [0.0, 1.0, -250.0])
 def test_a_number_that_moves_by_rounding_only_is_not_divided(mean: float, noise: float) -> None:
-    normalise = Normalise(1)
+    normalize = Normalize(1)
     column = mean + noise * np.random.default_rng(0).normal(size=(1000, 1))
-    normalise.calibrate(column.astype(np.float32))
-    assert normalise.deviation.item() == 1.0
-    assert normalise(torch.tensor([[mean + 0.5]])).item() == pytest.approx(0.5, abs=1e-4)
+    normalize.calibrate(column.astype(np.float32))
+    assert normalize.deviation.item() == 1.0
+    assert normalize(torch.tensor([[mean + 0.5]])).item() == pytest.approx(0.5, abs=1e-4)
 
 
 def test_a_number_that_moves_is_divided_by_its_deviation_as_kzl_does() -> None:
-    rng, normalise = np.random.default_rng(0), Normalise(3)
+    rng, normalize = np.random.default_rng(0), Normalize(3)
     column = (rng.normal(size=(1000, 3)) * [1e-3, 1.0, 40.0] + [0.2, -3.0, 9.0]).astype(np.float32)
-    normalise.calibrate(column)
+    normalize.calibrate(column)
     expected = (column.astype(np.float64).std(0) + 1e-6).astype(np.float32)
-    np.testing.assert_array_equal(normalise.deviation.numpy(), expected)
+    np.testing.assert_array_equal(normalize.deviation.numpy(), expected)
 
 
 def test_an_image_that_never_moves_is_not_divided_either() -> None:

@@ -10,20 +10,21 @@ from shutil import copytree, ignore_patterns
 
 import pytest
 
-from experiments.provenance import CODE
+from training.provenance import CODE
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = (*CODE, "results")
+PACKAGES = CODE
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ELSEWHERE = """
 import sys, gato
 from decision_transformer.model import DecisionTransformer
-from experiments import provenance, run
-from experiments.settings import parse
+from experiments import run
+from training.settings import parse
 from gato.text import SHIPPED
-from results import page, published
-from trajectories.policies.recipes import available
-from trajectories.sources import Request, load
+from report import page, published
+from training import provenance
+from sources.experts.recipes import available
+from sources.loading import Request, load
 
 assert gato.__file__.startswith(sys.argv[1]), gato.__file__
 assert SHIPPED.exists() and published.FILE.exists() and page.STYLE.exists() and page.SCRIPT.exists()

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from results import latex, page, table
-from results.curve import Curve
-from results.store import Record
+from report import latex, page, table
+from report.curve import Curve
+from report.store import Record
 from tests.records import made_up, write
 
 SUITES = {"hoppers": ("hopper-medium", "hopper-expert"), "walkers": ("walker2d-medium",)}

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from environments.make import make
-from experiments import checkpoint, plan_pictures, play
-from experiments.evaluate import episode_seeds
-from experiments.evaluate import play as play_episodes
-from results import store
+from experiments import play
+from report import store
 from tests.records import made_up
+from training import checkpoint, plan_pictures
+from training.evaluate import episode_seeds
+from training.evaluate import play as play_episodes
 from trajectories.catalog import environment
 from trajectories.errors import UserError
 from trajectory_transformer import Config, TrajectoryTransformer

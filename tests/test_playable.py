@@ -14,7 +14,7 @@ import pytest
 
 from environments.make import make
 from experiments import run
-from results.store import read_all
+from report.store import read_all
 from tests.recordings import made_up, table, write_d4rl
 from trajectories import foreign
 from trajectories.errors import UserError
@@ -51,7 +51,9 @@ class Tank(gymnasium.Env[np.ndarray, np.ndarray]):
 def tank(tmp_path: Path) -> Iterator[tuple[str, ...]]:
     """The words of a run on data of the environment's own."""
     gymnasium.register("Tank-v0", entry_point=Tank, max_episode_steps=5)
-    file = write_d4rl(tmp_path / "tank.hdf5", table(made_up([5, 5, 5], Spec("Tank-v0", (2,), (1,), horizon=5))))
+    file = write_d4rl(
+        tmp_path / "tank.hdf5", table(made_up([5, 5, 5], Spec("Tank-v0", (2,), (1,), max_episode_steps=5)))
+    )
     yield (*WORDS, "--path", str(file), "--results-dir", str(tmp_path / "runs"))
     del gymnasium.registry["Tank-v0"]
     foreign.environment_row.cache_clear()

@@ -11,14 +11,14 @@ from unittest.mock import Mock
 import pytest
 import torch
 
-from experiments import devices, jobs, provenance
-from experiments.devices import find_device
-from experiments.plan import Planned
+from training import devices, jobs, provenance
+from training.devices import find_device
+from training.grid import Planned
 from trajectories.errors import UserError
 from trajectories.output import similar_character
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = (*provenance.CODE, "results", "benchmarks")
+ROOMS = (*provenance.CODE, "benchmarks")
 SOURCES = tuple(sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py")))
 RUN = ("--model", "bc", "--env", "toy-medium", "--steps", "200", "--source", "collected", "--updates", "2")
 
@@ -43,7 +43,7 @@ def test_every_command_prints_on_terminals_of_any_encoding() -> None:
     for path in SOURCES:
         for node in tree(path).body:
             if isinstance(node, ast.If) and "__main__" in ast.unparse(node.test):
-                assert "complaining(" in ast.unparse(node) or "print_any_text()" in ast.unparse(node), path
+                assert "exit_on_user_error(" in ast.unparse(node) or "print_any_text()" in ast.unparse(node), path
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])

@@ -10,12 +10,12 @@ from torch import nn
 
 from environments.make import make
 from environments.scores import normalized
-from experiments import train
-from experiments.checkpoint import load_model, save_model
-from experiments.evaluate import episode_seeds, evaluate
-from experiments.settings import Run
-from results.store import read_all
+from report.store import read_all
 from tests.toys import POINT, SCREEN, SMALL, small, walk
+from training import train
+from training.checkpoint import load_model, save_model
+from training.evaluate import episode_seeds, evaluate
+from training.settings import Run
 from trajectories.catalog import environment
 from trajectories.types import Spec
 

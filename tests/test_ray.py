@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments import jobs
-from experiments.run_lock import unfinished
-from results.store import read_all
+from report.store import read_all
 from tests.test_benchmark import grid, same_but_for_times
+from training import jobs
+from training.run_lock import unfinished
 from trajectories.errors import UserError
 
 PORT = "6397"

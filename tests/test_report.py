@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from results import compare, figures, grid, latex, markdown, page, spreadsheet, table
-from results.curve import Curve
-from results.store import Record
+from report import compare, csv_table, figures, grid, latex, markdown, page, table
+from report.curve import Curve
+from report.store import Record
 from tests.records import made_up, write
 from trajectories.errors import UserError
 
@@ -158,7 +158,7 @@ def test_a_suite_is_summarised_over_its_data_sets_and_only_from_one_source() -> 
     records = [*seeds(10.0, 20.0), *seeds(70.0, 80.0, dataset="walker2d-medium"), *seeds(0.0, source="d4rl")]
     (ladder,) = compare.ladders(grid.rows(records), SUITE)
     assert (ladder.suite, ladder.source, [row.label for row in ladder.rows]) == ("both", "reroll", list(SUITE["both"]))
-    (dt,) = compare.aggregates(ladder)
+    (dt,) = compare.summaries(ladder)
     assert (dt.tasks, dt.runs, dt.mean, dt.iqm) == (2, 4, 45.0, 45.0)
     assert dt.interval == (40.0, 50.0)  # a task's seeds never stand in for the other's
 
@@ -180,7 +180,7 @@ def test_a_model_that_has_not_run_every_data_set_is_neither_bold_nor_in_the_prof
     few = seeds(99.0, 99.0, model="bc", targets=(None,))
     records = [*seeds(10.0, 20.0), *seeds(70.0, 80.0, dataset="walker2d-medium"), *few]
     (ladder,) = compare.ladders(grid.rows(records), SUITE)
-    assert [(each.column, each.tasks, each.bold) for each in compare.aggregates(ladder)] == [
+    assert [(each.column, each.tasks, each.bold) for each in compare.summaries(ladder)] == [
         ("bc", 1, False),
         ("dt", 2, False),
     ]
@@ -192,7 +192,7 @@ def test_a_model_that_has_not_run_every_data_set_is_neither_bold_nor_in_the_prof
 def test_one_seed_of_one_data_set_leaves_no_interval() -> None:
     records = [*seeds(10.0, 20.0), *seeds(70.0, dataset="walker2d-medium")]
     (ladder,) = compare.ladders(grid.rows(records), SUITE)
-    assert compare.aggregates(ladder)[0].interval is None
+    assert compare.summaries(ladder)[0].interval is None
     assert compare.profiles(ladder)[0].interval is None
 
 
@@ -249,7 +249,7 @@ def test_a_model_nobody_has_run_gets_a_column_only_if_it_is_expected() -> None:
 
 
 def read_csv(records: Sequence[Record]) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(spreadsheet.long_csv(grid.rows(records)))))
+    return list(csv.DictReader(io.StringIO(csv_table.long_csv(grid.rows(records)))))
 
 
 @pytest.fixture

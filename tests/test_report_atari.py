@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from experiments.summary import summarise
-from results import markdown, table
-from results.cells import Table
-from results.published import published
-from results.store import Evaluation, Record
+from report import markdown, table
+from report.cell_text import Table
+from report.published import published
+from report.store import Evaluation, Record
 from tests.records import made_up
+from training.summary import summarize
 from trajectories.catalog import environment
 
 
@@ -95,7 +95,7 @@ def test_data_of_clipped_rewards_say_so_beside_the_behaviour() -> None:
 
 def test_the_last_lines_of_a_run_tell_recorded_games_from_the_steps_that_were_asked_for(tmp_path) -> None:
     games, steps = played("breakout", 30.5), {"steps": 3000}
-    said = summarise(replace(games, data={**games.data, **steps}), tmp_path)
+    said = summarize(replace(games, data={**games.data, **steps}), tmp_path)
     assert "breakout from collected, 3,000 steps asked for, and the games begun in them to their ends" in said
     robots = made_up(source="collected")
-    assert "hopper-medium from collected, 3,000 steps\n" in summarise(replace(robots, data=steps), tmp_path)
+    assert "hopper-medium from collected, 3,000 steps\n" in summarize(replace(robots, data=steps), tmp_path)

@@ -14,17 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results import store
-from results.curve import Curve, curve_of, return_column
-from results.published import published
-from results.statistics import (
+from report import store
+from report.curve import Curve, curve_of, return_column
+from report.published import published
+from report.statistics import (
     bootstrap_interval,
     improvement_interval,
     interquartile_mean,
     performance_profile,
     probability_of_improvement,
     profile_interval,
-    summarise,
+    summarize,
 )
 from tests.records import made_up, write
 from trajectories.errors import UserError
@@ -120,7 +120,7 @@ def test_scores_are_zero_for_the_random_policy_and_a_hundred_for_the_expert() ->
 
 def test_results_need_neither_torch_nor_a_simulator() -> None:
     code = (
-        "import sys, results.page, results.markdown; "
+        "import sys, report.page, report.markdown; "
         "sys.exit(any(name.split('.')[0] in ('torch', 'mujoco', 'gymnasium') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
@@ -268,13 +268,13 @@ def test_profiles_and_improvement_are_those_of_rliable() -> None:
 
 
 def test_one_seed_has_neither_deviation_nor_interval() -> None:
-    summary = summarise([61.0])
+    summary = summarize([61.0])
     assert (summary.seeds, summary.mean) == (1, 61.0)
     assert summary.std is summary.iqm is summary.low is summary.high is None
 
 
 def test_the_deviation_is_over_seeds_with_one_less_in_the_denominator() -> None:
-    summary = summarise([60.0, 62.0, 64.0])
+    summary = summarize([60.0, 62.0, 64.0])
     assert (summary.mean, summary.std, summary.iqm) == (62.0, 2.0, 62.0)
 
 

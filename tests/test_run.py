@@ -14,14 +14,15 @@ from safetensors import SafetensorError
 
 from backbone.interface import Player
 from environments.make import make
-from experiments import checkpoint, play, run
-from experiments.complain import complaining
-from experiments.evaluate import Unpaid, episode_seeds
-from experiments.evaluate import play as play_episodes
-from results.store import RECORD, read_all
+from experiments import play, run
+from report.store import RECORD, read_all
+from sources.loading import Request, load
 from tests.recordings import made_up, table, write_d4rl
 from tests.toys import small
-from trajectories.sources import Request, load
+from training import checkpoint
+from training.cli import exit_on_user_error
+from training.evaluate import DelayedRewardPlayer, episode_seeds
+from training.evaluate import play as play_episodes
 from trajectories.types import Spec
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,7 +34,7 @@ socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
 """
 QUICK = ("--preset", "smoke", "--batch-size", "8", "--width", "16", "--threads", "1", "--precision", "fp32")
 TOY = ("--env", "toy-medium", "--source", "collected", "--steps", "200")
-HOPPER = Spec("hopper", (11,), (3,), horizon=1000)
+HOPPER = Spec("hopper", (11,), (3,), max_episode_steps=1000)
 
 
 # ---- as it is typed -------------------------------------------------------------------------------------------------
@@ -119,7 +120,7 @@ def test_a_run_on_hoppers_own_data_is_recorded(tmp_path: Path, capsys: pytest.Ca
 
 def refused(words: list[str], capsys: pytest.CaptureFixture[str], main=run.main) -> str:
     """The sentence with which a command ends."""
-    with pytest.raises(SystemExit) as ended, complaining():
+    with pytest.raises(SystemExit) as ended, exit_on_user_error():
         main(words)
     said = capsys.readouterr().err.splitlines()[-1]  # behind progress bars
     assert ended.value.code == 2, said
@@ -286,7 +287,9 @@ def test_who_has_learnt_from_delayed_rewards_is_paid_nothing_while_playing() -> 
     assert play_episodes(Listener(), make("toy", 1), episode_seeds(1)).returns == pytest.approx([10])
     assert heard == [0.0, *[0.5] * 19]
     heard.clear()
-    assert play_episodes(Unpaid(Listener()), make("toy", 1), episode_seeds(1)).returns == pytest.approx([10])
+    assert play_episodes(DelayedRewardPlayer(Listener()), make("toy", 1), episode_seeds(1)).returns == pytest.approx(
+        [10]
+    )
     assert heard == [0.0] * 20
 
 
@@ -295,9 +298,9 @@ def test_a_run_with_delayed_rewards_is_played_with_delayed_rewards(tmp_path, mon
 
     def counted(player: Player) -> Player:
         players.append(player)
-        return Unpaid(player)
+        return DelayedRewardPlayer(player)
 
-    monkeypatch.setattr("experiments.evaluate.Unpaid", counted)
+    monkeypatch.setattr("training.evaluate.Unpaid", counted)
     run.main(["--model", "dt", *TOY, *QUICK, "--delayed-reward", "--results-dir", str(tmp_path)])
     assert len(players) == 2  # one for each target return
     (made,) = tmp_path.iterdir()
@@ -306,7 +309,7 @@ def test_a_run_with_delayed_rewards_is_played_with_delayed_rewards(tmp_path, mon
 
 
 def test_episodes_longer_than_the_time_limit_are_learnt_from(tmp_path: Path) -> None:
-    toy = Spec("toy", (2,), (1,), horizon=20)
+    toy = Spec("toy", (2,), (1,), max_episode_steps=20)
     path = write_d4rl(tmp_path / "long.hdf5", table(made_up([35, 10], toy)))  # the toy stops after 20
     for runs in ("first", "cached"):
         words = ["--model", "dt", "--env", "toy-medium", "--path", str(path), *QUICK, "--context", "40"]

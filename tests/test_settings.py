@@ -1,4 +1,4 @@
-"""experiments/settings.py: the command line says what the dataclasses say, and presets say nothing in vain."""
+"""training/settings.py: the command line says what the dataclasses say, and presets say nothing in vain."""
 
 import tomllib
 from dataclasses import fields
@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from backbone.options import HELP
-from experiments import suites
-from experiments.ranges import BY_OPTION, numbers
-from experiments.registry import MODELS, Entry, find
-from experiments.settings import IMAGES, PRESETS, Machine, Run, fill, parse, preset_names, preset_values, seen
+from training import suites
+from training.ranges import BY_OPTION, numbers
+from training.registry import MODELS, Entry, find
+from training.settings import IMAGES, PRESETS, Machine, Run, fill, parse, preset_names, preset_values, seen
 from trajectories.catalog import dataset_names
 from trajectories.errors import UserError
 
@@ -31,7 +31,7 @@ def options(model: str, entry: Entry | None = None) -> dict[str, object]:
 @pytest.mark.parametrize("model", MODELS)
 def test_every_preset_of_every_model_says_what_its_options_are_on_every_data_set(model: str) -> None:
     for preset in preset_names(PRESETS, find(model)):
-        for env in [*((name,) for name in dataset_names()), *(SEVERAL if find(model).model.takes_several else ())]:
+        for env in [*((name,) for name in dataset_names()), *(SEVERAL if find(model).model.multi_task else ())]:
             entry = find(model, seen(env))
             values = preset_values(PRESETS, preset, entry, env)
             for name, value in values.items():
@@ -166,7 +166,7 @@ def test_every_option_that_takes_a_number_has_a_range_with_its_default_in_it() -
     for owner in (Run(), Machine(), *(entry.config() for entry in entries)):
         for each in fields(owner):
             if "int" in str(each.type) or "float" in str(each.type):
-                assert each.name in BY_OPTION, f"{each.name}: give it a range in experiments/ranges.py"
+                assert each.name in BY_OPTION, f"{each.name}: give it a range in training/ranges.py"
     for model in MODELS:
         for env in ("hopper-medium", "breakout"):
             parse(["--model", model, "--env", env])

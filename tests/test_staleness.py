@@ -1,4 +1,4 @@
-"""experiments/staleness.py, results/migration.py: records stay valid until something that they measured is changed."""
+"""training/staleness.py, report/migration.py: records stay valid until something that they measured is changed."""
 
 import json
 import sys
@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from decision_transformer.model import Config, DecisionTransformer
-from experiments import staleness
-from experiments.plan import plan, state
-from experiments.suites import Suite
-from results import migration, store
-from results.store import Record
+from report import migration, store
+from report.store import Record
 from tests.records import made_up
+from training import staleness
+from training.grid import plan, state
+from training.suites import Suite
 from trajectories.catalog import dataset
 
 RUNS = Path(__file__).resolve().parent.parent / "results" / "runs"
@@ -47,7 +47,7 @@ def test_a_record_is_stale_when_its_command_means_other_settings_today() -> None
     assert why(recorded(context=40)) == ["its command now means context 20"]
     assert why(recorded(f"{COMMAND} --context 40", context=40)) == []
     assert why(recorded(f"{COMMAND} --preset paper")) == [
-        "its command now means learning_rate 0.0001, final_learning_rate 1.0, updates 100000"
+        "its command now means learning_rate 0.0001, final_lr_fraction 1.0, updates 100000"
     ]
 
 
@@ -103,7 +103,10 @@ def renamed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def older(record: Record) -> dict[str, Any]:
     """A record as JSON, in the first format and under the old names."""
-    row = json.loads(json.dumps(store.plain(store.asdict(record))).replace('"context"', '"window"'))
+    text = json.dumps(store.plain(store.asdict(record)))
+    for old, new in migration.RENAMED.items():
+        text = text.replace(f'"{new}"', f'"{old}"')
+    row = json.loads(text)
     del row["numerics"], row["spec"], row["config"]["model"]["heads"]
     return row | {"format": 1, "command": f"{COMMAND} --window 40"}
 

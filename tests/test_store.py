@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sources import collect, loading
+from sources.fetch import FetchError
+from sources.loading import Request, describe, load
 from tests.recordings import SPEC, made_up, table, write_d4rl
-from trajectories import collect, sources, store
+from trajectories import store
 from trajectories.catalog import dataset
 from trajectories.disk import data_folder
 from trajectories.errors import DatasetError, UserError
-from trajectories.fetch import FetchError
 from trajectories.formats import d4rl
-from trajectories.sources import Request, describe, load
 from trajectories.types import Spec, Trajectories
 
 HOPPER = dataset("hopper-medium").environment.spec()
@@ -164,7 +165,7 @@ def test_without_network_auto_says_so_and_collects(
     def no_network(*arguments: object) -> Path:
         raise FetchError("hopper_random-v2.hdf5", "no route")
 
-    monkeypatch.setattr(sources, "fetch", no_network)
+    monkeypatch.setattr(loading, "fetch", no_network)
     monkeypatch.setitem(collect.__dict__, "collect", lambda *arguments: written(arguments[2], spec=HOPPER))
     monkeypatch.setattr(collect, "available", lambda environment, quality: True)
     data = load(Request("hopper-random"))
@@ -186,14 +187,14 @@ def test_auto_prefers_the_d4rl_file_and_d4rl_is_fetched_once(own_cache: Path, mo
         fetched.append(urls)
         return written(destination, spec=HOPPER)
 
-    monkeypatch.setattr(sources, "fetch", network)
+    monkeypatch.setattr(loading, "fetch", network)
     for source in ("auto", "d4rl", "auto"):
         assert load(Request("hopper-expert", source=source)).origin.source == "d4rl"
     assert fetched == [dataset("hopper-expert").urls]
 
 
 def test_a_fetched_file_that_is_not_d4rls_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "fetch", lambda urls, destination, sha256: written(destination, spec=HOPPER))
+    monkeypatch.setattr(loading, "fetch", lambda urls, destination, sha256: written(destination, spec=HOPPER))
     with pytest.raises(DatasetError, match="is not D4RL's hopper-medium: its statistics differ"):
         load(Request("hopper-medium"))
 

@@ -1,4 +1,4 @@
-"""experiments/train.py and evaluate.py: what a seed decides, what a kill costs, how episodes are counted."""
+"""training/train.py and evaluate.py: what a seed decides, what a kill costs, how episodes are counted."""
 
 import json
 import os
@@ -14,13 +14,14 @@ import pytest
 import torch
 
 from environments.interface import Step
-from experiments import run, train
-from experiments.evaluate import episode_seeds, evaluate, play
-from experiments.registry import MODELS
-from experiments.settings import Run
-from results.curve import CURVE
-from results.store import RECORD, read_record
+from experiments import run
+from report.curve import CURVE
+from report.store import RECORD, read_record
 from tests.toys import POINT, small, walk
+from training import train
+from training.evaluate import episode_seeds, evaluate, play
+from training.registry import MODELS
+from training.settings import Run
 from trajectories.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -197,7 +198,7 @@ def test_measuring_leaves_a_model_learning_if_it_was():
 
 def test_the_learning_rate_rises_and_then_falls_to_its_end():
     model = small("bc", walk((5, 5)))
-    config = type(model.config)(learning_rate=1.0, warmup=0.1, final_learning_rate=0.5)
+    config = type(model.config)(learning_rate=1.0, warmup_fraction=0.1, final_lr_fraction=0.5)
     rates = [train.learning_rate(config, update, 100) for update in range(100)]
     assert rates[:10] == pytest.approx([0.1 * (update + 1) for update in range(10)])
     assert rates[10] == pytest.approx(1.0)

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 
 from tests.toys import walk
 from trajectories.errors import DatasetError, UserError
-from trajectories.types import Origin, Spec, Trajectories
+from trajectories.types import Provenance, Spec, Trajectories
 from trajectory_transformer import Config, TrajectoryTransformer
 from trajectory_transformer.discretizer import Discretizer
 from trajectory_transformer.model import TrajectoryBatch
-from trajectory_transformer.values import penalised, values
+from trajectory_transformer.values import penalized, values
 
 SMALL = Config(
     context=4, batch_size=40, width=16, layers=2, heads=2, bins=7, horizon=3, beam_width=4, planning_context=3
@@ -44,9 +44,9 @@ def test_values_are_what_the_recursion_from_the_episodes_end_gives(data: Traject
 
 
 def test_only_a_step_that_ends_the_task_is_paid_the_penalty(data: Trajectories) -> None:
-    paid = penalised(data.rewards, data.terminated, -100.0)
-    assert (paid[data.terminated] == -100).all()
-    np.testing.assert_array_equal(paid[~data.terminated], data.rewards[~data.terminated])
+    penalized_data = penalized(data.rewards, data.terminated, -100.0)
+    assert (penalized_data[data.terminated] == -100).all()
+    np.testing.assert_array_equal(penalized_data[~data.terminated], data.rewards[~data.terminated])
 
 
 @pytest.mark.parametrize("method", ["quantile", "uniform"])
@@ -95,7 +95,7 @@ def test_what_lies_after_an_episodes_end_is_the_stop_token_up_to_the_time_limit(
     model: TrajectoryTransformer, data: Trajectories
 ) -> None:
     batch = model.sample(data, np.random.default_rng(0))
-    tokens, learnt = model.tokenise(batch)
+    tokens, learnt = model.tokenize(batch)
     real = batch.mask.sum(1)
     begins = batch.timesteps.gather(1, (4 - real)[:, None])[:, 0]
     for row in range(len(real)):
@@ -107,11 +107,11 @@ def test_what_lies_after_an_episodes_end_is_the_stop_token_up_to_the_time_limit(
 
 
 def test_tokens_are_the_bins_of_the_steps_they_were_cut_from(model: TrajectoryTransformer, data: Trajectories) -> None:
-    tokens, _ = model.tokenise(model.sample(data, np.random.default_rng(3)))
-    paid = penalised(data.rewards, data.terminated, -100.0)
-    worth = values(paid, data.starts, 0.99)
+    tokens, _ = model.tokenize(model.sample(data, np.random.default_rng(3)))
+    penalized_data = penalized(data.rewards, data.terminated, -100.0)
+    values_of = values(penalized_data, data.starts, 0.99)
     recorded = model.discretizer.encode(
-        torch.from_numpy(np.c_[data.observations, data.actions, paid, worth].astype(np.float32))
+        torch.from_numpy(np.c_[data.observations, data.actions, penalized_data, values_of].astype(np.float32))
     )
     for row, begin in zip(tokens, np.random.default_rng(3).integers(len(data), size=40), strict=True):
         end = min(begin + 4, data.starts[data.episode_of(np.array([begin]))[0] + 1])
@@ -122,7 +122,7 @@ def test_the_loss_is_the_weighted_mean_over_every_learnt_token(
     model: TrajectoryTransformer, data: Trajectories
 ) -> None:
     batch = model.sample(data, np.random.default_rng(0))
-    tokens, learnt = model.tokenise(batch)
+    tokens, learnt = model.tokenize(batch)
     logits = model.network.logits(model.network(tokens.flatten(1)))
     terms = []
     for row in range(len(tokens)):
@@ -182,7 +182,7 @@ def test_weight_decay_spares_biases_norms_and_embeddings(model: TrajectoryTransf
 # A fork: one step down pays 1 at once, four steps up pay 3 in the end. Behaviour goes up half of the time, so that
 # having gone up once it expects 3 / 8: who looks one step ahead goes down.
 LONG = 4
-FORK = Spec("fork", (1,), (), horizon=LONG, actions=2)
+FORK = Spec("fork", (1,), (), max_episode_steps=LONG, actions=2)
 
 
 def fork(stage: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -200,7 +200,7 @@ def recorded_forks(episodes: int) -> Trajectories:
         rewards.append(reward)
     return Trajectories.of(
         FORK,
-        Origin("fork", "made-up", "0"),
+        Provenance("fork", "made-up", "0"),
         observations=np.stack(stages[:-1], 1).reshape(-1, 1).astype(np.float32),
         actions=up.T.reshape(-1).astype(np.int64),
         rewards=np.stack(rewards, 1).reshape(-1).astype(np.float32),
@@ -212,11 +212,11 @@ def recorded_forks(episodes: int) -> Trajectories:
 def fork_return(model: TrajectoryTransformer, horizon: int, episodes: int = 20) -> float:
     model.config = replace(model.config, horizon=horizon)
     player = model.player(episodes, 0.0)
-    stage, paid, total = np.zeros(episodes), np.zeros(episodes), 0.0
+    stage, penalized_data, total = np.zeros(episodes), np.zeros(episodes), 0.0
     for _ in range(LONG):
-        actions = player.act(stage[:, None].astype(np.float32), paid, np.ones(episodes, bool))
-        stage, paid = fork(stage, actions == 1)
-        total += float(paid.mean())
+        actions = player.act(stage[:, None].astype(np.float32), penalized_data, np.ones(episodes, bool))
+        stage, penalized_data = fork(stage, actions == 1)
+        total += float(penalized_data.mean())
     return total
 
 
@@ -245,6 +245,6 @@ def test_the_audit_of_every_dimension_is_printed_and_kept_as_json(data: Trajecto
     model = TrajectoryTransformer(SMALL, data.spec)
     model.calibrate(data)
     printed = capsys.readouterr().err
-    rows = json.loads(json.dumps(model.report()))["discretizer audit"]
+    rows = json.loads(json.dumps(model.metadata()))["discretizer audit"]
     assert len(rows) == model.tokens_per_step
     assert all(row["name"] in printed and row["used"] + row["empty"] == SMALL.bins for row in rows)

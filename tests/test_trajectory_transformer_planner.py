@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from tests.toys import walk
 from trajectory_transformer import Config, TrajectoryTransformer, planner, reference_planner
 from trajectory_transformer.discretizer import Discretizer
-from trajectory_transformer.memory import family
+from trajectory_transformer.kv_cache import prefix_tree
 from trajectory_transformer.network import Network
-from trajectory_transformer.search import Choice, Plan, Search, best, choose
+from trajectory_transformer.search import Plan, SamplingFilter, Search, sample_tokens, top_beams
 
-CHOICES = st.builds(Choice, top=st.sampled_from([0, 1, 3]), cdf=st.sampled_from([0.0, 0.4, 0.6]))
+CHOICES = st.builds(SamplingFilter, top=st.sampled_from([0, 1, 3]), cdf=st.sampled_from([0.0, 0.4, 0.6]))
 
 
 def scattered(search: Search, bins: int, size: tuple[int, int, int], seed: int) -> tuple[Network, Discretizer]:
@@ -57,7 +57,7 @@ def test_the_fast_planner_plans_what_the_reference_plans(
     past: int,
     horizon: int,
     beams: tuple[int, int],
-    choices: tuple[Choice, Choice],
+    choices: tuple[SamplingFilter, SamplingFilter],
     percentile: float,
 ) -> None:
     search = Search(*sizes, horizon, *beams, past, 0.99, *choices, percentile)
@@ -72,19 +72,19 @@ def test_the_fast_planner_plans_what_the_reference_plans(
 
 
 def test_the_fast_planner_agrees_in_single_precision_at_the_papers_network() -> None:
-    search = Search(11, 3, 7, 8, 2, 4, 0.99, Choice(top=1), Choice(cdf=0.6))
+    search = Search(11, 3, 7, 8, 2, 4, 0.99, SamplingFilter(top=1), SamplingFilter(cdf=0.6))
     network, discretizer = scattered(search, 100, (128, 4, 4), seed=0)
     contexts, draws = questions(search, 100, 1, 4)
     fast = planner.plan(network, discretizer, search, contexts, draws)
     plain = reference_planner.plan(network, discretizer, search, contexts[0], draws[0])
     assert torch.equal(fast.tokens, plain.tokens)
     torch.testing.assert_close(fast.values, plain.values, rtol=0, atol=1e-4)
-    assert fast.passes == plain.passes
-    assert fast.read < plain.read / 10
+    assert fast.forward_passes == plain.forward_passes
+    assert fast.tokens_read < plain.tokens_read / 10
 
 
 def test_no_token_is_read_twice_while_the_window_holds_the_whole_plan() -> None:
-    search = Search(11, 3, 5, 8, 2, 9, 0.99, Choice(top=1), Choice(cdf=0.6))
+    search = Search(11, 3, 5, 8, 2, 9, 0.99, SamplingFilter(top=1), SamplingFilter(cdf=0.6))
     network, discretizer = scattered(search, 100, (128, 4, 4), seed=0)
     contexts, draws = questions(search, 100, 1, 5)
     fast = planner.plan(network, discretizer, search, contexts, draws)
@@ -92,11 +92,11 @@ def test_no_token_is_read_twice_while_the_window_holds_the_whole_plan() -> None:
     assert torch.equal(fast.tokens, plain.tokens)
     torch.testing.assert_close(fast.values, plain.values, rtol=0, atol=1e-4)
     context = 5 * 15 + 11  # past values are not read
-    assert fast.read == context + 5 * 16 * (3 + 1) + 4 * 8 * (1 + 11)  # 16 candidates act, 8 beams go on
+    assert fast.tokens_read == context + 5 * 16 * (3 + 1) + 4 * 8 * (1 + 11)  # 16 candidates act, 8 beams go on
 
 
 def test_episodes_planned_together_are_planned_as_if_alone() -> None:
-    search = Search(3, 2, 5, 6, 2, 2, 0.99, Choice(top=1), Choice(cdf=0.6))
+    search = Search(3, 2, 5, 6, 2, 2, 0.99, SamplingFilter(top=1), SamplingFilter(cdf=0.6))
     network, discretizer = scattered(search, 9, (8, 2, 2), seed=1)
     network.double()
     contexts, draws = questions(search, 9, 4, 3)
@@ -107,7 +107,7 @@ def test_episodes_planned_together_are_planned_as_if_alone() -> None:
 
 
 def test_a_plan_whose_time_is_up_is_the_best_so_far() -> None:
-    search = Search(3, 2, 5, 6, 2, 2, 0.99, Choice(top=1), Choice(cdf=0.6))
+    search = Search(3, 2, 5, 6, 2, 2, 0.99, SamplingFilter(top=1), SamplingFilter(cdf=0.6))
     network, discretizer = scattered(search, 9, (8, 2, 2), seed=1)
     contexts, draws = questions(search, 9, 2, 3)
     hurried = planner.plan(network, discretizer, search, contexts, draws, seconds=1e-9)
@@ -118,7 +118,7 @@ def test_a_plan_whose_time_is_up_is_the_best_so_far() -> None:
 
 def test_a_family_holds_every_distinct_past_once_and_each_window_can_be_read_back() -> None:
     windows = torch.tensor([[1, 2, 3, 1, 1, 1], [1, 2, 3, 2, 2, 2], [1, 2, 3, 1, 1, 1], [1, 2, 4, 1, 1, 1]])
-    levels, leaves = family(windows, 3)
+    levels, leaves = prefix_tree(windows, 3)
     assert [level.tokens.shape for level in levels] == [(2, 2), (3, 3)]  # the last value is read, past ones are not
     for window, leaf in zip(windows, leaves, strict=True):
         assert torch.equal(levels[1].tokens[leaf], window[3:])
@@ -128,22 +128,22 @@ def test_a_family_holds_every_distinct_past_once_and_each_window_can_be_read_bac
 def test_a_draw_picks_the_token_whose_share_it_falls_into() -> None:
     logits = torch.tensor([0.1, 0.2, 0.3, 0.4]).log().expand(4, -1)
     draws = torch.tensor([0.05, 0.25, 0.55, 0.99], dtype=torch.float64)
-    assert choose(logits, Choice(), draws).tolist() == [0, 1, 2, 3]
+    assert sample_tokens(logits, SamplingFilter(), draws).tolist() == [0, 1, 2, 3]
     # 0.1 and 0.2 go (0.3 < 0.6, with 0.3 it would be 0.6 or so): 0.3 and 0.4 share the rest
-    assert choose(logits, Choice(cdf=0.5), draws).tolist() == [2, 2, 3, 3]
-    assert choose(logits, Choice(top=1), draws).tolist() == [3, 3, 3, 3]
-    assert choose(logits, Choice(top=2), draws).tolist() == [2, 2, 3, 3]
+    assert sample_tokens(logits, SamplingFilter(cdf=0.5), draws).tolist() == [2, 2, 3, 3]
+    assert sample_tokens(logits, SamplingFilter(top=1), draws).tolist() == [3, 3, 3, 3]
+    assert sample_tokens(logits, SamplingFilter(top=2), draws).tolist() == [2, 2, 3, 3]
 
 
 def test_if_the_filter_leaves_no_token_all_are_equally_likely() -> None:
     draws = torch.tensor([0.1, 0.3, 0.6, 0.9], dtype=torch.float64)
-    assert choose(torch.zeros(4, 4), Choice(cdf=0.1), draws).tolist() == [0, 1, 2, 3]
+    assert sample_tokens(torch.zeros(4, 4), SamplingFilter(cdf=0.1), draws).tolist() == [0, 1, 2, 3]
 
 
 def test_the_best_candidates_live_in_an_order_that_values_do_not_decide() -> None:
     sequences = torch.tensor([[[1, 2], [3, 4], [5, 6], [7, 8]]])
-    one = best(torch.tensor([[4.0, 3.0, 2.0, 1.0]]), sequences, 3)
-    other = best(torch.tensor([[2.0, 3.0, 4.0, 1.0]]), sequences, 3)
+    one = top_beams(torch.tensor([[4.0, 3.0, 2.0, 1.0]]), sequences, 3)
+    other = top_beams(torch.tensor([[2.0, 3.0, 4.0, 1.0]]), sequences, 3)
     assert sorted(one[0].tolist()) == [0, 1, 2]
     assert torch.equal(one, other)
 

@@ -12,17 +12,18 @@ import pytest
 from environments.scores import normalized
 from experiments import data as verbs
 from experiments import run
-from experiments.record import record
-from experiments.settings import parse
-from experiments.train import Progress
 from gato.config import Config
 from gato.prompts import Demonstrations, last_rows, other_episodes, sample
+from sources import export
+from sources.loading import Request, describe, load
 from tests.recordings import SPEC, made_up, table, write_d4rl
 from tests.toys import small
-from trajectories import export, store
+from training.record import record
+from training.settings import parse
+from training.train import Progress
+from trajectories import store
 from trajectories.errors import DatasetError
 from trajectories.formats import d4rl, kzl, minari
-from trajectories.sources import Request, describe, load
 from trajectories.types import Trajectories
 
 CAR = "car@MountainCar-v0"  # 200 steps at most, each costs 1
@@ -30,7 +31,7 @@ CAR = "car@MountainCar-v0"  # 200 steps at most, each costs 1
 
 def with_tail(lengths: list[int], tail: int) -> Trajectories:
     """Episodes that cost 1 a step, the last of which is not finished and so has the best return."""
-    data = made_up([*lengths, tail], replace(SPEC, horizon=200))
+    data = made_up([*lengths, tail], replace(SPEC, max_episode_steps=200))
     data = replace(
         data, rewards=np.full(len(data), -1, np.float32), finished=np.arange(len(lengths) + 1) < len(lengths)
     )
@@ -148,7 +149,7 @@ def test_episodes_are_cut_at_the_limit_however_poorly_they_are_marked(tmp_path: 
         del columns["timeouts"]
     data = d4rl.read(write_d4rl(tmp_path / "a.hdf5", columns), SPEC, "made-up")
     assert data.lengths.tolist() == [50] * 5
-    assert data.spec.horizon == 50
+    assert data.spec.max_episode_steps == 50
     assert data.finished.all()
     assert f"{'1 of 3' if marks == 'every third' else '1 of 1'} episodes is longer" in describe(data)
     assert "made-up's time limit of 50 steps" in describe(data)
@@ -212,9 +213,9 @@ def test_minaris_flags_tell_which_episodes_are_finished(tmp_path: Path) -> None:
         assert [bool(one["truncations"][-1]) for one in file.values()] == [True, True, True, False]
         file["episode_0/truncations"][-1] = False
     spec = load(Request("toy-medium", "collected", steps=50)).spec
-    data = minari.read(folder, replace(spec, horizon=30), "ours/toy-v0")
+    data = minari.read(folder, replace(spec, max_episode_steps=30), "ours/toy-v0")
     assert (data.lengths.tolist(), data.finished.tolist()) == ([20, 5, 20, 5], [False, True, True, False])
-    short = minari.read(folder, replace(spec, horizon=15), "ours/toy-v0")
+    short = minari.read(folder, replace(spec, max_episode_steps=15), "ours/toy-v0")
     assert short.lengths.tolist() == [15, 5, 5, 15, 5, 5]
 
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from backbone.interface import SequenceModel
-from experiments.registry import find
-from trajectories.types import Origin, Spec, Trajectories
+from training.registry import find
+from trajectories.types import Provenance, Spec, Trajectories
 
-POINT = Spec("point", (3,), (2,), horizon=12)
-CHOICES = Spec("choices", (3,), (), horizon=12, actions=5)
-SCREEN = Spec("screen", (4, 36, 36), (), horizon=12, actions=5, observation_dtype="uint8", frame_stack=4)
+POINT = Spec("point", (3,), (2,), max_episode_steps=12)
+CHOICES = Spec("choices", (3,), (), max_episode_steps=12, actions=5)
+SCREEN = Spec("screen", (4, 36, 36), (), max_episode_steps=12, actions=5, observation_dtype="uint8", frame_stack=4)
 
 # Small enough for a test, and still with everything that the real ones have.
 SMALL: dict[str, dict[str, object]] = {
@@ -35,10 +35,10 @@ def walk(lengths: Sequence[int], seed: int = 0, spec: Spec = POINT) -> Trajector
     starts = np.concatenate([[0], np.cumsum(lengths)])
     steps = int(starts[-1])
     terminated = np.zeros(steps, bool)
-    terminated[starts[1:] - 1] = np.asarray(lengths) < spec.horizon
+    terminated[starts[1:] - 1] = np.asarray(lengths) < spec.max_episode_steps
     return Trajectories.of(
         spec,
-        Origin(spec.name, "made-up", "0"),
+        Provenance(spec.name, "made-up", "0"),
         observations=seen(rng, spec, (steps, *spec.frame_shape)),
         actions=done(rng, spec, steps),
         rewards=rng.normal(size=steps).astype(np.float32),

@@ -37,7 +37,7 @@ class EnvironmentRow:
     name: str
     family: str  # the file environments/<family>.py that plays it
     gym_id: str  # gymnasium's name, or D4RL's; empty where the family needs none
-    horizon: int  # steps
+    max_episode_steps: int  # steps
     observation_shape: tuple[int, ...]
     action_shape: tuple[int, ...]  # () for discrete actions
     target_returns: tuple[float, ...]  # in the environment's units, the highest first; empty: what the data reach
@@ -51,7 +51,7 @@ class EnvironmentRow:
     observation_dtype: str = "float32"
     frame_stack: int = 1  # frames that make an observation
     rounded_scores: tuple[float, ...] = ()  # of random actions and of an expert, as a paper rounds them
-    zero_columns: int = 0  # trailing columns of recorded observations that are zero throughout and are left out
+    trailing_zeros: int = 0  # trailing columns of recorded observations that are zero throughout and are left out
     options: dict[str, Any] = field(
         default_factory=dict
     )  # what the family is to make: a maze, tasks, keyword arguments
@@ -69,7 +69,7 @@ class EnvironmentRow:
         return any(map(math.isinf, self.action_low + self.action_high))
 
     @property
-    def as_shipped(self) -> bool:
+    def upstream_physics_only(self) -> bool:
         """Whether it is played in today's physics only, as its package has it, whatever --physics says."""
         return self.family in ("adroit", "atari", "gymnasium", "kitchen", "minigrid")
 
@@ -79,7 +79,7 @@ class EnvironmentRow:
             name=self.name,
             observation_shape=self.observation_shape,
             action_shape=self.action_shape,
-            horizon=self.horizon,
+            max_episode_steps=self.max_episode_steps,
             actions=self.actions,
             observation_dtype=self.observation_dtype,
             frame_stack=self.frame_stack,
@@ -199,7 +199,7 @@ def _atari() -> dict[str, Any]:
 def _environments() -> dict[str, dict[str, Any]]:
     """Every row of an environment; Atari's games are what they share and what is their own."""
     shared = _atari()["environment"]
-    limits = {"horizon": shared["options"]["frames"] // shared["options"]["frame_skip"]}
+    limits = {"max_episode_steps": shared["options"]["frames"] // shared["options"]["frame_skip"]}
     games = {
         game: {**shared, **limits, "gym_id": f"ALE/{_title(game)}-v5", **own} for game, own in _atari()["games"].items()
     }
@@ -220,7 +220,7 @@ def _with_options(row: EnvironmentRow, name: str) -> EnvironmentRow:
         if usual is None or key == "size" or not isinstance(value, type(usual) if usual != 0.0 else float | int):
             raise UserError(f"{name}: {key} = {value!r} is no option of Atari's: {did_you_mean(key, row.options)}")
     options = {**row.options, **chosen}
-    return replace(row, name=name, options=options, horizon=options["frames"] // options["frame_skip"])
+    return replace(row, name=name, options=options, max_episode_steps=options["frames"] // options["frame_skip"])
 
 
 def _title(game: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from trajectories import gym_registry
+from trajectories import gym_registry, offscreen
 from trajectories.catalog import EnvironmentRow, environment, environment_names, no_environment
 from trajectories.errors import UserError, did_you_mean
 from trajectories.spaces import actions_of, layout
@@ -43,18 +43,18 @@ def environment_row(name: str) -> EnvironmentRow:
     copy = make(gym_id, arguments)
     seen = layout(copy.observation_space)
     action_shape, actions = actions_of(copy.action_space)
-    horizon = options.get(STEPS) or copy.spec.max_episode_steps or getattr(copy.unwrapped, "max_steps", None)
-    horizon = horizon or frames_limit(copy.spec.kwargs)
+    max_episode_steps = options.get(STEPS) or copy.spec.max_episode_steps or getattr(copy.unwrapped, "max_steps", None)
+    max_episode_steps = max_episode_steps or frames_limit(copy.spec.kwargs)
     low, high = bounds(copy.action_space)
     copy.close()
-    if not horizon:
+    if not max_episode_steps:
         again = named(gym_id, {**options, STEPS: 1000})
         raise UserError(f"{gym_id} has no time limit, so that an episode may never end: name it '{again}'.")
     return EnvironmentRow(
         name=name,
         family="gymnasium",
         gym_id=gym_id,
-        horizon=int(horizon),
+        max_episode_steps=int(max_episode_steps),
         observation_shape=seen.shape,
         observation_dtype=seen.dtype,
         action_shape=action_shape,
@@ -95,7 +95,7 @@ def bounds(space: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(map(float, low.reshape(-1))), tuple(map(float, high.reshape(-1)))
 
 
-def differences(gym_id: str, arguments: dict[str, Any], horizon: int | None) -> dict[str, Any]:
+def differences(gym_id: str, arguments: dict[str, Any], max_episode_steps: int | None) -> dict[str, Any]:
     """Those of an environment's arguments that gymnasium would not give it by itself: the options in its name."""
     import gymnasium
 
@@ -104,12 +104,12 @@ def differences(gym_id: str, arguments: dict[str, Any], horizon: int | None) -> 
     usual = gymnasium.registry.get(gym_id)
     defaults = json.loads(json.dumps(usual.kwargs, default=str)) if usual else {}
     options = {key: value for key, value in arguments.items() if key not in defaults or defaults[key] != value}
-    if horizon and (usual is None or usual.max_episode_steps != horizon):
-        options[STEPS] = horizon
+    if max_episode_steps and (usual is None or usual.max_episode_steps != max_episode_steps):
+        options[STEPS] = max_episode_steps
     return options
 
 
-def spec(gym_id: str, options: dict[str, Any], horizon: int) -> Any:
+def spec(gym_id: str, options: dict[str, Any], max_episode_steps: int) -> Any:
     """gymnasium's own description of an environment, with these options and this time limit.
 
     Raises:
@@ -118,7 +118,7 @@ def spec(gym_id: str, options: dict[str, Any], horizon: int) -> Any:
     copy = make(gym_id, options)
     found = copy.spec
     copy.close()
-    found.max_episode_steps = horizon
+    found.max_episode_steps = max_episode_steps
     return found
 
 
@@ -148,7 +148,7 @@ def make(gym_id: str, options: dict[str, Any], **more: Any) -> Any:
     """
     import gymnasium
 
-    import environments  # noqa: F401  # by which MuJoCo can be imported whatever the shell says of drawing
+    offscreen.choose()  # before MuJoCo is imported
 
     if gym_id not in gymnasium.registry:
         [gym_registry.registered(package) for package in gym_registry.PACKAGES]

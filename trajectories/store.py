@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from trajectories.atomic import atomic_directory, disk_errors, file_lock, remove
-from trajectories.types import Origin, Spec, Trajectories
+from trajectories.types import Provenance, Spec, Trajectories
 
 PIECE = 1 << 26  # bytes hashed at once
 LARGE = 1 << 28  # bytes; of a larger column, pages that were read are let go of again
@@ -115,7 +115,7 @@ def load(target: Path) -> Trajectories:
     mapped = {column: np.load(target / f"{column}.npy", mmap_mode="r").view(np.ndarray) for column in COLUMNS}
     if len(mapped["observations"]) != provenance["steps"] or len(mapped["starts"]) != provenance["episodes"] + 1:
         raise ValueError(f"{target} is not whole")
-    spec, origin = Spec.from_json(provenance["spec"]), Origin(**provenance["origin"])
+    spec, origin = Spec.from_json(provenance["spec"]), Provenance(**provenance["origin"])
     finished = np.ones(provenance["episodes"], bool)
     finished[provenance["unfinished"]] = False
     return Trajectories(spec=spec, origin=origin, finished=finished, **mapped)

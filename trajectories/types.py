@@ -24,7 +24,7 @@ class Spec:
     name: str
     observation_shape: tuple[int, ...]
     action_shape: tuple[int, ...]  # () for discrete actions
-    horizon: int  # steps after which an episode is cut off
+    max_episode_steps: int  # steps after which an episode is cut off
     actions: int | None = None  # how many discrete actions; None: continuous, each in [-1, 1]
     observation_dtype: str = "float32"
     frame_stack: int = 1  # S: an observation is the last so many frames, oldest first, (S, *frame)
@@ -56,6 +56,7 @@ class Spec:
 
     def to_json(self) -> dict[str, Any]:
         row = asdict(self)
+        row["horizon"] = row.pop("max_episode_steps")  # its first name: what was hashed and stored stays the same
         if self.frame_stack == 1:  # so that what was hashed and stored before there were stacks is still the same
             del row["frame_stack"]
         for name in ("clipped_rewards", "action_low", "action_high"):  # likewise
@@ -70,7 +71,7 @@ class Spec:
 
 
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     """Where data come from: part of every run's identity."""
 
     name: str  # the data set's name in the catalog, "hopper-medium"
@@ -88,7 +89,7 @@ class Trajectories:
     """
 
     spec: Spec
-    origin: Origin
+    origin: Provenance
     observations: np.ndarray  # (N, *obs), or (N, *frame): each frame of a stack once
     actions: np.ndarray  # (N, *act)
     rewards: np.ndarray  # (N,) float32
@@ -101,7 +102,7 @@ class Trajectories:
     def of(
         cls,
         spec: Spec,
-        origin: Origin,
+        origin: Provenance,
         *,
         observations: np.ndarray,
         actions: np.ndarray,
@@ -136,7 +137,7 @@ class Trajectories:
             raise DatasetError(f"{origin.name}: the episodes' starts do not divide its {steps} steps.")
         longest = int(np.diff(starts).max())
         return cls(
-            spec=spec if longest <= spec.horizon else replace(spec, horizon=longest),
+            spec=spec if longest <= spec.max_episode_steps else replace(spec, max_episode_steps=longest),
             origin=origin,
             observations=np.asarray(observations, spec.observation_dtype),
             actions=np.asarray(actions, spec.action_dtype),

@@ -96,9 +96,10 @@ class History:
 
     def __init__(self, spec: Spec, episodes: int, target_return: float, longest: int | None = None) -> None:
         self.spec = spec
-        self.longest = spec.horizon if longest is None else longest
+        self.longest = spec.max_episode_steps if longest is None else longest
         self._kept = max(self.longest + spec.frame_stack - 2, 1)  # steps before now that a window can show
-        self.room = min(spec.horizon, 2 * self._kept + 1)  # rows of an episode; twice, so that they seldom move
+        # rows of an episode; twice, so that they seldom move
+        self.room = min(spec.max_episode_steps, 2 * self._kept + 1)
         rows = episodes * self.room
         self.observations = np.zeros((rows, *spec.frame_shape), spec.observation_dtype)
         self.actions = np.zeros((rows, *spec.action_shape), spec.action_dtype)
@@ -107,18 +108,19 @@ class History:
         self.first = np.arange(episodes) * self.room  # (E,): where step 0 is, or would be were it still kept
         self.steps = 0  # steps begun; the same in every episode that is still alive
         self._forgotten = 0  # steps, from the beginning
-        self._owed = np.full(episodes, target_return, np.float64)  # what is left of the target, in full precision
+        # what is left of the target, in full precision
+        self._returns_to_go = np.full(episodes, target_return, np.float64)
 
     def observe(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> None:
         """Begin a step: what the live episodes show now, and what their last action earned."""
         if self.steps - self._forgotten == self.room:
-            self._forget()
+            self._shift()
         now = self.first + self.steps
         if self.steps > 0:
             self.rewards[now[live] - 1] = rewards[live]
-            self._owed[live] -= rewards[live]
+            self._returns_to_go[live] -= rewards[live]
         self.observations[now[live]] = observations[live] if self.spec.frame_stack == 1 else observations[live, -1]
-        self.returns_to_go[now[live]] = self._owed[live]
+        self.returns_to_go[now[live]] = self._returns_to_go[live]
         self.steps += 1
 
     def record(self, actions: np.ndarray, live: np.ndarray) -> None:
@@ -132,7 +134,7 @@ class History:
         first = self.first[live]
         return cut(self, first, first + self.steps - 1, length)
 
-    def _forget(self) -> None:
+    def _shift(self) -> None:
         """Move the steps that a window can still show to where the oldest ones were."""
         for column in (self.observations, self.actions, self.rewards, self.returns_to_go):
             rows = column.reshape(len(self.first), self.room, *column.shape[1:])  # (E, room, ...), a view

@@ -31,10 +31,11 @@ from trajectories.windows import cut
 from trajectory_transformer.discretizer import METHODS, Audit, Discretizer, table
 from trajectory_transformer.network import Network
 from trajectory_transformer.player import BeamPlayer
-from trajectory_transformer.search import Choice, Search
-from trajectory_transformer.values import penalised, values
+from trajectory_transformer.search import SamplingFilter, Search
+from trajectory_transformer.values import penalized, values
 
-KEPT = {"ant": 27, "kitchen": 30}  # ant's contact forces are zero in the data, the kitchen's goal never changes
+# ant's contact forces are zero in the data, the kitchen's goal never changes
+OBSERVED_PREFIX = {"ant": 27, "kitchen": 30}
 MOST_NUMBERS = 256  # in an observation; images would need another tokenizer
 PIECE = 32  # windows that a CPU's caches hold; larger pieces are slower, and the sums are the same
 
@@ -48,9 +49,11 @@ class Config(ModelConfig):
     learning_rate: float = option(6e-4, "peak learning rate of AdamW")
     weight_decay: float = option(0.1, "AdamW's weight decay")
     beta2: float = option(0.95, "AdamW's second decay rate")
-    clip: float = option(1.0, "largest gradient norm")
-    warmup: float = option(0.02, "share of the updates over which the learning rate rises from 0: one epoch of 50")
-    final_learning_rate: float = option(0.1, "share of the peak learning rate at the end of a cosine; 1: constant")
+    max_grad_norm: float = option(1.0, "largest gradient norm")
+    warmup_fraction: float = option(
+        0.02, "share of the updates over which the learning rate rises from 0: one epoch of 50"
+    )
+    final_lr_fraction: float = option(0.1, "share of the peak learning rate at the end of a cosine; 1: constant")
     width: int = option(128, "width of the network")
     layers: int = option(4, "blocks of the network")
     heads: int = option(4, "attention heads")
@@ -99,7 +102,7 @@ class TrajectoryTransformer(SequenceModel):
         super().__init__()
         check(config, spec)
         self.config, self.spec = config, spec
-        self.observation_size = config.kept_observations or KEPT.get(spec.name, spec.observation_size)
+        self.observation_size = config.kept_observations or OBSERVED_PREFIX.get(spec.name, spec.observation_size)
         self.tokens_per_step = self.observation_size + spec.action_size + 2
         self.network = Network(
             config.context, self.tokens_per_step, config.bins, config.width, config.layers, config.heads, config.dropout
@@ -112,19 +115,19 @@ class TrajectoryTransformer(SequenceModel):
     def columns(self, data: Trajectories) -> tuple[Trajectories, np.ndarray]:
         """The data with penalised rewards, and the value of every step, (N,); computed once for a data set."""
         if self._columns is None or self._columns[0] is not data:
-            rewards = penalised(data.rewards, data.terminated, self.config.termination_penalty)
-            worth = values(rewards, data.starts, self.config.discount)
-            self._columns = data, replace(data, rewards=rewards), worth
+            rewards = penalized(data.rewards, data.terminated, self.config.termination_penalty)
+            values_of = values(rewards, data.starts, self.config.discount)
+            self._columns = data, replace(data, rewards=rewards), values_of
         return self._columns[1:]
 
     def calibrate(self, data: Trajectories) -> None:
         """Fit every dimension's bins to its whole column, one column in memory at a time."""
-        paid, worth = self.columns(data)
-        observations = paid.observations.reshape(len(paid), -1)
-        actions = paid.actions.reshape(len(paid), -1)
+        penalized_data, values_of = self.columns(data)
+        observations = penalized_data.observations.reshape(len(penalized_data), -1)
+        actions = penalized_data.actions.reshape(len(penalized_data), -1)
         columns = [(f"observation {i}", observations[:, i]) for i in range(self.observation_size)]
         columns += [(f"action {i}", actions[:, i]) for i in range(actions.shape[1])]
-        columns += [("reward", paid.rewards), ("value", worth)]
+        columns += [("reward", penalized_data.rewards), ("value", values_of)]
         self.audit = []
         for dimension, (name, column) in enumerate(columns):
             if dimension in self.choices:
@@ -134,28 +137,28 @@ class TrajectoryTransformer(SequenceModel):
             self.audit.append(self.discretizer.audit(dimension, column, name))
         print(f"discretizer audit, {self.config.bins} bins each:\n{table(self.audit)}", file=sys.stderr)
 
-    def report(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         return {"discretizer audit": [asdict(row) for row in self.audit]}
 
     def sample(self, data: Trajectories, rng: np.random.Generator) -> TrajectoryBatch:
         """Windows that begin at steps drawn uniformly, and may run beyond the end of their episode."""
-        paid, worth = self.columns(data)
+        penalized_data, values_of = self.columns(data)
         length = self.config.context
         begin = rng.integers(len(data), size=self.config.batch_size)
         episode = data.episode_of(begin)
         last = np.minimum(begin + length, data.starts[episode + 1]) - 1
-        batch = cut(paid, begin, last, length)
+        batch = cut(penalized_data, begin, last, length)
         passed = torch.from_numpy(begin - data.starts[episode])[:, None]
         rows = np.maximum(last[:, None] + np.arange(1 - length, 1), 0)  # (B, T)
-        to_limit = torch.from_numpy(self.spec.horizon - 1 - (last - data.starts[episode]))
+        to_limit = torch.from_numpy(self.spec.max_episode_steps - 1 - (last - data.starts[episode]))
         columns = vars(batch) | {"timesteps": (batch.timesteps + passed) * batch.mask}
         return TrajectoryBatch(
             **columns,
-            values=torch.from_numpy(worth[rows]) * batch.mask,
+            values=torch.from_numpy(values_of[rows]) * batch.mask,
             stops=torch.minimum(length - batch.mask.sum(1), to_limit).clamp(min=0),
         )
 
-    def tokenise(self, batch: TrajectoryBatch) -> tuple[Int[Tensor, "B T D"], Bool[Tensor, "B T"]]:
+    def tokenize(self, batch: TrajectoryBatch) -> tuple[Int[Tensor, "B T D"], Bool[Tensor, "B T"]]:
         """Tokens of the windows, their real steps first and stop tokens after, and which transitions are learnt."""
         windows, length = batch.mask.shape
         numbers = torch.cat(
@@ -176,10 +179,10 @@ class TrajectoryTransformer(SequenceModel):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         assert isinstance(batch, TrajectoryBatch), "a Trajectory Transformer learns from batches of its own sample()"
-        tokens, learnt = self.tokenise(batch)
+        tokens, learnt = self.tokenize(batch)
         piece = PIECE if tokens.device.type == "cpu" else len(tokens)
         pieces = zip(torch.split(tokens, piece), torch.split(learnt, piece), strict=True)
-        by_dimension = torch.stack([self.surprise(*part) for part in pieces]).sum(0)  # (D,)
+        by_dimension = torch.stack([self.nll_by_dimension(*part) for part in pieces]).sum(0)  # (D,)
         counts = learnt.sum().repeat(self.tokens_per_step)
         counts[0] -= len(learnt)  # a window's first token is given
         observations, actions = self.observation_size, self.spec.action_size
@@ -187,17 +190,17 @@ class TrajectoryTransformer(SequenceModel):
         parts |= {"reward": (1, self.config.reward_weight), "value": (1, self.config.value_weight)}
         total, losses, first = torch.zeros((), device=tokens.device), {}, 0
         for name, (size, weight) in parts.items():
-            surprise = by_dimension[first : first + size].sum()
-            losses[name] = (surprise / counts[first : first + size].sum()).detach()
-            total, first = total + weight * surprise, first + size
+            nll_by_dimension = by_dimension[first : first + size].sum()
+            losses[name] = (nll_by_dimension / counts[first : first + size].sum()).detach()
+            total, first = total + weight * nll_by_dimension, first + size
         return {"total": total / counts.sum(), **losses}
 
-    def terms(self, batch: Batch) -> int:
+    def loss_weight(self, batch: Batch) -> int:
         assert isinstance(batch, TrajectoryBatch), "a Trajectory Transformer learns from batches of its own sample()"
-        learnt = self.tokenise(batch)[1]
+        learnt = self.tokenize(batch)[1]
         return int(learnt.sum()) * self.tokens_per_step - len(learnt)
 
-    def surprise(self, tokens: Int[Tensor, "B T D"], learnt: Bool[Tensor, "B T"]) -> Float[Tensor, "D"]:
+    def nll_by_dimension(self, tokens: Int[Tensor, "B T D"], learnt: Bool[Tensor, "B T"]) -> Float[Tensor, "D"]:
         """Cross-entropy summed over all learnt tokens of each dimension."""
         logits = self.network.logits(self.network(tokens.flatten(1)))[:, :-1]  # (B, T D - 1, N)
         entropy = F.cross_entropy(logits.float().flatten(0, 1), tokens.flatten(1)[:, 1:].flatten(), reduction="none")
@@ -219,8 +222,8 @@ class TrajectoryTransformer(SequenceModel):
             expand=config.expand,
             past=min(config.planning_context, config.context) - 1,
             discount=config.discount,
-            observations=Choice(config.top_observations, config.cdf_observations),
-            actions=Choice(config.top_actions, config.cdf_actions),
+            observations=SamplingFilter(config.top_observations, config.cdf_observations),
+            actions=SamplingFilter(config.top_actions, config.cdf_actions),
             percentile=config.percentile,
         )
 

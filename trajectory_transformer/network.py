@@ -18,7 +18,7 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from backbone.transformer import Dropout, initialise
+from backbone.transformer import Dropout, init_weights
 
 
 class Block(nn.Module):
@@ -67,7 +67,7 @@ class Network(nn.Module):
         self.dropout = Dropout(dropout)
         self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
-        self.apply(initialise)
+        self.apply(init_weights)
         self.heads = nn.Parameter(torch.empty(tokens, bins + 1, width))
         nn.init.uniform_(self.heads, -(width**-0.5), width**-0.5)  # what nn.Linear without a bias begins with
 

@@ -13,9 +13,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from trajectory_transformer.discretizer import Discretizer
-from trajectory_transformer.memory import Memory
+from trajectory_transformer.kv_cache import KVCache
 from trajectory_transformer.network import Network
-from trajectory_transformer.search import Choice, Plan, Search, best, choose, estimate, worth
+from trajectory_transformer.search import Plan, SamplingFilter, Search, estimate, sample_tokens, top_beams, values_of
 
 
 @torch.inference_mode()
@@ -36,7 +36,7 @@ def plan(
     """
     began = time.perf_counter()
     episodes = len(contexts)
-    memory = Memory(network, search, episodes)
+    memory = KVCache(network, search, episodes)
     sequences = contexts[:, None].expand(-1, search.beam_width, -1)  # (E, B, L)
     earned = torch.zeros(episodes, search.beam_width, 0, dtype=torch.float64, device=contexts.device)
     values = earned.sum(-1)
@@ -50,33 +50,33 @@ def plan(
             sequences, output = observe(memory, search, sequences, output, draws[:, step])
         born, rewards, after = act(memory, discretizer, search, output, draws[:, step])
         earned = torch.cat([earned.repeat_interleave(search.expand, 1), rewards[..., None]], dim=2)
-        values = worth(torch.cat([earned, after[..., None]], dim=2), search)  # (E, candidates)
+        values = values_of(torch.cat([earned, after[..., None]], dim=2), search)  # (E, candidates)
         sequences = torch.cat([sequences.repeat_interleave(search.expand, 1), born], dim=2)
-        kept = best(values, sequences, search.beam_width)  # (E, B)
+        kept = top_beams(values, sequences, search.beam_width)  # (E, B)
         sequences = sequences.gather(1, kept[..., None].expand(-1, -1, sequences.shape[2]))
         earned = earned.gather(1, kept[..., None].expand(-1, -1, earned.shape[2]))
         values = values.gather(1, kept)
     value, winner = values.max(-1)
     planned = sequences[torch.arange(episodes, device=winner.device), winner, -earned.shape[2] * search.tokens :]
-    return Plan(planned.view(episodes, -1, search.tokens), value, memory.passes, memory.read)
+    return Plan(planned.view(episodes, -1, search.tokens), value, memory.forward_passes, memory.tokens_read)
 
 
 def recall(
-    memory: Memory, search: Search, sequences: Int[Tensor, "E B L"], kept: Int[Tensor, "E B"] | None
+    memory: KVCache, search: Search, sequences: Int[Tensor, "E B L"], kept: Int[Tensor, "E B"] | None
 ) -> Float[Tensor, "E B C"]:
     """What follows from the sequences so far; `kept`: which of the memory's candidates they are, if it has any."""
     episodes, width, length = sequences.shape
     past = min(length // search.tokens, search.past)
     window = past * search.tokens + length % search.tokens
     if kept is not None and window == length:
-        memory.survive(kept)
+        memory.select(kept)
         return memory.extend(sequences[:, :, -1:])[:, :, 0]
     windows = sequences[:, :, length - window :].reshape(episodes * width, window)
     return memory.encode(windows).view(episodes, width, -1)
 
 
 def observe(
-    memory: Memory,
+    memory: KVCache,
     search: Search,
     sequences: Int[Tensor, "E B L"],
     output: Float[Tensor, "E B C"],
@@ -86,14 +86,14 @@ def observe(
     for dimension in range(search.observation_size):
         scores = memory.network.next_logits(output, (dimension - 1) % search.tokens).flatten(0, 1)
         drawn = draws[:, dimension, : search.beam_width].reshape(-1)
-        tokens = choose(scores, search.observations, drawn).view(*output.shape[:2], 1)
+        tokens = sample_tokens(scores, search.observations, drawn).view(*output.shape[:2], 1)
         sequences = torch.cat([sequences, tokens], dim=2)
         output = memory.extend(tokens)[:, :, 0]
     return sequences, output
 
 
 def act(
-    memory: Memory,
+    memory: KVCache,
     discretizer: Discretizer,
     search: Search,
     output: Float[Tensor, "E B C"],
@@ -107,9 +107,9 @@ def act(
     for dimension in range(search.observation_size, search.tokens):
         scores = network.next_logits(outputs, dimension - 1).flatten(0, 2)  # (E candidates, N)
         if dimension < reward:
-            tokens = choose(scores, search.actions, draws[:, dimension].reshape(-1))
+            tokens = sample_tokens(scores, search.actions, draws[:, dimension].reshape(-1))
         else:
-            tokens = choose(scores, Choice(top=1), draws[:, dimension].reshape(-1))
+            tokens = sample_tokens(scores, SamplingFilter(top=1), draws[:, dimension].reshape(-1))
             estimates.append(estimate(scores, dimension, discretizer, search).view(episodes, -1))
         born.append(tokens.view(episodes, -1))
         if dimension <= reward:

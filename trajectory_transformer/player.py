@@ -31,7 +31,7 @@ class BeamPlayer:
         self.last: tuple[np.ndarray, np.ndarray] | None = None  # observation and action of the step before
         self.plan = torch.zeros(episodes, 0, self.search.tokens, dtype=torch.int64, device=self.device)
         self.played = 0  # transitions of the plan
-        self.passes = self.read = 0  # through the network, and tokens read, so far
+        self.forward_passes = self.tokens_read = 0  # through the network, and tokens read, so far
 
     @torch.inference_mode()
     def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
@@ -82,8 +82,8 @@ class BeamPlayer:
         self.plan = self.plan.new_zeros(len(seen), length, self.search.tokens)
         for group, made in zip(groups, plans, strict=True):
             self.plan[torch.from_numpy(group).to(self.device)] = made.tokens[:, :length]
-            self.passes += made.passes
-            self.read += made.read
+            self.forward_passes += made.forward_passes
+            self.tokens_read += made.tokens_read
         self.played = 0
 
     def search_for(self, context: Int[Tensor, "E L"], group: np.ndarray, seconds: float) -> Plan:

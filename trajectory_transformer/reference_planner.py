@@ -15,7 +15,7 @@ from torch import Tensor
 
 from trajectory_transformer.discretizer import Discretizer
 from trajectory_transformer.network import Network
-from trajectory_transformer.search import Choice, Plan, Search, best, choose, estimate, worth
+from trajectory_transformer.search import Plan, SamplingFilter, Search, estimate, sample_tokens, top_beams, values_of
 
 
 class Counted:
@@ -23,13 +23,13 @@ class Counted:
 
     def __init__(self, network: Network, past: int) -> None:
         self.network, self.past = network, past
-        self.passes = self.read = 0
+        self.forward_passes = self.tokens_read = 0
 
     def __call__(self, tokens: Int[Tensor, "M L"]) -> Float[Tensor, "M N"]:
         whole = self.network.tokens
         cropped = tokens[:, max(0, tokens.shape[1] // whole - self.past) * whole :]  # whole transitions go at once
-        self.passes += 1
-        self.read += cropped.numel()
+        self.forward_passes += 1
+        self.tokens_read += cropped.numel()
         return self.network.next_logits(self.network(cropped)[:, -1], (cropped.shape[1] - 1) % whole)
 
 
@@ -49,14 +49,14 @@ def plan(
     """
     logits = Counted(network, search.past)
 
-    def extend(sequences: Tensor, dimension: int, choice: Choice) -> tuple[Tensor, Tensor]:
+    def extend(sequences: Tensor, dimension: int, choice: SamplingFilter) -> tuple[Tensor, Tensor]:
         scores = logits(sequences)
-        tokens = choose(scores, choice, draws[step, dimension, : len(sequences)])
+        tokens = sample_tokens(scores, choice, draws[step, dimension, : len(sequences)])
         return torch.cat([sequences, tokens[:, None]], dim=1), scores
 
     sequences = context.repeat(search.beam_width, 1)
     earned = torch.zeros(search.beam_width, 0, dtype=torch.float64, device=context.device)
-    likeliest = Choice(top=1)
+    likeliest = SamplingFilter(top=1)
     first_action = search.observation_size
     reward = first_action + search.action_size
 
@@ -73,10 +73,10 @@ def plan(
 
         earned = torch.cat([earned, estimate(reward_scores, reward, discretizer, search)[:, None]], dim=1)
         after = estimate(value_scores, reward + 1, discretizer, search)
-        values = worth(torch.cat([earned, after[:, None]], dim=1), search)
-        kept = best(values[None], sequences[None], search.beam_width)[0]
+        values = values_of(torch.cat([earned, after[:, None]], dim=1), search)
+        kept = top_beams(values[None], sequences[None], search.beam_width)[0]
         sequences, earned, values = sequences[kept], earned[kept], values[kept]
 
     winner = values.argmax()
     planned = sequences[winner, -search.horizon * search.tokens :].view(1, search.horizon, search.tokens)
-    return Plan(planned, values[winner][None], logits.passes, logits.read)
+    return Plan(planned, values[winner][None], logits.forward_passes, logits.tokens_read)

@@ -21,7 +21,7 @@ from trajectory_transformer.discretizer import Discretizer
 
 
 @dataclass(frozen=True)
-class Choice:
+class SamplingFilter:
     """From which tokens to draw."""
 
     top: int = 0  # the most likely ones; 0: all
@@ -39,8 +39,8 @@ class Search:
     expand: int  # candidates that each beam bears (n_expand)
     past: int  # whole transitions before the one being planned that the network sees (max_context_transitions - 1)
     discount: float
-    observations: Choice  # (k_obs, cdf_obs)
-    actions: Choice  # (k_act, cdf_act)
+    observations: SamplingFilter  # (k_obs, cdf_obs)
+    actions: SamplingFilter  # (k_act, cdf_act)
     percentile: float = 0.0  # of rewards and values; 0: their mean
 
     @property
@@ -59,11 +59,11 @@ class Plan:
 
     tokens: Int[Tensor, "E horizon D"]
     values: Float[Tensor, "E"]  # discounted return expected of it
-    passes: int  # through the network
-    read: int  # tokens the network read
+    forward_passes: int  # through the network
+    tokens_read: int  # tokens the network read
 
 
-def choose(logits: Float[Tensor, "M N"], choice: Choice, draws: Float[Tensor, "M"]) -> Int[Tensor, "M"]:
+def sample_tokens(logits: Float[Tensor, "M N"], choice: SamplingFilter, draws: Float[Tensor, "M"]) -> Int[Tensor, "M"]:
     """A token for each row: where the draw falls among the probabilities of those admitted.
 
     The least likely tokens go one by one as long as what has gone holds less than `cdf`, ties together; if that leaves
@@ -78,8 +78,8 @@ def choose(logits: Float[Tensor, "M N"], choice: Choice, draws: Float[Tensor, "M
         gone = (ascending.cumsum(-1) < choice.cdf).sum(-1, keepdim=True)
         admitted = probabilities > ascending.gather(-1, (gone - 1).clamp(min=0))
     if choice.top > 0:
-        best = torch.where(admitted, probabilities, 0.0).topk(min(choice.top, logits.shape[-1])).values
-        admitted &= probabilities >= best[:, -1:]
+        top_beams = torch.where(admitted, probabilities, 0.0).topk(min(choice.top, logits.shape[-1])).values
+        admitted &= probabilities >= top_beams[:, -1:]
     nothing = ~admitted.any(-1, keepdim=True)
     cumulative = torch.where(admitted, probabilities, nothing.double()).cumsum(-1)
     aim = draws[:, None] * cumulative[:, -1:]
@@ -96,7 +96,7 @@ def estimate(
     return discretizer.mean(probabilities, dimension)
 
 
-def best(
+def top_beams(
     values: Float[Tensor, "E candidates"], sequences: Int[Tensor, "E candidates L"], width: int
 ) -> Int[Tensor, "E width"]:
     """Which candidates live on: those of the highest values, in the order of their fingerprints."""
@@ -105,7 +105,7 @@ def best(
     return kept.gather(1, (sequences * powers).sum(-1).gather(1, kept).argsort(dim=-1, stable=True))
 
 
-def worth(rewards: Float[Tensor, "*shape steps"], search: Search) -> Float[Tensor, "*shape"]:
+def values_of(rewards: Float[Tensor, "*shape steps"], search: Search) -> Float[Tensor, "*shape"]:
     """Discounted sum of the planned rewards and, in the last place, of the value after them."""
     steps = torch.arange(rewards.shape[-1], device=rewards.device, dtype=rewards.dtype)
     return (rewards * search.discount**steps).sum(-1)

@@ -25,6 +25,6 @@ def values(rewards: np.ndarray, starts: np.ndarray, discount: float) -> np.ndarr
     return following.astype(np.float32)
 
 
-def penalised(rewards: np.ndarray, terminated: np.ndarray, penalty: float) -> np.ndarray:
+def penalized(rewards: np.ndarray, terminated: np.ndarray, penalty: float) -> np.ndarray:
     """A step that ends the task is paid the penalty (jannerm, trajectory/datasets/sequence.py:80-83 at 8834a6e)."""
     return np.where(terminated, np.float32(penalty), rewards).astype(np.float32)

@@ -11,7 +11,7 @@ import numpy as np
 
 from trajectories.errors import DatasetError
 from trajectories.formats.episodes import divide, filled
-from trajectories.types import Origin, Spec, Trajectories
+from trajectories.types import Provenance, Spec, Trajectories
 
 BLOCK = 1 << 16  # rows
 
@@ -20,9 +20,9 @@ def trajectories(
     table: dict[str, np.ndarray],
     bounds: np.ndarray | None,
     spec: Spec,
-    origin: Origin,
+    origin: Provenance,
     file: str,
-    zero_columns: int = 0,
+    trailing_zeros: int = 0,
     long_episodes: bool = False,
 ) -> Trajectories:
     """Columns as a file holds them, checked and divided into episodes (episodes.py).
@@ -41,7 +41,7 @@ def trajectories(
     starts, finished, caveats = divide(terminated, timeouts, bounds, spec, long_episodes)
     if caveats := unfilled + caveats:
         origin = replace(origin, details={**origin.details, "caveats": caveats})
-    observations = fitting(table.pop("observations"), spec.frame_shape, "observations", file, zero_columns)
+    observations = fitting(table.pop("observations"), spec.frame_shape, "observations", file, trailing_zeros)
     actions = fitting(table.pop("actions"), spec.action_shape, "actions", file)
     rewards = fitting(flat(table.pop("rewards")), (), "rewards", file)
     if spec.actions is not None:
@@ -129,7 +129,7 @@ def same_length(lengths: dict[str, int], file: str) -> None:
         raise DatasetError(f"{file} holds no steps: choose another file.")
 
 
-def fitting(values: np.ndarray, shape: tuple[int, ...], column: str, file: str, zero_columns: int = 0) -> np.ndarray:
+def fitting(values: np.ndarray, shape: tuple[int, ...], column: str, file: str, trailing_zeros: int = 0) -> np.ndarray:
     """The column cut to `shape`, which it may exceed by exactly `zero_columns` trailing columns of zeros.
 
     Where `shape` is a row as long as what was found (an image seen as numbers), it is laid out row by row. Discrete
@@ -143,11 +143,11 @@ def fitting(values: np.ndarray, shape: tuple[int, ...], column: str, file: str, 
         return values
     if (len(shape) == 1 < len(found) and np.prod(found) == shape[0]) or (shape == () and found == (1,)):
         return values.reshape(len(values), *shape)
-    if zero_columns and len(shape) == 1 and found == (shape[0] + zero_columns,):
+    if trailing_zeros and len(shape) == 1 and found == (shape[0] + trailing_zeros,):
         for first, block in _blocks(values):
             if block[:, shape[0] :].any():
                 raise DatasetError(
-                    f"{file}: the last {zero_columns} {column} are zero in all files known, but not here "
+                    f"{file}: the last {trailing_zeros} {column} are zero in all files known, but not here "
                     f"(between steps {first} and {first + len(block)}): keep them by another row in catalog.toml."
                 )
         return np.ascontiguousarray(values[:, : shape[0]])

@@ -22,7 +22,7 @@ from trajectories.errors import DatasetError
 from trajectories.formats import columns
 from trajectories.formats.hdf5 import Hdf5Array, Hdf5Group, open_hdf5
 from trajectories.formats.limits import check_memory
-from trajectories.types import Origin, Spec, Trajectories
+from trajectories.types import Provenance, Spec, Trajectories
 
 REQUIRED = ("observations", "actions", "rewards", "terminals")
 POLICY = "metadata/policy"
@@ -34,7 +34,7 @@ def read(
     spec: Spec,
     name: str,
     source: str = "d4rl",
-    zero_columns: int = 0,
+    trailing_zeros: int = 0,
     long_episodes: bool = False,
 ) -> Trajectories:
     """Read one D4RL file into memory.
@@ -67,8 +67,8 @@ def read(
         check_memory(sum(array.nbytes for array in present.values()), str(path))
         table = {column: array[()] for column, array in present.items()}
         metadata = _metadata(file)
-    origin = Origin(name, source, "", {"file": path.name, **metadata})
-    return columns.trajectories(table, None, spec, origin, str(path), zero_columns, long_episodes)
+    origin = Provenance(name, source, "", {"file": path.name, **metadata})
+    return columns.trajectories(table, None, spec, origin, str(path), trailing_zeros, long_episodes)
 
 
 def policy_digest(path: Path) -> str | None:

@@ -29,7 +29,7 @@ from trajectories.errors import DatasetError
 from trajectories.formats import columns
 from trajectories.formats.streams import GrowingColumn, GzippedColumn
 from trajectories.progress import progress
-from trajectories.types import Origin, Spec, Trajectories
+from trajectories.types import Provenance, Spec, Trajectories
 
 COLUMNS = ("observation", "action", "reward", "terminal")
 FILE = re.compile(r"\$store\$_(observation|action|reward|terminal)_ckpt\.(\d+)\.gz")
@@ -97,7 +97,7 @@ def read(
     spec: Spec,
     name: str,
     source: str = "dqn-replay",
-    zero_columns: int = 0,
+    trailing_zeros: int = 0,
     long_episodes: bool = False,
     *,
     frames: Path,
@@ -136,8 +136,8 @@ def read(
     joined = {key: np.concatenate(parts) for key, parts in table.items()}
     bounds = np.concatenate([[0], np.cumsum(joined.pop("lengths"))])
     joined["observations"] = np.load(frames, mmap_mode="r")
-    origin = Origin(name, source, "", {"file": path.name, "checkpoints": len(found)})
-    return columns.trajectories(joined, bounds, spec, origin, str(path), zero_columns, long_episodes)
+    origin = Provenance(name, source, "", {"file": path.name, "checkpoints": len(found)})
+    return columns.trajectories(joined, bounds, spec, origin, str(path), trailing_zeros, long_episodes)
 
 
 def _numbers(folder: Path) -> list[int]:

@@ -36,7 +36,7 @@ def divide(
         bounds: (B + 1,): the file's own division into episodes; None where the marks alone divide it.
         long_episodes: episodes longer than the environment's time limit are real, and are not cut if they are marked.
     """
-    steps, limit = len(terminals), spec.horizon
+    steps, limit = len(terminals), spec.max_episode_steps
     marks = terminals if timeouts is None else terminals | timeouts
     divided = bounds is not None
     if bounds is None:
@@ -57,14 +57,14 @@ def divide(
 
 
 def _caveats(recorded: np.ndarray, lengths: np.ndarray, spec: Spec, kept: bool) -> list[str]:
-    caveats, longer = [], int((recorded > spec.horizon).sum())
+    caveats, longer = [], int((recorded > spec.max_episode_steps).sum())
     if longer:
         caveats.append(
-            f"{_counted(longer, recorded)} longer than {spec.name}'s time limit of {spec.horizon:,} steps "
+            f"{_counted(longer, recorded)} longer than {spec.name}'s time limit of {spec.max_episode_steps:,} steps "
             f"(up to {recorded.max():,}): {'kept whole' if kept else 'cut there'}."
         )
     single = int((lengths == 1).sum())
-    if single and spec.horizon > 1:
+    if single and spec.max_episode_steps > 1:
         caveats.append(f"{_counted(single, lengths)} a single step long.")
     return caveats
 

@@ -16,7 +16,7 @@ from trajectories.errors import DatasetError
 from trajectories.formats import columns
 from trajectories.formats.limits import check_declared
 from trajectories.formats.restricted_unpickler import UNCOMPRESSED, as_array, unpickle
-from trajectories.types import Origin, Spec, Trajectories
+from trajectories.types import Provenance, Spec, Trajectories
 
 TERMINALS = ("terminals", "dones")
 
@@ -26,7 +26,7 @@ def read(
     spec: Spec,
     name: str,
     source: str = "file",
-    zero_columns: int = 0,
+    trailing_zeros: int = 0,
     long_episodes: bool = False,
 ) -> Trajectories:
     """Read one trajectory pickle into memory; arguments, result and errors are those of `d4rl.read`.
@@ -43,9 +43,9 @@ def read(
         columns.same_length(dict(zip(lengths, counts, strict=True)), f"{path}, episode {episode}")
     joined = {column: _joined(parts, column, path) for column, parts in table.items()}
     bounds = np.concatenate([[0], np.cumsum(lengths["rewards"])])
-    origin = Origin(name, source, "", {"file": path.name})
+    origin = Provenance(name, source, "", {"file": path.name})
     joined["terminals"] = joined.pop(terminals)
-    return columns.trajectories(joined, bounds, spec, origin, str(path), zero_columns, long_episodes)
+    return columns.trajectories(joined, bounds, spec, origin, str(path), trailing_zeros, long_episodes)
 
 
 def _episodes(path: Path) -> list[dict[Any, Any]]:

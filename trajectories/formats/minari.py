@@ -31,7 +31,7 @@ from trajectories.errors import DamagedFileError, DatasetError, UserError, did_y
 from trajectories.formats import columns
 from trajectories.formats.hdf5 import Hdf5Array, Hdf5Group, open_hdf5
 from trajectories.spaces import Layout, layout
-from trajectories.types import Origin, Spec, Trajectories
+from trajectories.types import Provenance, Spec, Trajectories
 
 VARIABLE = "MINARI_DATASETS_PATH"  # Minari's own
 METADATA = "metadata.json"
@@ -125,7 +125,7 @@ def read(
     spec: Spec,
     name: str,
     source: str = "minari",
-    zero_columns: int = 0,
+    trailing_zeros: int = 0,
     long_episodes: bool = False,
 ) -> Trajectories:
     """Read one Minari data set; `path` is its folder, the rest as in `d4rl.read`.
@@ -167,8 +167,8 @@ def read(
         "file": str(told.get("dataset_id", folder.name)),
         **({"observation_parts": seen.describe()} if not seen.single else {}),
     }
-    origin, long_episodes = Origin(name, source, "", details), long_episodes or bool(told.get("long_episodes"))
-    return columns.trajectories(table, bounds, spec, origin, str(folder), zero_columns, long_episodes)
+    origin, long_episodes = Provenance(name, source, "", details), long_episodes or bool(told.get("long_episodes"))
+    return columns.trajectories(table, bounds, spec, origin, str(folder), trailing_zeros, long_episodes)
 
 
 def _room(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -1,0 +1,78 @@
+"""Frames as vectors: the convolutions of Mnih et al. 2015 (Nature 518), as kzl's Atari models use them.
+
+Source   kzl atari/mingpt/model_atari.py at e2d82e6: 32 of 8x8 / 4, 64 of 4x4 / 2, 64 of 3x3 / 1, a linear layer, tanh
+Differs  the data's mean frame is taken off, and what is left divided by its deviation; kzl only divides by 255. There a
+         ball of 4 pixels is next to nothing beside a background that never changes. Cloning Pong's better players, 400
+         updates of 256 taught raw frames nothing (cross-entropy 0.74 from first to last, not one press of the paddle
+         foretold in an unseen game), and these much (0.39, 44%)
+
+Shapes   C channels (the stacked frames, oldest first), H high, W wide, D width; img is an image as its spec has it
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from backbone.action_head import SamplingConfig
+from backbone.images import channels_first, image_shape
+from backbone.interface import ModelConfig
+from backbone.options import option
+from trajectories.store import release
+from trajectories.types import Spec
+
+SOME = 2_000  # frames, spread over the data, from which their mean is taken
+
+
+@dataclass(frozen=True)
+class AtariConfig(ModelConfig, SamplingConfig):
+    """How the paper trains on Atari (kzl atari/run_dt_atari.py), for models of images."""
+
+    learning_rate: float = option(6e-4, "peak learning rate of AdamW")
+    beta2: float = option(0.95, "AdamW's second decay rate")
+    max_grad_norm: float = option(1.0, "largest gradient norm")
+    warmup_fraction: float = option(0.01, "share of the updates over which the learning rate rises from 0")
+    final_lr_fraction: float = option(0.1, "share of the peak learning rate at the end of a cosine; 1: constant")
+
+
+class FrameEncoder(nn.Module):
+    """One vector for each stack of frames."""
+
+    mean: Tensor  # (H, W), or (C, H, W) where frames are not stacked, 0 to 255
+    deviation: Tensor
+
+    def __init__(self, spec: Spec, width: int) -> None:
+        super().__init__()
+        self.axes = len(spec.observation_shape)  # of an image: 2 or 3
+        channels, *sides = image_shape(spec)
+        high, wide = (((side - 8) // 4 + 1 - 4) // 2 + 1 - 2 for side in sides)  # 7 of 84
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(channels, 32, 8, stride=4),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, 4, stride=2),
+            nn.ReLU(),
+            nn.Conv2d(64, 64, 3),
+            nn.ReLU(),
+        )
+        self.out = nn.Linear(64 * high * wide, width)
+        self.stacked = spec.frame_stack > 1
+        self.register_buffer("mean", torch.zeros(sides if self.stacked else (channels, *sides)))
+        self.register_buffer("deviation", torch.tensor(255.0))
+
+    def calibrate(self, frames: np.ndarray) -> None:
+        """Take mean and deviation of (N, *frame) frames, each of them once."""
+        some = torch.from_numpy(frames[np.linspace(0, len(frames) - 1, min(SOME, len(frames))).astype(int)])
+        some = (some if self.stacked else channels_first(some, leading=1)).double()
+        self.mean.copy_(some.mean(0))
+        self.deviation.copy_((some - some.mean(0)).std(correction=0).clamp(min=1.0))
+        release(frames)
+
+    def forward(self, images: UInt8[Tensor, "*img"]) -> Float[Tensor, "*n D"]:
+        """`images` may be a view in which neighbouring stacks share their frames."""
+        leading, kind = images.shape[: -self.axes], images.device.type
+        exact = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.out.weight.dtype
+        pixels = channels_first(images, len(leading)).to(exact).flatten(0, -4)  # 0 ... 255 are bfloat16s
+        pixels = (pixels - self.mean.to(exact)) / self.deviation.to(exact)
+        return torch.tanh(self.out(self.convolutions(pixels).flatten(1))).view(*leading, -1)

@@ -1,0 +1,1 @@
+"""What every idea has to beat."""

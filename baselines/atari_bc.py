@@ -1,0 +1,49 @@
+"""Behaviour cloning of images: do what the data did when the screen looked like this.
+
+Input    the stacked frames of the latest step, through the Decision Transformer's convolutions (frames.py)
+Learns   the action, by cross-entropy (squared error where actions are continuous)
+Acts     by drawing an action by its probability, as the paper's models do on Atari
+Differs  the paper's Atari baseline is its transformer without the returns, over 30 steps. That one can tell from its
+         window how well the episode is being played; this one cannot, and is what behaviour cloning usually means
+
+Shapes   B windows, A numbers in an action (or its logits)
+"""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from backbone.action_head import answer, answer_size
+from backbone.conv_encoder import AtariConfig, FrameEncoder
+from backbone.options import option
+from baselines.behavior_cloning import Cloning
+from trajectories.types import Batch, Spec, Trajectories
+
+
+@dataclass(frozen=True)
+class Config(AtariConfig):
+    """As the Decision Transformer of images, as far as there is the same."""
+
+    context: int = option(1, "steps in a window, of which the latest is read")
+    batch_size: int = option(256, "steps in an update")
+    width: int = option(128, "numbers in the vector of an image")
+    dropout: float = option(0.1, "dropout of that vector")
+
+
+class AtariBehaviorCloning(Cloning):
+    """Convolutions, and one linear layer."""
+
+    NUMERICS = 1
+
+    def __init__(self, config: Config, spec: Spec) -> None:
+        super().__init__(config, spec)
+        self.encode = FrameEncoder(spec, config.width)
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(config.width, answer_size(spec))
+
+    def calibrate(self, data: Trajectories) -> None:
+        self.encode.calibrate(data.observations)
+
+    def choose(self, batch: Batch) -> Float[Tensor, "B A"]:
+        return answer(self.head(self.dropout(self.encode(batch.observations[:, -1]))), self.spec)

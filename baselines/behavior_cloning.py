@@ -1,0 +1,83 @@
+"""Behaviour cloning: do what the data did. The Decision Transformer paper's baseline, on the same loader and protocol.
+
+Paper    Chen et al. 2021, arXiv:2106.01345, appendix; code: kzl gym/decision_transformer/models/mlp_bc.py at e2d82e6
+Input    the last K observations, side by side; no returns, no actions
+Learns   the last action of the window, by squared error; a discrete one by cross-entropy
+Differs  256 wide, as the paper's table says (the code's default is 128); padding is zero after normalising
+
+Shapes   B windows, K steps, S numbers in an observation, A in an action (or its logits)
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from itertools import pairwise
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from backbone.action_head import SamplingConfig, action_loss, answer, answer_size, draw
+from backbone.interface import ModelConfig, SequenceModel
+from backbone.normalization import Normalize
+from backbone.options import option
+from backbone.playing import WindowPlayer
+from trajectories.types import Batch, Spec, Trajectories
+
+
+@dataclass(frozen=True)
+class Config(ModelConfig):
+    """The paper's settings for its behaviour-cloning baseline."""
+
+    width: int = option(256, "numbers in a hidden layer")
+    layers: int = option(3, "linear layers before the head's")
+    dropout: float = option(0.1, "dropout after each activation")
+
+
+@dataclass(frozen=True)
+class DiscreteConfig(Config, SamplingConfig):
+    """The same, where actions are discrete."""
+
+
+class Cloning(SequenceModel):
+    """What cloning from numbers and from images (image_cloning.py) have in common: all but what they see with."""
+
+    bf16_inference = True
+
+    def __init__(self, config: ModelConfig, spec: Spec) -> None:
+        super().__init__()
+        self.config, self.spec = config, spec
+
+    @abstractmethod
+    def choose(self, batch: Batch) -> Float[Tensor, "B A"]:
+        """The action, or its logits, for the last step of each window."""
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        return action_loss(self.choose(batch).float(), batch.actions[:, -1], self.spec)  # a window's last step is real
+
+    def loss_weight(self, batch: Batch) -> int:
+        return len(batch.mask)
+
+    def player(self, episodes: int, target_return: float, seed: int = 0) -> WindowPlayer:
+        chosen = draw(self.config, self.spec, episodes, seed)
+        return WindowPlayer(self, episodes, target_return, next(self.parameters()).device, chosen)
+
+
+class BehaviorCloning(Cloning):
+    """An MLP from recent observations to the action."""
+
+    NUMERICS = 1
+
+    def __init__(self, config: Config, spec: Spec) -> None:
+        super().__init__(config, spec)
+        self.normalize = Normalize(spec.observation_size)
+        sizes = [config.context * spec.observation_size] + [config.width] * config.layers
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise(sizes):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(config.dropout)]
+        self.network = nn.Sequential(*layers, nn.Linear(sizes[-1], answer_size(spec)))
+
+    def calibrate(self, data: Trajectories) -> None:
+        self.normalize.calibrate(data.observations)
+
+    def choose(self, batch: Batch) -> Float[Tensor, "B A"]:
+        observations = self.normalize(batch.observations.flatten(2)) * batch.mask[..., None]
+        return answer(self.network(observations.flatten(1)), self.spec)

@@ -1,0 +1,125 @@
+"""Decision Transformer of images: the paper's Atari variant, which differs from that of numbers in more than the eye.
+
+Paper    Chen et al. 2021, arXiv:2106.01345, section 4.1 and appendix A.1; its code: kzl atari/mingpt at e2d82e6
+Tokens   (R_1, s_1, a_1, R_2, s_2, a_2, ...), each through a tanh: a linear layer of the return, convolutions of the
+         stacked frames (frames.py), a table of the actions
+Places   every token's own in the window, plus the number of the window's first step in its episode; all begin as zero
+Learns   a_t from everything up to s_t, by cross-entropy
+Acts     by drawing an action by its probability
+Differs  returns are scaled (return_scale); windows end at uniform steps and may be short at an episode's start, where
+         kzl's are full and may reach back into the episode before; steps are counted from 0 in every episode (kzl's
+         are off by one from the second on); the warm-up is a share of the updates, kzl's is 10,240 steps' worth: 3
+         updates of 20,000
+
+Shapes   B windows, T steps, A numbers in an action (or its logits), D width
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from backbone.action_head import action_loss, answer, answer_size, draw, embedding, readable
+from backbone.conv_encoder import AtariConfig, FrameEncoder
+from backbone.interface import SequenceModel
+from backbone.options import option
+from backbone.transformer import Transformer, init_weights
+from backbone.weight_decay import matrices_only
+from decision_transformer.atari_player import AtariPlayer
+from trajectories.types import Batch, Spec, Trajectories
+
+HIGHEST = 30.0  # what the data's highest return becomes: the returns that kzl gives as they are reach 20 to 90
+
+
+@dataclass(frozen=True)
+class Config(AtariConfig):
+    """The paper's Atari settings (kzl atari/run_dt_atari.py)."""
+
+    context: int = option(30, "steps in a window, K in the DT paper; it has 50 for pong")
+    batch_size: int = option(128, "windows in an update; the paper has 512 for pong")
+    weight_decay: float = option(0.1, "AdamW's weight decay, of matrices and kernels only")
+    width: int = option(128, "numbers in a token")
+    layers: int = option(6, "transformer blocks")
+    heads: int = option(8, "attention heads")
+    dropout: float = option(0.1, "dropout of embeddings, attention and feed-forward layers")
+    return_scale: float = option(0.0, "returns-to-go are divided by this; 0: so that the data's highest becomes 30")
+
+
+class AtariDecisionTransformer(SequenceModel):
+    """Actions conditioned on the return still to be earned, from what the screen shows."""
+
+    config: Config
+    scale: Tensor  # what returns are divided by
+    latest: Tensor  # the last step of the longest episode; places of later ones have learnt nothing
+
+    NUMERICS = 1
+    tokens_per_step = 3
+    return_conditioned = True
+    bf16_inference = True
+
+    def __init__(self, config: Config, spec: Spec) -> None:
+        super().__init__()
+        self.config, self.spec = config, spec
+        width = config.width
+        self.embed_return = nn.Sequential(nn.Linear(1, width), nn.Tanh())
+        self.embed_observation = FrameEncoder(spec, width)
+        self.embed_action = nn.Sequential(embedding(spec, width), nn.Tanh())
+        self.place_in_episode = nn.Embedding(spec.max_episode_steps, width)
+        self.place_in_window = nn.Embedding(config.context, 3 * width)
+        self.transformer = Transformer(width, config.layers, config.heads, config.dropout, nn.GELU)
+        self.head = nn.Linear(width, answer_size(spec), bias=False)
+        self.apply(init_weights)
+        for places in (self.place_in_episode, self.place_in_window):
+            nn.init.zeros_(places.weight)
+        self.register_buffer("scale", torch.tensor(config.return_scale or 1.0))
+        self.register_buffer("latest", torch.tensor(spec.max_episode_steps - 1))
+
+    def calibrate(self, data: Trajectories) -> None:
+        self.embed_observation.calibrate(data.observations)
+        self.latest.fill_(int(data.lengths.max()) - 1)
+        if self.config.return_scale == 0:
+            self.scale.fill_(float(np.abs(data.returns_to_go).max()) / HIGHEST or 1.0)
+
+    def forward(self, batch: Batch, latest_only: bool = False) -> Float[Tensor, "B Q A"]:
+        """The action at every step, or at the latest, from the return, the images and everything before them."""
+        return self.read(replace(batch, observations=self.embed_observation(batch.observations)), latest_only)
+
+    def read(self, batch: Batch, latest_only: bool = False) -> Float[Tensor, "B Q A"]:
+        """`forward` of a batch whose observations are vectors, (B, T, D), already: a player keeps them."""
+        real = batch.mask
+        tokens = self.places(batch) + torch.stack(
+            [
+                self.embed_return(batch.returns_to_go[..., None] / self.scale).float(),
+                batch.observations.float(),
+                self.embed_action(readable(batch.actions, self.spec)).float(),
+            ],
+            dim=2,
+        )  # (B, T, 3, D)
+        tokens = tokens.flatten(1, 2)[:, :-1]  # (B, 3T - 1, D): nobody may read the last action
+        states = slice(-1, None) if latest_only else slice(1, None, 3)
+        outputs = self.head(self.transformer(tokens, real.repeat_interleave(3, 1)[:, :-1], states))
+        return answer(outputs, self.spec)
+
+    def places(self, batch: Batch) -> Float[Tensor, "B T 3 D"]:
+        """Where each token is in its window, padding not counted, and where its window begins in the episode."""
+        order = (batch.mask.cumsum(1) - 1).clamp(min=0)  # (B, T)
+        began = (batch.timesteps[:, -1] - order[:, -1]).clamp(max=self.latest)  # (B,)
+        in_window = self.place_in_window(order).unflatten(-1, (3, -1))
+        return in_window + self.place_in_episode(began)[:, None, None]
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        real = batch.mask  # padding never enters the mean
+        return action_loss(self(batch).float()[real], batch.actions[real], self.spec)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Matrices and kernels decay; embeddings, norms and biases do not, as in kzl's code."""
+        return matrices_only(self)
+
+    def player(self, episodes: int, target_return: float, seed: int = 0) -> AtariPlayer:
+        return AtariPlayer(self, episodes, target_return, draw(self.config, self.spec, episodes, seed))
+
+    def choose(self, batch: Batch) -> Float[Tensor, "B A"]:
+        return self(batch, latest_only=True)[:, -1]

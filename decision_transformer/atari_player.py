@@ -1,0 +1,71 @@
+"""Acts from images: a step's frames go through the convolutions once, and their vector is kept while in sight.
+
+Shapes   E episodes, T steps in sight, D width
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backbone.action_head import Draw
+from backbone.playing import acted
+from trajectories.types import Batch
+
+if TYPE_CHECKING:
+    from decision_transformer.atari import AtariDecisionTransformer
+
+
+class AtariPlayer:
+    """See backbone.interface.Player; its actions are those of a player that encodes its whole window anew."""
+
+    def __init__(
+        self, model: "AtariDecisionTransformer", episodes: int, target_return: float, draw: Draw | None
+    ) -> None:
+        self.model, self.draw = model, draw
+        self.spec, self.device = model.spec, model.scale.device
+        self.owed = np.full(episodes, target_return, np.float64)
+        self.steps = 0
+        self.seen = torch.zeros(episodes, 0, model.config.width, device=self.device)  # (E, T, D)
+        acted = torch.zeros(episodes, 0, *self.spec.action_shape, dtype=getattr(torch, self.spec.action_dtype))
+        self.acted = acted.to(self.device)  # (E, T, *act); the newest is not chosen yet
+        self.returns_to_go = torch.zeros(episodes, 0, device=self.device)
+
+    @torch.inference_mode()
+    def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
+        if self.steps > 0:
+            self.owed[live] -= rewards[live]
+        rows = torch.from_numpy(np.flatnonzero(live)).to(self.device)
+        self.begin_step(torch.from_numpy(observations[live]).to(self.device), rows)
+        said = self.model.read(self.window(rows), latest_only=True)[:, -1].float()
+        actions = acted(said, live, self.spec, self.draw)
+        self.acted[:, -1] = torch.from_numpy(actions).to(self.device)
+        self.steps += 1
+        return actions
+
+    def begin_step(self, images: Tensor, rows: Tensor) -> None:
+        """Put a new step behind the others, and let go of the one that falls out of sight."""
+        encoded = self.model.embed_observation(images)
+        now = self.seen.new_zeros(len(self.seen), self.seen.shape[2]).index_copy(0, rows, encoded.to(self.seen.dtype))
+        owed = torch.from_numpy(self.owed).to(self.returns_to_go)
+        kept = self.model.config.context - 1
+        first = max(0, self.seen.shape[1] - kept)
+        self.seen = torch.cat([self.seen[:, first:], now[:, None]], dim=1)
+        nothing = self.acted.new_zeros(len(self.acted), 1, *self.spec.action_shape)
+        self.acted = torch.cat([self.acted[:, first:], nothing], dim=1)
+        self.returns_to_go = torch.cat([self.returns_to_go[:, first:], owed[:, None]], dim=1)
+
+    def window(self, rows: Tensor) -> Batch:
+        """What is in sight of some episodes, with vectors for observations."""
+        returns_to_go = self.returns_to_go[rows]
+        steps = torch.arange(self.steps - returns_to_go.shape[1] + 1, self.steps + 1, device=self.device)
+        return Batch(
+            observations=self.seen[rows],
+            actions=self.acted[rows],
+            rewards=torch.zeros_like(returns_to_go),
+            returns_to_go=returns_to_go,
+            timesteps=steps.expand(len(rows), -1),
+            mask=torch.ones_like(returns_to_go, dtype=torch.bool),
+            task=self.spec.name,
+        )

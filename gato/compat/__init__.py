@@ -1,0 +1,1 @@
+"""The call forms that GIA and gato-torch document."""

@@ -1,0 +1,192 @@
+"""Models against each other over several data sets: what may be said, and what may not.
+
+Source    Agarwal et al. 2021, "Deep RL at the Edge of the Statistical Precipice", arXiv:2108.13264
+A ladder  is the rows of one suite that share source and physics. Its tasks are data sets, its scores one a run.
+          A model is compared only on tasks that it has run; how many these are stands beside every number.
+Bold      is a score whose interval lies above every other's in its row. Where one of the others has a single seed it
+          has no interval, nothing can be said, and nothing is bold.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
+
+import numpy as np
+
+from report.grid import Row, models
+from report.statistics import (
+    bootstrap_interval,
+    improvement_interval,
+    interquartile_mean,
+    performance_profile,
+    probability_of_improvement,
+    profile_interval,
+)
+
+LEVELS = 101  # points of a performance profile
+
+Tasks = dict[str, np.ndarray]  # a model's scores by row: (seeds,) each
+
+
+@dataclass(frozen=True)
+class SuiteComparison:
+    """The rows of a suite in which runs may be compared."""
+
+    suite: str
+    source: str
+    physics: str
+    rows: tuple[Row, ...]
+    size: int  # data sets of the suite, run or not
+
+    @property
+    def name(self) -> str:
+        return f"{self.suite}, {self.source}"
+
+    @property
+    def columns(self) -> list[str]:
+        return models(record for row in self.rows for cell in row.cells.values() for record in cell.records)
+
+    @property
+    def complete(self) -> list[str]:
+        """The models that have run every task."""
+        return [column for column in self.columns if len(self.tasks(column)) == len(self.rows)]
+
+    def tasks(self, column: str) -> Tasks:
+        """What a model scored, wherever it was run."""
+        return {row.key: scores(row, column) for row in self.rows if column in row.cells}
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """One model over a ladder's tasks."""
+
+    column: str
+    tasks: int
+    runs: int
+    mean: float
+    iqm: float
+    interval: tuple[float, float] | None  # none where a task has one seed: there is nothing to draw again
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The share of a model's runs above each level."""
+
+    column: str
+    levels: np.ndarray  # (L,)
+    share: np.ndarray  # (L,)
+    interval: np.ndarray | None  # (2, L)
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """How likely a run of `first` beats a run of `second` on the same task."""
+
+    first: str
+    second: str
+    tasks: int
+    probability: float
+    interval: tuple[float, float] | None
+
+
+def ladders(table: Sequence[Row], suites: Mapping[str, Sequence[str]]) -> list[SuiteComparison]:
+    """The suites of which two data sets or more have been run; one that adds nothing to a smaller one is left out.
+
+    Where a data set has several rows, of other contents, the one with the most runs stands for it.
+    """
+    found: dict[tuple[str, ...], SuiteComparison] = {}
+    for suite, datasets in sorted(suites.items(), key=lambda item: (len(item[1]), item[0])):
+        for source, physics in sorted({(row.first.source, row.first.protocol.physics) for row in table}):
+            chosen: dict[str, Row] = {}
+            for row in table:
+                name, here = row.first.dataset, (row.first.source, row.first.protocol.physics)
+                if here != (source, physics) or row.treatment or name not in datasets:
+                    continue
+                if name not in chosen or runs(row) > runs(chosen[name]):
+                    chosen[name] = row
+            if len(chosen) > 1:
+                rows = tuple(chosen[name] for name in datasets if name in chosen)
+                found.setdefault(
+                    tuple(sorted(row.key for row in rows)), SuiteComparison(suite, source, physics, rows, len(datasets))
+                )
+    return list(found.values())
+
+
+def runs(row: Row) -> int:
+    """How many a row's cells hold."""
+    return sum(len(cell.records) for cell in row.cells.values())
+
+
+def scores(row: Row, column: str) -> np.ndarray:
+    """A model's headline scores in a row, one a seed."""
+    return np.array([record.evaluations[0].normalised for record in row.cells[column].records])
+
+
+def bold_model(row: Row) -> str | None:
+    """The model that may be printed in bold: its interval lies above every other's."""
+    intervals = {
+        column: None if cell.summary.low is None or cell.summary.high is None else (cell.summary.low, cell.summary.high)
+        for column, cell in row.cells.items()
+    }
+    return dominant(intervals)
+
+
+def dominant(intervals: Mapping[str, tuple[float, float] | None]) -> str | None:
+    """Whose interval lies above all others, if there are others and all have one."""
+    known = {name: interval for name, interval in intervals.items() if interval is not None}
+    if len(known) < max(2, len(intervals)):
+        return None
+    best = max(known, key=lambda name: known[name][0])
+    return best if all(known[best][0] > high for name, (_, high) in known.items() if name != best) else None
+
+
+def summaries(ladder: SuiteComparison) -> list[Aggregate]:
+    """Each model over the tasks that it has run; bold only among those that have run all of them."""
+    found = []
+    for column in ladder.columns:
+        tasks = list(ladder.tasks(column).values())
+        pooled = np.concatenate(tasks)
+        interval = bootstrap_interval(tasks) if has_intervals(tasks) else None
+        mean = float(np.mean([task.mean() for task in tasks]))
+        iqm = float(interquartile_mean(pooled))
+        found.append(Aggregate(column, len(tasks), len(pooled), mean, iqm, interval))
+    best = dominant({each.column: each.interval for each in found if each.column in ladder.complete})
+    return [replace(each, bold=each.column == best) for each in found]
+
+
+def profiles(ladder: SuiteComparison) -> list[Profile]:
+    """Of the models that have run every task of the ladder."""
+    complete = {column: list(ladder.tasks(column).values()) for column in ladder.complete}
+    if not complete:
+        return []
+    everything = np.concatenate([task for tasks in complete.values() for task in tasks])
+    levels = np.linspace(min(0.0, everything.min()), everything.max() * 1.02 + 1e-9, LEVELS)
+    return [
+        Profile(
+            column,
+            levels,
+            performance_profile(tasks, levels),
+            profile_interval(tasks, levels) if has_intervals(tasks) else None,
+        )
+        for column, tasks in complete.items()
+    ]
+
+
+def improvements(ladder: SuiteComparison) -> list[Improvement]:
+    """Every ordered pair of models, on the tasks that both have run."""
+    found = []
+    for first, second in permutations(ladder.columns, 2):
+        one, other = ladder.tasks(first), ladder.tasks(second)
+        shared = [key for key in one if key in other]
+        if shared:
+            left, right = [one[key] for key in shared], [other[key] for key in shared]
+            interval = improvement_interval(left, right) if has_intervals(left) and has_intervals(right) else None
+            probability = probability_of_improvement(left, right)
+            found.append(Improvement(first, second, len(shared), probability, interval))
+    return found
+
+
+def has_intervals(tasks: Sequence[np.ndarray]) -> bool:
+    """Whether every task has several seeds, without which there is no interval."""
+    return all(len(task) > 1 for task in tasks)

@@ -1,0 +1,82 @@
+"""Names of settings, as they were and as they are: what was recorded under old names is read under today's.
+
+RENAMED   old name: today's name. To rename a setting, rename its field and add a line here.
+ADDED     by model ("all": every model; "run": what every run has): a setting that was added after records were made,
+          and the value that means what was done before it was there
+
+Records, the locks of unfinished runs and the cards of models are read through `current`. The folder of a run is named
+by a hash of what `original` gives: each setting under its first name, and without those that were added later and mean
+what was done before. So neither a new name nor a new setting moves a folder: a command still finds the run that it has
+finished.
+"""
+
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+RENAMED: dict[str, str] = {
+    "clip": "max_grad_norm",
+    "warmup": "warmup_fraction",
+    "final_learning_rate": "final_lr_fraction",
+    "recency": "alibi",
+    "ordered_values": "ordinal_init",
+}
+ADDED: dict[str, dict[str, Any]] = {
+    "all": {},
+    "run": {},
+    "gato": {"initializer_range": 0.02},
+}
+
+
+def current(owner: str, settings: Mapping[str, Any], names: Iterable[str] = ()) -> dict[str, Any]:
+    """Settings under today's names, and what those of `names` that are missing meant before they were added.
+
+    Args:
+        owner: whose settings these are: a model, or "run".
+    """
+    renamed = {RENAMED.get(name, name): value for name, value in settings.items()}
+    added = _added(owner)
+    return renamed | {name: added[name] for name in names if name in added and name not in renamed}
+
+
+def current_config(model: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's whole configuration under today's names."""
+    parts = {"model": model, "run": "run"}
+    return {**config, **{part: current(owner, config[part]) for part, owner in parts.items() if part in config}}
+
+
+def current_command(command: str) -> str:
+    """A command whose options have today's names."""
+    return shlex.join(map(_current_word, shlex.split(command))) if RENAMED else command
+
+
+def original(model: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration as it would have been before any setting was renamed or added, for hashing."""
+    first: dict[str, str] = {}
+    for old, new in RENAMED.items():
+        first.setdefault(new, old)
+    parts = {}
+    for part, owner in (("model", model), ("run", "run")):
+        added = _added(owner)
+        parts[part] = {
+            first.get(name, name): value
+            for name, value in config.get(part, {}).items()
+            if name not in added or value != added[name]
+        }
+    return {**config, **{part: values for part, values in parts.items() if part in config}}
+
+
+def _added(owner: str) -> dict[str, Any]:
+    return ADDED["run"] if owner == "run" else ADDED["all"] | ADDED.get(owner, {})
+
+
+def _current_word(word: str) -> str:
+    """An option under today's name, --name, --no-name or --name=value; any other word as it is."""
+    if not word.startswith("--"):
+        return word
+    name, equals, value = word[2:].partition("=")
+    negated = name.startswith("no-")
+    name = name.removeprefix("no-").replace("-", "_")
+    if name not in RENAMED:
+        return word
+    return f"--{'no-' * negated}{RENAMED[name].replace('_', '-')}{equals}{value}"

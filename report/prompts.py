@@ -1,0 +1,125 @@
+"""What a demonstration is worth: one trained Gato, measured under several prompts. prompts.json lies beside the record.
+
+python experiments/prompts.py results/runs/<run>      # measures a run and writes its prompts.json
+python experiments/report.py                          # writes results/prompts.md from all of them
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from report.cell_text import Table, Text
+from report.markdown import grid
+from report.parsing import build
+from report.store import RECORD, Evaluation, Record, layout, plain, read_record
+from trajectories.atomic import write_text
+from trajectories.errors import UserError
+
+PROMPTS = "prompts.json"
+PAGE = "prompts.md"
+MEANING = {
+    "none": "nothing comes first",
+    "end": "the end of an episode drawn for each episode played",
+    "uniform": "a uniform piece of such an episode",
+    "best": "the end of the best recorded episode",
+}
+
+
+@dataclass(frozen=True)
+class Prompted:
+    """The episodes that were played under one prompt."""
+
+    prompt: str  # none, end, uniform, best, or the name of a file
+    played: Evaluation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ablation:
+    """One run's weights under several prompts, the same episodes each time. All else stands in the run's record."""
+
+    prompted: tuple[Prompted, ...]
+    seeds: tuple[int, ...]  # of the episodes, one each
+    seconds: float
+    device: str
+    versions: dict[str, str]
+    commit: str
+    dirty: bool
+    command: str
+
+
+def write(place: Path, ablation: Ablation) -> Path:
+    """Keep it beside the record in `place`, whole or not at all."""
+    return write_text(place / PROMPTS, layout(plain(asdict(ablation)), apart="prompted"))
+
+
+def read(place: Path) -> Ablation:
+    """The ablation beside the record in `place`.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    path = place / PROMPTS
+    try:
+        return build(Ablation, json.loads(path.read_text(encoding="utf-8")), "prompts")
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path}: damaged ({error}): restore it, or remove it and measure again.") from error
+
+
+def read_all(root: Path) -> list[tuple[Record, Ablation]]:
+    """Every run under `root` that was measured so, by name.
+
+    Raises:
+        UserError: one of the files is damaged, or has no record beside it.
+    """
+    places = [path.parent for path in root.rglob(PROMPTS) if not path.name.startswith(".")]
+    if astray := [place for place in places if not (place / RECORD).exists()]:
+        raise UserError(f"{astray[0] / PROMPTS}: there is no record beside it: put it back where it was measured.")
+    return sorted(((read_record(place), read(place)) for place in places), key=lambda pair: pair[0].name)
+
+
+def table(measured: Sequence[tuple[Record, Ablation]]) -> Table:
+    """A line for each run and prompt."""
+    lines = []
+    for record, ablation in measured:
+        for each in ablation.prompted:
+            returns = np.asarray(each.played.returns)
+            scores = record.protocol.score(returns)
+            error = f" ± {scores.std(ddof=1) / np.sqrt(len(scores)):.1f}" if len(scores) > 1 else ""
+            words = (record.dataset, record.source, training(record), str(record.seed), each.prompt)
+            numbers = (f"{returns.mean():.0f}", f"{np.mean(each.played.lengths):.0f}", f"{scores.mean():.1f}{error}")
+            lines.append(tuple(map(Text, (*words, *numbers, f"{record.behaviour.normalised:.1f}", str(len(returns))))))
+    header = ("Data set", "Source", "Prompts while training", "Seed", "Prompt", "Return", "Steps", "Score")
+    return Table(
+        title="Prompts",
+        notes=(
+            "One set of weights a run, the same episodes under each prompt. Score: normalised, mean ± standard error "
+            "over episodes, which says nothing about other seeds. Behaviour: what was learnt from.",
+            *(f"`{name}`: {meaning}." for name, meaning in MEANING.items()),
+        ),
+        header=(*header, "Behaviour", "Episodes"),
+        rows=tuple(lines),
+        numbers=5,
+    )
+
+
+def training(record: Record) -> str:
+    """How the run was prompted while it learnt, "2 of 8 steps, of alike return"."""
+    model = record.config["model"]
+    kind = {"alike": "of alike return", "any": "of any episode"}.get(model.get("prompt_from"), "")
+    return f"{model.get('prompt_steps')} of {model.get('context')} steps, {kind}"
+
+
+def page(measured: Sequence[tuple[Record, Ablation]]) -> str:
+    """results/prompts.md."""
+    shown = table(measured)
+    commands = "\n".join(
+        f"- `{record.command}` (commit {record.commit[:7]}{', with changes' if record.dirty else ''}), then\n"
+        f"  `{ablation.command}` (commit {ablation.commit[:7]}{', with changes' if ablation.dirty else ''})"
+        for record, ablation in measured
+    )
+    how = f"Written by `python experiments/report.py` from `results/runs/*/{PROMPTS}`; edit nothing here."
+    notes = "\n".join(f"- {note}" for note in shown.notes)
+    return "\n\n".join(["# What a prompt is worth", how, grid(shown), notes, "Made by:", commands]) + "\n"

@@ -1,0 +1,104 @@
+"""A section of the page for each run: what it was asked to do, where it came from, what came of it."""
+
+from collections.abc import Callable, Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from report.cell_text import target
+from report.chart_data import Curves, chart, ink
+from report.grid import Row, command, label
+from report.store import Record
+from report.table import Report
+
+
+def runs(report: Report, folder: Path, curves: Curves, here: Callable[[str], str]) -> str:
+    """All runs, closed until somebody opens them. `here` marks what only this machine has: videos."""
+    made = [
+        run(record, row, place, curves[record.name], here(videos(record, folder)))
+        for place, row in enumerate(report.rows)
+        for cell in row.all_cells
+        for record in cell.records
+    ]
+    return f'<section id="runs"><h2>Runs</h2>\n{"".join(made)}</section>'
+
+
+def run(record: Record, row: Row, place: int, curve: Mapping[str, Any], films: str) -> str:
+    score = f"{record.evaluations[0].normalised:.1f}"
+    charts = "".join(
+        chart("learning", title, row=str(place), run=record.name, ink=ink(record.column), column=column)
+        for column, title in (("loss", "Loss"), ("return", "Return while training"))
+        if column in curve
+    )
+    return (
+        f'<details id="{escape(record.name)}" data-key="{escape(record.dataset)}"><summary><b>{escape(row.label)}</b>'
+        f"<span>{escape(label(record.column))}, seed {record.seed}, {escape(record.source)}, "
+        f'{record.updates:,} updates</span><span class="score">{score}</span></summary>\n<div class="run">'
+        f"<pre>{escape(command(record))}</pre>\n{listed(outcome(record))}\n"
+        f'<div class="charts">{charts}</div>\n{films}\n'
+        f"<h3>Provenance</h3>{listed(provenance(record))}\n<h3>Configuration</h3>{listed(configuration(record))}\n"
+        f"</div></details>\n"
+    )
+
+
+def outcome(record: Record) -> dict[str, str]:
+    """A line for each return that was asked for, whatever came of it."""
+    lines = {}
+    for played in record.evaluations:
+        asked = "played" if played.target_return is None else f"asked {target(played.target_return)}"
+        lines[asked] = (
+            f"{np.mean(played.returns):.1f} ± {np.std(played.returns):.1f} over {len(played.returns)} episodes of "
+            f"{np.mean(played.lengths):.0f} steps: score {played.normalised:.1f}"
+        )
+    seen = record.behaviour
+    lines["behaviour"] = (
+        f"{seen.mean:.1f} ± {seen.std:.1f} over {seen.episodes:,} episodes: score {seen.normalised:.1f}"
+    )
+    return lines
+
+
+def provenance(record: Record) -> dict[str, str]:
+    seconds = ", ".join(f"{name} {value:,.0f}" for name, value in record.seconds.items())
+    protocol = record.protocol
+    return {
+        "data": ", ".join(f"{name} {value}" for name, value in record.data.items()),
+        "protocol": f"{protocol.environment}, {protocol.physics} physics, {protocol.checkpoint} checkpoint, "
+        f"starts from seed {protocol.seeds[0]}; score 0 at {protocol.random_score:g}, 100 at {protocol.expert_score:g}",
+        "code": record.commit + (", with changes that were not committed" if record.dirty else ""),
+        "versions": ", ".join(f"{name} {version}" for name, version in record.versions.items()),
+        "device": f"{record.device}, {record.threads} threads"
+        + (f", {record.processes} processes" if record.processes > 1 else ""),
+        "seconds": seconds,
+        "memory": f"{record.peak_memory_mb:,.0f} MB at most",
+        "size": f"{record.parameters:,} parameters, {record.tokens:,} tokens read",
+    }
+
+
+def configuration(record: Record) -> dict[str, str]:
+    """Every setting, the model's first; before them the preset, if one was named."""
+    lines = {} if record.preset == "default" else {"preset": record.preset}
+    for part in ("model", "run"):
+        values: Mapping[str, Any] = record.config.get(part, {})
+        lines[part] = ", ".join(f"{name} {shown(value)}" for name, value in values.items())
+    return lines
+
+
+def shown(value: Any) -> str:
+    if value is None or value == []:
+        return "none"
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def videos(record: Record, folder: Path) -> str:
+    """Players for the videos in the run's folder, which stay files of their own."""
+    found = sorted((folder / record.name).glob("*.mp4"))
+    return "".join(
+        f'<video controls preload="none" src="runs/{escape(record.name)}/{escape(path.name)}"></video>'
+        for path in found
+    )
+
+
+def listed(lines: Mapping[str, str]) -> str:
+    return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in lines.items()) + "</dl>"

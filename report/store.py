@@ -1,0 +1,259 @@
+"""One run is one folder: an immutable record.json, a curve.csv, and (not in git) the weights.
+
+    results/runs/<model>-<dataset>-<source>-s<seed>-<the first 8 digits of the configuration's hash>/
+
+One set of weights for several data sets is one folder, too, gato-3-tasks-..., with a folder in it for each data set's
+record: what was measured there stands in that data set's row.
+
+Nothing here knows a model or a simulator: a record is JSON in and JSON out, so that results can be read, tabulated and
+drawn on any machine that has NumPy.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from report import migration
+from report.parsing import build
+from trajectories.atomic import make_folder, write_text
+from trajectories.errors import UserError
+
+RECORD = "record.json"
+FORMAT = 2  # of record.json; 1, which is read too, has no `numerics` and may have settings by their old names
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a run was measured. Two runs whose protocols differ never share a cell of a table."""
+
+    episodes: int
+    checkpoint: str  # "last"
+    physics: str  # d4rl, gymnasium
+    environment: str  # the simulator's own id, "Hopper-v4"
+    target_returns: tuple[float, ...]  # all of those asked for; the first is the headline; () if the model asks nothing
+    seeds: tuple[int, ...]  # of the evaluation episodes, one each
+    random_score: float  # the reference returns between which scores are normalised
+    expert_score: float
+
+    def score(self, returns: Any) -> np.ndarray:
+        """Returns as normalised scores: 0 the random policy's, 100 the expert's (Fu et al. 2020, arXiv:2004.07219)."""
+        return 100 * (np.asarray(returns) - self.random_score) / (self.expert_score - self.random_score)
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """The recorded episodes that a run learnt from, but for unfinished ones."""
+
+    episodes: int
+    mean: float  # return
+    std: float  # over the episodes
+    best: float
+    normalised: float  # score of the mean
+    quantiles: tuple[float, ...] = ()  # of the returns, at equal steps from 0 to 1: enough to draw their distribution
+
+    @classmethod
+    def of(cls, returns: Any, normalised: float) -> "Behaviour":
+        """Summarise the episodes' returns, (E,), whose mean scores `normalised`."""
+        values = np.asarray(returns, np.float64)
+        return cls(
+            episodes=len(values),
+            mean=float(values.mean()),
+            std=float(values.std()),
+            best=float(values.max()),
+            normalised=float(normalised),
+            quantiles=tuple(round(float(value), 3) for value in np.quantile(values, np.linspace(0, 1, 101))),
+        )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Episodes played by the trained model when asked for one return."""
+
+    target_return: float | None  # None: a model that cannot be asked
+    returns: tuple[float, ...]  # raw, one an episode
+    lengths: tuple[int, ...]  # steps, one an episode
+    normalised: float  # mean score
+
+    @classmethod
+    def of(cls, target_return: float | None, returns: Any, lengths: Any, normalised: float) -> "Evaluation":
+        """From arrays (E,) as the evaluator has them."""
+        return cls(
+            target_return=None if target_return is None else float(target_return),
+            returns=tuple(float(value) for value in returns),
+            lengths=tuple(int(value) for value in lengths),
+            normalised=float(normalised),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """Everything worth knowing of one finished run, as it lies in record.json."""
+
+    model: str  # bc, dt, tt, gato
+    dataset: str  # "hopper-medium"
+    env: str  # "hopper"
+    source: str  # d4rl, reroll, collected, minari
+    seed: int
+    data: dict[str, Any]  # digest, and whatever else tells where the data come from
+    config: dict[str, Any]  # resolved: {"model": {...}, "run": {...}}
+    protocol: Protocol
+    behaviour: Behaviour
+    evaluations: tuple[Evaluation, ...]  # the first is the headline
+    parameters: int
+    updates: int
+    tokens: int  # read while training, padding not counted
+    seconds: dict[str, float]  # data, train, evaluate
+    peak_memory_mb: float
+    device: str
+    threads: int
+    versions: dict[str, str]
+    commit: str
+    dirty: bool  # whether the working tree differed from the commit
+    command: str = ""  # that makes this run again, without paths of one machine
+    preset: str = "default"  # that its settings started from
+    processes: int = 1  # that shared each update's batch
+    report: dict[str, Any] = field(default_factory=dict)  # what the model says of its calibration (its bins' audit)
+    spec: dict[str, Any] = field(default_factory=dict)  # what the environment looks like to a model, where it is known
+    numerics: int = 1  # the model's NUMERICS: below today's, the same command gives other numbers now
+    format: int = FORMAT
+
+    @property
+    def digest(self) -> str:
+        return str(self.data.get("digest", ""))
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The data sets that its weights learnt from: its own, or all of a mixture."""
+        names = self.config.get("run", {}).get("env", self.dataset)
+        return (names,) if isinstance(names, str) else tuple(names)
+
+    @property
+    def column(self) -> str:
+        """What a table calls it: the model, and how many tasks its weights serve if these are several."""
+        return self.model if len(self.tasks) == 1 else f"{self.model} ({len(self.tasks)} tasks)"
+
+    @property
+    def name(self) -> str:
+        """Its folder, below results/runs."""
+        hashed = run_hash(self.model, self.config)
+        if len(self.tasks) == 1:
+            return run_name(self.model, self.dataset, self.source, self.seed, hashed)
+        source = str(self.config.get("run", {}).get("source", self.source))
+        return f"{run_name(self.model, several(self.tasks), source, self.seed, hashed)}/{self.dataset}"
+
+
+def several(tasks: Sequence[str]) -> str:
+    """What the folder of a run calls its data sets."""
+    return tasks[0] if len(tasks) == 1 else f"{len(tasks)}-tasks"
+
+
+def run_name(model: str, dataset: str, source: str, seed: int, hashed: str) -> str:
+    """The folder of a run: the same settings always give the same name."""
+    return file_name(f"{model}-{dataset}-{source}-s{seed}-{hashed[:8]}")
+
+
+def file_name(text: str) -> str:
+    """What may be one: a Minari id has slashes, an environment's options have more."""
+    return re.sub(r"[^\w@+.-]+", "-", text)
+
+
+def run_hash(model: str, config: Mapping[str, Any]) -> str:
+    """What names the folder of a run: sha256 of its configuration, which renamed and added settings do not change."""
+    return config_hash(migration.original(model, plain(config)))
+
+
+def config_hash(resolved: Mapping[str, Any]) -> str:
+    """sha256 of the resolved configuration, whatever the order of its keys."""
+    canonical = json.dumps(plain(resolved), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def write_record(folder: Path, record: Record) -> Path:
+    """Finish a run. Written beside and renamed; what is finished is never written again.
+
+    Raises:
+        UserError: the folder already holds a record, or this one could not be read again (a number is not finite).
+    """
+    path = folder / RECORD
+    if path.exists():
+        raise UserError(f"{path}: this run is finished and its record is never overwritten: remove the folder first.")
+    row = plain(asdict(record))
+    try:
+        build(Record, row, "record")
+        text = layout(row, apart="evaluations")
+    except ValueError as error:
+        raise UserError(f"{path}: the run is not recorded, because {error}: look at its curve.") from error
+    make_folder(folder)
+    return write_text(path, text)
+
+
+def read_record(folder: Path) -> Record:
+    """The record of one run.
+
+    Raises:
+        UserError: there is none, or it is damaged; the message names the file and what is wrong with it.
+    """
+    path = folder / RECORD
+    try:
+        return _current(build(Record, json.loads(path.read_text(encoding="utf-8")), "record"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such record: the run is unfinished or elsewhere.") from None
+    except (ValueError, OSError) as error:
+        why = "it is not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
+        raise UserError(f"{path}: damaged record ({why}): restore it, or remove the folder and run again.") from error
+
+
+def _current(record: Record) -> Record:
+    """A record under today's names, whenever it was made."""
+    if not 1 <= record.format <= FORMAT:
+        raise ValueError(f"its format is {record.format}, and this reader knows 1 to {FORMAT}")
+    config = migration.current_config(record.model, record.config)
+    return replace(record, config=config, command=migration.current_command(record.command), format=FORMAT)
+
+
+def read_all(root: Path) -> list[Record]:
+    """Every finished run under `root`, by name; unfinished ones are left out.
+
+    Raises:
+        UserError: a record is damaged, or two folders hold the same run, which would count it twice.
+    """
+    seen: dict[str, Path] = {}
+    records = []
+    for path in sorted([*root.glob(f"*/{RECORD}"), *root.glob(f"*/*/{RECORD}")]):
+        record = read_record(path.parent)
+        if record.name in seen:
+            raise UserError(f"{path.parent} and {seen[record.name]} hold the same run: remove the copy.")
+        seen[record.name] = path.parent
+        records.append(record)
+    return sorted(records, key=lambda record: record.name)
+
+
+def plain(value: Any) -> Any:
+    """JSON's own types: what configurations hold beyond them (tuples, paths, NumPy's numbers) has one spelling."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, PurePath):
+        return value.as_posix()
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, str):
+        return [plain(inner) for inner in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    return value
+
+
+def layout(row: dict[str, Any], apart: str) -> str:
+    """JSON with one key a line, so that a change of it shows as a change of a line; of `apart`, one item a line."""
+    lines = []
+    for key, value in row.items():
+        if key == apart and value:
+            inner = ",\n".join(f"    {json.dumps(item, allow_nan=False, ensure_ascii=False)}" for item in value)
+            lines.append(f"  {json.dumps(key)}: [\n{inner}\n  ]")
+        else:
+            lines.append(f"  {json.dumps(key)}: {json.dumps(value, allow_nan=False, ensure_ascii=False)}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"

@@ -1,0 +1,229 @@
+"""What the tables say, before it is Markdown, HTML or CSV: every number is derived from the records here."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from report.cell_text import ABSENT, MARK, Table, Text, behaviour, comparable, mean_return, measured, quoted, target
+from report.compare import SuiteComparison, bold_model, improvements, ladders, summaries
+from report.grid import Row, differences, label, missing, models, rows
+from report.published import Published, published
+from report.score_families import ATARI, D4RL, ScoreFamily, fits, kind_of
+from report.store import Record
+
+
+@dataclass(frozen=True)
+class Report:
+    """All tables, the rows that they were made from, and the commands of the runs that are missing from them."""
+
+    scores: tuple[Table, ...]  # what is looked for first: one of D4RL's environments, one of Atari's games
+    compared: tuple[Table, ...]  # models over several data sets
+    further: tuple[Table, ...]
+    missing: tuple[str, ...]
+    rows: tuple[Row, ...] = ()
+    ladders: tuple[SuiteComparison, ...] = ()
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All of them, in their order."""
+        return (*self.scores, *self.compared, *self.further)
+
+
+def report(
+    records: Sequence[Record], expected: Sequence[str] = (), suites: Mapping[str, Sequence[str]] | None = None
+) -> Report:
+    """Everything that the records say.
+
+    Args:
+        expected: models that get a column though nobody has run them.
+        suites: names of data sets over which models are compared.
+    """
+    arranged, columns = rows(records), models(records, expected)
+    over = ladders(arranged, suites or {})
+    first = filled(scores(arranged, columns, kind) for kind in (D4RL, ATARI))
+    further = [against_published(arranged), other_targets(arranged), other_settings(arranged)]
+    further += [published_scores(arranged, kind) for kind in (D4RL, ATARI)]
+    return Report(
+        scores=first or (scores((), columns, D4RL),),
+        compared=filled((overall(over), improvement(over))),
+        further=filled(further),
+        missing=tuple(f"{row.label}, {row.first.source}: `{line}`" for row, _, _, line in missing(arranged, columns)),
+        rows=tuple(arranged),
+        ladders=tuple(over),
+    )
+
+
+def filled(tables: Iterable[Table]) -> tuple[Table, ...]:
+    """Those that say something."""
+    return tuple(table for table in tables if table.rows)
+
+
+def published_for(columns: Sequence[str], kind: ScoreFamily) -> list[Published]:
+    """Others' columns for these models in the short tables, in the models' order."""
+    wanted = [each for each in published() if each.model in columns and each.headline and fits(each, kind)]
+    return sorted(wanted, key=lambda column: columns.index(column.model))
+
+
+def scores(arranged: Sequence[Row], columns: Sequence[str], kind: ScoreFamily) -> Table:
+    """A main table: a row for each data set and source, a column for each model; for a mixture if it learnt one."""
+    arranged, lines = [row for row in arranged if kind_of(row.first) is kind], []
+    columns = [model for model in columns if " " not in model or any(model in row.cells for row in arranged)]
+    others = published_for(columns, kind)
+    for row in arranged:
+        line = [Text(row.label), Text(row.first.source, (row.protocol,) if kind is D4RL else ()), behaviour(row)]
+        best = bold_model(row)
+        for model in columns:
+            line.append(measured(row.cells[model], bold=model == best) if model in row.cells else Text(ABSENT))
+        lines.append((*line, *(quoted(column, row) for column in others)))
+    return Table(
+        title=kind.title,
+        notes=(
+            f"{kind.score} Mean ± standard "
+            "deviation over seeds (n − 1), at the first target return of the protocol, last checkpoint; with several "
+            "seeds also the interquartile mean (IQM) with its 95% bootstrap interval. One seed has neither. Bold: this "
+            "interval lies above that of every other model in the row; no row with a model of one seed has any bold.",
+            "Behaviour: the mean of the episodes that were learnt from.",
+            *marks(arranged, others, kind),
+        ),
+        header=("Data set", "Source", "Behaviour", *map(label, columns), *(column.label for column in others)),
+        rows=tuple(lines),
+        numbers=2,
+        keys=tuple(row.first.dataset for row in arranged),
+    )
+
+
+def marks(arranged: Sequence[Row], others: Sequence[Published], kind: ScoreFamily) -> tuple[str, ...]:
+    """The footnote of the published columns, where one is needed."""
+    marked = any(row.first.source != column.source and row.first.dataset in column.scores
+                 for row in arranged for column in others)  # fmt: skip
+    return (f"{MARK} published for {kind.files}: this row's data come from elsewhere.",) if marked else ()
+
+
+def overall(compared: Sequence[SuiteComparison]) -> Table:
+    """Each model over the data sets of a suite."""
+    lines = []
+    for ladder in compared:
+        for each in summaries(ladder):
+            low, high = each.interval or (None, None)
+            interval = f"[{low:.1f}, {high:.1f}]" if each.interval else ABSENT
+            lines.append((
+                Text(ladder.suite), Text(ladder.source), Text(label(each.column)),
+                Text(f"{each.tasks} of {ladder.size}", value=each.tasks), Text(str(each.runs), value=each.runs),
+                Text(f"{each.mean:.1f}", value=each.mean), Text(f"{each.iqm:.1f}", bold=each.bold, value=each.iqm),
+                Text(interval, value=low),
+            ))  # fmt: skip
+    return Table(
+        title="Over several data sets",
+        notes=("Mean: of the data sets' means. IQM: the interquartile mean of all runs, with its 95% bootstrap "
+               "interval, stratified by data set (Agarwal et al. 2021, arXiv:2108.13264); none where a data set has "
+               "one seed. Only models that have run the same data sets can be compared.",),
+        header=("Suite", "Source", "Model", "Data sets", "Runs", "Mean", "IQM", "95% interval"),
+        rows=tuple(lines),
+        numbers=3,
+    )  # fmt: skip
+
+
+def improvement(compared: Sequence[SuiteComparison]) -> Table:
+    """Each pair of models of a suite once, the likelier winner first."""
+    lines = []
+    for ladder in compared:
+        for each in improvements(ladder):
+            if each.probability < 0.5 or (each.probability == 0.5 and each.first > each.second):
+                continue
+            interval = "[{:.0%}, {:.0%}]".format(*each.interval) if each.interval else ABSENT
+            sure = each.interval is not None and each.interval[0] > 0.5
+            pair = f"{label(each.first)} over {label(each.second)}"
+            chance = Text(f"{each.probability:.0%}", bold=sure, value=each.probability)
+            lines.append((Text(ladder.suite), Text(ladder.source), Text(pair),
+                          Text(str(each.tasks), value=each.tasks), chance, Text(interval)))  # fmt: skip
+    return Table(
+        title="Probability of improvement",
+        notes=("How likely one run of the first model scores higher than one of the second on the same data set, "
+               "averaged over the data sets that both have run. Bold: the 95% interval lies above a half.",),
+        header=("Suite", "Source", "Models", "Data sets", "Probability", "95% interval"),
+        rows=tuple(lines),
+        numbers=3,
+    )  # fmt: skip
+
+
+def against_published(arranged: Sequence[Row]) -> Table:
+    """Ours less theirs, and whether both learnt from the same data."""
+    lines, keys = [], []
+    for row in arranged:
+        for column, cell in row.cells.items():
+            for other in published():
+                if other.model == column and comparable(other, row):
+                    ours, shown = cell.summary.mean, measured(cell)
+                    if other.of_games:
+                        ours = other.normalised(row.first.dataset, mean_return(cell))
+                        shown = replace(shown, small=(f"{ours:.1f} as they normalise", *shown.small))
+                    difference = ours - other.scores[row.first.dataset][0]
+                    same = "yes" if row.first.source == other.source else f"no: {row.first.source}, {other.source}"
+                    theirs = Text(other.cell(row.first.dataset), value=other.scores[row.first.dataset][0])
+                    lines.append((Text(row.label), Text(row.first.source), Text(other.label), Text(same),
+                                  shown, theirs, Text(f"{difference:+.1f}", value=difference)))  # fmt: skip
+                    keys.append(row.first.dataset)
+    return Table(
+        title="Against published scores",
+        notes=("Ours less theirs, in points of the normalised score. Where the data are not the same the difference "
+               "says as much of the data as of the model. Who measured what, and how, stands under Published.",),
+        header=("Data set", "Source", "Published as", "Same data", "Ours", "Theirs", "Difference"),
+        rows=tuple(lines),
+        numbers=4,
+        keys=tuple(keys),
+    )  # fmt: skip
+
+
+def other_targets(arranged: Sequence[Row]) -> Table:
+    """What the models do when they are asked for the other returns of the protocol."""
+    lines, keys = [], []
+    for row in arranged:
+        for model, cell in row.cells.items():
+            for place, evaluation in list(enumerate(cell.first.evaluations))[1:]:
+                mean, asked = f"{mean_return(cell, place):.0f}", target(evaluation.target_return)
+                line = (row.label, row.first.source, label(model), asked, mean)
+                lines.append((*map(Text, line), measured(cell, place)))
+                keys.append(row.first.dataset)
+    return Table(
+        title="Other target returns",
+        notes=("The same runs asked for less. Return in the environment's units, mean over episodes and seeds.",),
+        header=("Data set", "Source", "Model", "Asked", "Return", "Score"),
+        rows=tuple(lines),
+        numbers=3,
+        keys=tuple(keys),
+    )
+
+
+def other_settings(arranged: Sequence[Row]) -> Table:
+    """Runs that are not in the main table because another setting of the same model is."""
+    lines = [
+        (Text(row.label), Text(row.first.source), Text(label(cell.column)),
+         Text(differences(row.cells[cell.column], cell)), measured(cell))
+        for row in arranged
+        for cell in row.others
+    ]  # fmt: skip
+    return Table(
+        title="Other settings",
+        notes=("Where a model was run with several settings, the first table shows the one with the most seeds, then "
+               "the most updates. These are the others, with what differs.",),
+        header=("Data set", "Source", "Model", "Settings", "Score"),
+        rows=tuple(lines),
+        numbers=4,
+        keys=tuple(row.first.dataset for row in arranged for _ in row.others),
+    )  # fmt: skip
+
+
+def published_scores(arranged: Sequence[Row], kind: ScoreFamily) -> Table:
+    """Every published number for the data sets at hand."""
+    datasets = sorted({row.first.dataset for row in arranged if kind_of(row.first) is kind})
+    columns = [each for each in published() if fits(each, kind) and any(name in each.scores for name in datasets)]
+    return Table(
+        title="Published" if kind is D4RL else "Published on Atari",
+        notes=(
+            f"On {kind.files}, as printed there.",
+            *(column.note for column in columns),
+        ),
+        header=("Data set", *(column.label for column in columns)),
+        rows=tuple((Text(name), *(Text(column.cell(name)) for column in columns)) for name in datasets if columns),
+        numbers=1,
+        keys=tuple(datasets) if columns else (),
+    )

@@ -1,0 +1,180 @@
+"""Data recorded here: behaviour policies rolled out, and written as D4RL writes its files.
+
+    reroll     the policy that a D4RL v2 file carries, played again: the same data in the physics in which we evaluate
+    collect    policies of our own, by D4RL's recipe for each quality (policies/recipes.py)
+
+Layout   observations, actions, rewards, next_observations, terminals, timeouts, infos/qpos, infos/qvel, metadata/...,
+         float32 and bool; read by formats/d4rl.py like any file of D4RL's
+Chance   from the seed, the policy's place in the recipe and the episode's number alone: the same seed gives the same
+         file, bit for bit, however many copies were stepped together
+Ends     where a policy's share of the steps runs out in the middle of an episode, the episode is cut and marked as
+         timed out; at the file's end it is left unfinished, as D4RL's are
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import h5py
+import numpy as np
+
+from environments.make import make
+from sources.experts.policy import Policy, from_d4rl
+from sources.experts.recipes import available, parts, policies_digest
+from sources.rollout import Columns, Recordable, rolled
+from trajectories import catalog
+from trajectories.atomic import atomic_file, disk_errors
+from trajectories.errors import DatasetError, UserError
+from trajectories.formats.hdf5 import open_hdf5
+from trajectories.progress import progress
+
+__all__ = ["available", "collect", "play", "policies_digest", "reroll"]
+
+COPIES = 32  # enough to share NumPy's cost per call; more would only waste steps at the end
+BLOCK = 5000  # steps written at once
+
+
+def reroll(
+    source: Path, destination: Path, environment: str, steps: int = 1_000_000, seed: int = 0, physics: str = "d4rl"
+) -> None:
+    """Record `steps` steps of the behaviour policy that the D4RL v2 file `source` carries.
+
+    Raises:
+        DatasetError: `source` cannot be read, carries no policy, or its policy is another environment's.
+        UserError: unknown environment or physics, no steps, or no room on the disk.
+    """
+    shares = [(cast(Policy, from_d4rl(source)), steps)]
+    with _written(destination, environment, steps) as file:
+        _record(file, environment, shares, seed, physics, f"rerolling {environment}")
+        with open_hdf5(source) as original:
+            for name, array in original.arrays("metadata"):
+                file.create_dataset(name, data=array[()], dtype=array.dtype)
+        _describe(file, {"environment": environment, "seed": seed, "physics": physics})
+
+
+def collect(
+    environment: str, quality: str, destination: Path, steps: int | None = None, seed: int = 0, physics: str = "d4rl"
+) -> None:
+    """Record a data set of our own: `steps` steps, or as many as its row of the catalog says.
+
+    Raises:
+        UserError: unknown data set or physics, no policies for it here, no steps, or no room on the disk.
+    """
+    name = f"{environment}-{quality}"
+    total = catalog.dataset(name).collected_steps if steps is None else steps
+    recipe = parts(environment, quality)
+    cuts = np.linspace(0, total, len(recipe) + 1).astype(int)
+    shares = [(part.policy(), int(count)) for part, count in zip(recipe, np.diff(cuts), strict=True)]
+    with _written(destination, environment, total) as file:
+        _record(file, environment, shares, seed, physics, f"collecting {name}")
+        names = ", ".join(part.name for part in recipe)
+        _describe(file, {"environment": environment, "seed": seed, "physics": physics, "policies": names})
+
+
+def play(
+    environment: str, policy: Policy, episodes: int, seed: int = 0, physics: str = "d4rl"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns and lengths of whole episodes, both (episodes,), actions sampled."""
+    copies = cast(Recordable, make(environment, min(COPIES, episodes), physics))
+    rewards = [episode["rewards"] for episode in rolled(copies, policy, (seed,), episodes=episodes)]
+    copies.close()
+    return np.array([row.sum(dtype=np.float64) for row in rewards]), np.array([len(row) for row in rewards])
+
+
+def _record(
+    file: h5py.File, environment: str, shares: list[tuple[Policy, int]], seed: int, physics: str, doing: str
+) -> None:
+    """Fill the file's columns with each policy's share of the steps, one after the other."""
+    total = sum(steps for _, steps in shares)
+    if min(steps for _, steps in shares) < 1:
+        raise UserError(f"{total} steps are too few to be recorded by {len(shares)} policies: ask for more.")
+    if seed < 0:
+        raise UserError(f"The seed {seed} is negative: choose 0 or more.")
+    copies = cast(Recordable, make(environment, COPIES, physics))
+    _check_fits(shares[0][0], copies)
+    filled = 0
+    with progress(total, doing) as bar:
+        for place, (policy, steps) in enumerate(shares):
+            episodes = _cut(rolled(copies, policy, (seed, place), steps=steps), steps, filled + steps < total)
+            for block in _blocks(episodes):
+                filled = _append(file, block, filled, total)
+                bar.update(len(block["rewards"]))
+    copies.close()
+
+
+def _cut(episodes: Iterator[Columns], steps: int, more_follows: bool) -> Iterator[Columns]:
+    """Exactly `steps` steps; the cut is marked as a time-out if another policy's episode follows it in the file."""
+    for episode in episodes:
+        length = len(episode["rewards"])
+        if length >= steps:
+            episode = {name: column[:steps] for name, column in episode.items()}
+            if more_follows and not episode["terminals"][-1]:
+                episode["timeouts"][-1] = True
+            yield episode
+            return
+        yield episode
+        steps -= length
+
+
+def _blocks(episodes: Iterator[Columns]) -> Iterator[Columns]:
+    """Consecutive episodes joined to blocks that are worth a call of HDF5's."""
+    waiting: list[Columns] = []
+    for episode in episodes:
+        waiting.append(episode)
+        if sum(len(one["rewards"]) for one in waiting) >= BLOCK:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(episodes: list[Columns]) -> Columns:
+    return {name: np.concatenate([episode[name] for episode in episodes]) for name in episodes[0]}
+
+
+def _append(file: h5py.File, block: Columns, filled: int, total: int) -> int:
+    """Write a block's columns behind what is there; the number of steps then there."""
+    end = filled + len(block["rewards"])
+    for name, column in block.items():
+        if name not in file:
+            file.create_dataset(name, (total, *column.shape[1:]), column.dtype)
+        file[name][filled:end] = column
+    return end
+
+
+def _describe(file: h5py.File, details: dict[str, Any]) -> None:
+    """How the file was recorded, beside whatever metadata it holds."""
+    metadata = file.require_group("metadata")
+    for name, value in details.items():
+        if name in metadata:  # of a recording that was recorded again
+            del metadata[name]
+        metadata[name] = value
+
+
+def _check_fits(policy: Policy, copies: Recordable) -> None:
+    """A foreign file's policy may be another robot's, which only a first action tells."""
+    spec = copies.spec
+    try:
+        chance = policy.draw(np.random.default_rng(0), 1)
+        fits = policy.act(np.zeros((1, *spec.observation_shape)), chance).shape == (1, *spec.action_shape)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise DatasetError(
+            f"The behaviour policy does not fit {spec.name}, which shows {spec.observation_shape} and takes "
+            f"{spec.action_shape}: give the file of its own environment."
+        )
+
+
+@contextmanager
+def _written(destination: Path, environment: str, steps: int) -> Iterator[h5py.File]:
+    """A new HDF5 file that appears at `destination` when it is complete, or not at all."""
+    row = catalog.environment(environment)
+    numbers = 3 * row.spec().observation_size + row.spec().action_size + 4  # about; infos are as wide as observations
+    with (
+        disk_errors(destination.parent, size=4 * numbers * steps),
+        atomic_file(destination) as fresh,
+        h5py.File(fresh, "w") as file,
+    ):
+        yield file

@@ -1,0 +1,172 @@
+"""What `data.py` prints: the list of data sets, and one data set's numbers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from environments.scores import normalized
+from sources.description import TOLERANCE, against_published, blocks, is_published, moments
+from sources.inventory import Listed
+from trajectories.catalog import DatasetRow, dataset
+from trajectories.errors import UserError
+from trajectories.types import Trajectories
+
+BINS, WIDTH = 12, 40  # of the histogram in the terminal
+
+
+def print_list(rows: list[Listed], folder: Path) -> None:
+    """A line for each data set, without asking any server."""
+    lines = [("data set", "sources", "published", "in the cache")]
+    for one in rows:
+        row = one.row
+        facts = [f"{row.steps:,} steps"] if row.steps else []
+        facts += [f"{row.episodes:,} episodes"] if row.episodes else []
+        held = [f"{kept.source} {kept.size / 1e6:,.1f} MB" for kept in one.kept if not kept.columns]
+        mapped = sum(kept.size for kept in one.kept if kept.columns)
+        held += [f"columns {mapped / 1e6:,.1f} MB"] if mapped else []
+        lines.append((row.name, " ".join(one.sources), ", ".join(facts), ", ".join(held)))
+    print(aligned(lines))
+    print(f"{len(rows)} data sets; the cache is {folder}.")
+
+
+def aligned(lines: Sequence[Sequence[str]], numbers: bool = False) -> str:
+    """Columns as wide as their longest cell; all but the first to the right if they are numbers."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = []
+    for cells in lines:
+        placed = [
+            cell.rjust(width) if numbers and place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        text.append("  ".join(placed).rstrip())
+    return "\n".join(text)
+
+
+def print_summary(data: Trajectories) -> None:
+    """Episodes, lengths and returns of finished ones, how these are spread, and what is wrong with the steps."""
+    returns, lengths = data.finished_returns, data.lengths[data.finished_episodes]
+    scores = normalized(data.spec.name, returns)
+    quantiles = np.quantile(returns, [0, 0.25, 0.5, 0.75, 1])
+    ended = int(data.terminated[data.starts[1:] - 1].sum())
+    lines = [
+        ("steps", f"{len(data):,}"),
+        ("episodes", f"{data.episodes:,}, of which {ended:,} ended by themselves"),
+        ("unfinished", f"{(~data.finished).sum():,} episodes, left out of what follows"),
+        ("lengths", f"{lengths.mean():.1f} ± {lengths.std():.1f}, {lengths.min()} to {lengths.max()}"),
+        ("returns", f"{returns.mean():.5g} ± {returns.std():.4g}, normalised {scores.mean():.1f}"),
+        ("quartiles", "  ".join(f"{value:.5g}" for value in quantiles)),
+        ("sha256", data.origin.digest),
+        ("not finite", f"{not_finite(data)} numbers"),
+        ("duplicates", f"{duplicates(data):,} steps are the same as an earlier one"),
+    ]
+    for name, text in lines:
+        print(f"{name:<10} {text}")
+    print("\n".join(histogram(returns)))
+
+
+def histogram(values: np.ndarray) -> list[str]:
+    """Lines of a histogram, each with its lower edge, its bar and its count."""
+    counts, edges = np.histogram(values, BINS if np.ptp(values) > 0 else 1)
+    longest = counts.max()
+    return [
+        f"{edge:>10.5g} {'█' * round(WIDTH * count / longest) or ('▏' if count else ''):<{WIDTH}} {count:,}"
+        for edge, count in zip(edges, counts, strict=False)
+    ]
+
+
+def print_dimensions(data: Trajectories) -> None:
+    """Range, mean and deviation of every number, the states' beside D4RL's published ones where these are known."""
+    row = row_of(data)
+    known = row is not None and row.state_mean is not None and data.origin.source != "minari"
+    lines = [["", "min", "max", "mean", "std", *(["D4RL's mean", "D4RL's std", "away"] if known else [])]]
+    for kind, values in (("observation", data.observations), ("action", data.actions), ("reward", data.rewards)):
+        mean, std, low, high = statistics(values)
+        for place in range(len(mean)):
+            cells = [f"{number:.5g}" for number in (low[place], high[place], mean[place], std[place])]
+            if known:
+                cells += published_cells(row, place, mean[place]) if kind == "observation" else ["", "", ""]
+            name = kind if len(mean) == 1 else f"{kind} {place}"
+            lines.append([f"{name} (constant)" if low[place] == high[place] else name, *cells])
+    print(aligned(lines, numbers=True))
+    if known:
+        print("away: difference of the means, in D4RL's published deviations")
+
+
+def statistics(values: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Mean, deviation, smallest and largest of each number of a column, or of an image's pixels together."""
+    flat = values.reshape(len(values), -1)
+    mean, std = moments(flat)
+    low, high = extremes(flat)
+    if values.ndim < 3:
+        return mean, std, low, high
+    whole = mean.mean()
+    deviation = np.sqrt((std**2 + mean**2).mean() - whole**2)
+    return tuple(np.array([value]) for value in (whole, deviation, low.min(), high.max()))
+
+
+def published_cells(row: DatasetRow | None, place: int, mean: float) -> list[str]:
+    assert row is not None
+    assert row.state_mean is not None
+    assert row.state_std is not None
+    there, spread = row.state_mean[place], row.state_std[place]
+    return [f"{there:.5g}", f"{spread:.5g}", f"{(mean - there) / spread:+.3f}"]
+
+
+def verdict(data: Trajectories) -> str:
+    """Whether the data are what is published, in a sentence."""
+    row = row_of(data)
+    away = against_published(data, row).get("against_published") if row else None
+    if row is None or (away is None and row.steps is None):
+        return "Nothing is published about it to compare it with."
+    facts = f"means at most {away['mean']:.3g} deviations away, deviations {away['deviation']:.1%}" if away else ""
+    steps = f"{len(data):,} steps, published {row.steps:,}" if row.steps else ""
+    same = "It is D4RL's own" if is_published(data, row) else "It is not D4RL's own file"
+    return f"{same}, as far as is published ({'; '.join(filter(None, (steps, facts)))}; allowed {TOLERANCE})."
+
+
+def row_of(data: Trajectories) -> DatasetRow | None:
+    """The catalog's row; data of one's own and Minari's have none."""
+    try:
+        return None if {"@", "/"} & set(data.origin.name) else dataset(data.origin.name)
+    except UserError:
+        return None
+
+
+def not_finite(data: Trajectories) -> int:
+    """How many numbers of the columns are NaN or infinite; block by block, for columns may be larger than memory."""
+    columns = [data.observations, data.actions, data.rewards]
+    return sum(
+        int(np.count_nonzero(~np.isfinite(column[rows])))
+        for column in columns
+        if column.dtype.kind == "f"
+        for rows in blocks(column)
+    )
+
+
+def duplicates(data: Trajectories) -> int:
+    """Steps whose observation, action and reward are all those of an earlier step."""
+    draw = np.random.default_rng(0)
+    width = sum(4 * -(-column[:1].nbytes // 4) for column in (data.observations, data.actions, data.rewards)) // 4
+    weights = draw.integers(1 << 63, size=width, dtype=np.uint64) * 2 + 1
+    keys = np.zeros(len(data), np.uint64)  # a hash of each step's bytes
+    for rows in blocks(data.observations):
+        parts = [column[rows] for column in (data.observations, data.actions, data.rewards)]
+        keys[rows] = (np.concatenate([_words(part) for part in parts], 1) * weights).sum(1)
+    return len(keys) - len(np.unique(keys))
+
+
+def _words(values: np.ndarray) -> np.ndarray:
+    """Rows as whole numbers of four bytes each, the last one filled up with zeros."""
+    raw = np.ascontiguousarray(values).reshape(len(values), -1).view(np.uint8)
+    filled = np.pad(raw, ((0, 0), (0, -raw.shape[1] % 4)))
+    return filled.view(np.uint32).astype(np.uint64)
+
+
+def extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest of each column, block by block."""
+    low, high = values[0].copy(), values[0].copy()
+    for rows in blocks(values):
+        block = values[rows]
+        low, high = np.minimum(low, block.min(0)), np.maximum(high, block.max(0))
+    return low, high

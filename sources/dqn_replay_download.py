@@ -1,0 +1,79 @@
+"""DQN-replay's public files: fetched shard by shard into the cache, each once, resumed where it broke off.
+
+    <cache>/dqn-replay/Breakout/1/replay_logs/$store$_observation_ckpt.0.gz ...
+
+A checkpoint is four files, of which the frames take some hundred megabytes; kzl and the paper take fifty checkpoints.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from sources.fetch import fetch
+from trajectories import catalog
+from trajectories.atomic import file_lock, make_folder
+from trajectories.catalog import DatasetRow
+from trajectories.formats.dqn_replay import COLUMNS, Selection, file_name
+from trajectories.progress import progress
+from trajectories.types import Trajectories
+
+
+def folder(cache: Path, row: DatasetRow) -> Path:
+    """Where a game's files are kept."""
+    return cache / "dqn-replay" / str(row.path)
+
+
+def shards(last: int) -> list[str]:
+    """The files of the last so many checkpoints; the frames of each come last, so that its small files tell first."""
+    total = catalog.replay()["checkpoints"]
+    columns = [*COLUMNS[1:], COLUMNS[0]]
+    return [file_name(column, number) for number in range(max(0, total - last), total) for column in columns]
+
+
+def is_here(cache: Path, row: DatasetRow, last: int) -> bool:
+    """Whether all of them have been fetched already."""
+    return all((folder(cache, row) / name).exists() for name in shards(last))
+
+
+def fetched(cache: Path, row: DatasetRow, last: int) -> Path:
+    """The folder of a game's files, those of the last so many checkpoints fetched if they are not there yet.
+
+    Raises:
+        FetchError: there is no network, or the address does not deliver.
+        UserError: the disk is full.
+    """
+    target = folder(cache, row)
+    missing = [name for name in shards(last) if not (target / name).exists()]
+    if missing:
+        print(f"Fetching {len(missing)} files of DQN-replay's {row.name}: many gigabytes; what is here stays here.")
+        make_folder(target)
+        with progress(len(missing), f"DQN-replay's {row.name}", "files") as bar:
+            for name in missing:
+                with file_lock(target / name):
+                    if not (target / name).exists():
+                        fetch([address(row, name)], target / name)
+                bar.update(1)
+    return target
+
+
+def address(row: DatasetRow, name: str) -> str:
+    """Where a file of a game is published."""
+    return str(catalog.replay()["url"]).format(path=row.path, file=quote(name))
+
+
+def clipped(data: Trajectories) -> Trajectories:
+    """Told apart by what is in it: DQN-replay's agents clipped rewards to [-1, 1]; who wrote files beyond did not."""
+    if np.abs(data.rewards).max() > 1:
+        return data
+    details = {**data.origin.details, "rewards": "the game's, clipped to [-1, 1]"}
+    spec = replace(data.spec, clipped_rewards=True)
+    return replace(data, spec=spec, origin=replace(data.origin, details=details))
+
+
+def selection(steps: int, checkpoints: int, seed: int) -> Selection:
+    """kzl's selection of so many steps."""
+    usual: dict[str, Any] = catalog.replay()
+    return Selection(steps, checkpoints, usual["first_steps"], usual["episodes_at_once"], seed)

@@ -1,0 +1,293 @@
+"""One name, several sources, never mixed: where `--env hopper-medium --source ...` gets its trajectories.
+
+    d4rl       D4RL's own file: in the cache, fetched into it, or given with --path
+    reroll     a million steps rolled out here from the behaviour policy that a D4RL file carries
+    collected  rolled out here from behaviour policies of our own
+    minari     a data set of Minari's on this machine, by its id, by the catalog's, or by its folder with --path
+    dqn-replay Atari's public files: in the cache, fetched into it shard by shard, or a folder given with --path
+    file       whatever --path names, if no source is named: a D4RL-style HDF5 file or a trajectory pickle
+    auto       `file` if a path is given, `minari` if the name is an id of Minari's, else `d4rl` if it is there or can
+               be fetched, else `collected`. Of Atari `dqn-replay` if a path is given or the files are in the cache:
+               many gigabytes are never fetched without being asked for
+
+Every source ends in the same column cache (store.py). The name of what is made here holds everything that decides it
+(policy, steps, seed, physics), so that a new policy is never answered with an old one's data.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sources import dqn_replay_download
+from sources.description import against_published, describe, is_published
+from sources.fetch import FetchError, fetch
+from trajectories.actions import scaled
+from trajectories.atomic import disk_errors, file_lock
+from trajectories.catalog import OWN, DatasetRow, dataset, environment
+from trajectories.disk import data_folder, named_in_cache
+from trajectories.errors import DatasetError, UserError, did_you_mean
+from trajectories.formats import d4rl, dqn_replay, minari, reader
+from trajectories.store import cached
+from trajectories.types import Trajectories
+
+__all__ = ["SOURCES", "Request", "describe", "load"]
+
+REROLL_STEPS = 1_000_000  # as many as D4RL's medium and expert files hold
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which data set, and from where."""
+
+    name: str  # a data set of the catalog, an id of Minari's, or name@environment (catalog.py)
+    source: str = "auto"
+    path: Path | None = None  # a file of the user's: D4RL's (d4rl), one with a policy (reroll), or any (auto)
+    steps: int | None = None  # reroll and collected: how many to record
+    seed: int = 0  # reroll and collected: of the recording
+    physics: str = "d4rl"  # reroll and collected: d4rl or gymnasium
+    data_dir: Path | None = None  # the cache
+    replay_steps: int = 500_000  # dqn-replay: how many to select; kzl's run_dt_atari.py, --num_steps
+    replay_checkpoints: int = 50  # dqn-replay: of the last so many of 50; kzl's --num_buffers
+
+
+def load(request: Request) -> Trajectories:
+    """The trajectories asked for, as memory-mapped columns; made or fetched first where that has not been done yet.
+
+    Prints one line where `auto` falls back to collected data, and progress while something is fetched or recorded.
+
+    Raises:
+        UserError: an unknown name or source, a path or a number of steps that the source has no use for, no network, a
+            file that cannot be read or does not fit, a full disk.
+    """
+    row = dataset(request.name)
+    if request.source not in SOURCES:
+        raise UserError(f"There is no source called {request.source!r}: {did_you_mean(request.source, SOURCES)}")
+    recorded = request.source in ("reroll", "collected")
+    if request.steps is not None and not recorded:
+        raise UserError(
+            f"--steps {request.steps} is for data recorded here: add --source reroll or --source collected."
+        )
+    if request.steps is not None and request.steps < 1:
+        raise UserError(f"--steps {request.steps} leaves nothing to learn from: ask for at least 1.")
+    for option, value in (("steps", request.replay_steps), ("checkpoints", request.replay_checkpoints)):
+        if value < 1:
+            raise UserError(f"--replay-{option} {value} leaves nothing to learn from: ask for at least 1.")
+    if request.path is not None and request.source == "collected":
+        raise UserError(f"--source collected records its own data and cannot use --path {request.path}: leave one out.")
+    with named_in_cache(data_folder(request.data_dir), row.name):
+        data = SOURCES[request.source](request, row)
+    differs = environment(data.spec.name).differs
+    return _with(data, differs=differs) if differs else data
+
+
+def _auto(request: Request, row: DatasetRow) -> Trajectories:
+    path = request.path
+    if row.format == "dqn_replay" and not (path and (path.is_file() or minari.metadata_file(path).exists())):
+        return _auto_atari(request, row)
+    if request.path is not None:
+        return _minari(request, row) if request.path.is_dir() else _file(request, row)
+    if row.minari == row.name:
+        return _minari(request, row)
+    if OWN in row.name:
+        raise UserError(f"{row.name} is data of your own: say with --path where they are.")
+    if not row.urls:
+        return _collected(request, row)
+    try:
+        return _d4rl(request, row)
+    except FetchError as error:
+        from sources import collect
+
+        if not row.collected_steps or not collect.available(row.env, row.quality):
+            raise
+        print(f"D4RL's {row.name} is not in the cache and cannot be fetched ({error.reasons}): using collected data.")
+        return _collected(request, row)
+
+
+def _auto_atari(request: Request, row: DatasetRow) -> Trajectories:
+    if request.path is not None or dqn_replay_download.is_here(
+        data_folder(request.data_dir), row, request.replay_checkpoints
+    ):
+        return _dqn_replay(request, row)
+    if not row.collected_steps:
+        raise UserError(
+            f"Nobody here can play {row.name}: fetch DQN-replay's files by --source dqn-replay, or name them by --path."
+        )
+    print(f"DQN-replay's {row.name} is not in the cache (--source dqn-replay fetches it): using collected data.")
+    return _collected(request, row)
+
+
+def _file(request: Request, row: DatasetRow) -> Trajectories:
+    assert request.path is not None
+    return _columns(request, row, "file", request.path, {}, reader(request.path))
+
+
+def _d4rl(request: Request, row: DatasetRow) -> Trajectories:
+    """D4RL's file. What was fetched must agree with what is published; what the user gives is taken at their word."""
+    if request.path is not None:
+        return _columns(request, row, "d4rl", request.path, {}, reader(request.path))
+    file = _d4rl_file(request, row)
+
+    def read(*arguments: Any) -> Trajectories:
+        data = reader(file, row.format)(*arguments)
+        if not is_published(data, row):
+            raise DatasetError(
+                f"{file} is not D4RL's {row.name}: its statistics differ from the published ones "
+                f"({len(data):,} steps, {against_published(data, row)}): give a file of your own with --path, "
+                f"or fetch D4RL's after `python experiments/data.py remove {row.name} --source d4rl`."
+            )
+        return data
+
+    return _columns(request, row, "d4rl", file, {}, read)
+
+
+def _reroll(request: Request, row: DatasetRow) -> Trajectories:
+    from sources import collect
+
+    original = request.path or _d4rl_file(request, row)
+    policy = d4rl.policy_digest(original)
+    if policy is None:
+        raise UserError(f"{original} carries no behaviour policy to roll out: give D4RL's v2 file of medium or expert.")
+    steps = request.steps or REROLL_STEPS
+    file = _recording(request, row, "reroll", steps, policy)
+    with file_lock(file):
+        if not file.exists():
+            collect.reroll(original, file, row.env, steps, request.seed, request.physics)
+    return _columns(request, row, "reroll", file, _made(request, steps, policy), d4rl.read)
+
+
+def _collected(request: Request, row: DatasetRow) -> Trajectories:
+    if row.environment.family == "atari":
+        return _collected_atari(request, row)
+    from sources import collect
+
+    if not row.collected_steps or not collect.available(row.env, row.quality):
+        raise UserError(
+            f"{row.name} has no behaviour policies here: use --source d4rl, or --path with a file of yours."
+        )
+    steps = request.steps or row.collected_steps
+    policies = collect.policies_digest(row.env, row.quality)
+    file = _recording(request, row, "collected", steps, policies)
+    with file_lock(file):
+        if not file.exists():
+            collect.collect(row.env, row.quality, file, steps, request.seed, request.physics)
+    return _columns(request, row, "collected", file, _made(request, steps, policies), d4rl.read)
+
+
+def _collected_atari(request: Request, row: DatasetRow) -> Trajectories:
+    if not row.collected_steps:
+        raise UserError(f"Nobody here can play {row.name}: use --source dqn-replay, or --path with its files.")
+    from sources import collect_atari
+
+    steps, player = request.steps or row.collected_steps, collect_atari.player_digest(row.env.partition("?")[0])
+    details = {"seed": request.seed, "steps": steps, "policy": player, "rewards": "as the game's score"}
+    folder = data_folder(request.data_dir) / "collected" / f"{row.name}-{steps}-seed{request.seed}-{player[:12]}"
+    with file_lock(folder):
+        if not folder.exists():
+            collect_atari.collect(row.env, folder, steps, request.seed)
+    return _stacks(request, row, "collected", folder, details, dqn_replay.Selection())
+
+
+def _dqn_replay(request: Request, row: DatasetRow) -> Trajectories:
+    """DQN-replay's files, of which kzl's number of steps is selected; the user's own files likewise."""
+    if row.format != "dqn_replay" or row.path is None:
+        raise UserError(f"DQN-replay holds Atari's games, and not {row.name}: use another --source.")
+    if request.path is not None:
+        folder = dqn_replay.folder_of(request.path, row.path.partition("/")[0])
+    else:
+        folder = dqn_replay_download.fetched(data_folder(request.data_dir), row, request.replay_checkpoints)
+    asked = {"replay_steps": request.replay_steps, "replay_checkpoints": request.replay_checkpoints}
+    details = {**asked, "seed": request.seed, "rewards": "as in the files"}
+    selection = dqn_replay_download.selection(request.replay_steps, request.replay_checkpoints, request.seed)
+    return dqn_replay_download.clipped(_stacks(request, row, "dqn-replay", folder, details, selection))
+
+
+def _stacks(
+    request: Request,
+    row: DatasetRow,
+    source: str,
+    folder: Path,
+    details: dict[str, Any],
+    selection: dqn_replay.Selection,
+) -> Trajectories:
+    """The columns of files in DQN-replay's layout; frames are streamed into theirs."""
+    cache, details = data_folder(request.data_dir) / "columns", {**details, "environment": row.environment.options}
+    read = partial(dqn_replay.read, selection=selection)
+    with disk_errors(cache):
+        return _columns(request, row, source, folder, details, read, streams_frames=True)
+
+
+def _minari(request: Request, row: DatasetRow) -> Trajectories:
+    """A Minari data set, in the environment that its own metadata name, unless the name or --task say another."""
+    if request.path is None and row.minari is None:
+        raise UserError(f"Minari has no {row.name} that is known here: name it by its id, or its folder with --path.")
+    folder = request.path or minari.find(row.minari or "")
+    played = row.environment if OWN in row.name else minari.environment_of(folder)
+    if request.path is None:
+        row = replace(row, name=str(folder.relative_to(minari.root())), env=played.name)
+    elif played.name != row.env:
+        raise UserError(f"{folder} was recorded in {played.name}, not in {row.env}: add --task {played.name!r}.")
+
+    def read(file: Path, *arguments: Any) -> Trajectories:
+        return minari.read(folder, *arguments)
+
+    return _columns(request, row, "minari", minari.metadata_file(folder), {}, read)
+
+
+SOURCES: dict[str, Callable[[Request, DatasetRow], Trajectories]] = {
+    "auto": _auto,
+    "d4rl": _d4rl,
+    "reroll": _reroll,
+    "collected": _collected,
+    "minari": _minari,
+    "dqn-replay": _dqn_replay,
+}
+
+
+def _d4rl_file(request: Request, row: DatasetRow) -> Path:
+    """D4RL's file in the cache, fetched if it is not there yet."""
+    if row.file is None:
+        raise UserError(f"D4RL has no {row.name}: use --source collected.")
+    file = data_folder(request.data_dir) / "d4rl" / row.file
+    if not file.exists():
+        with file_lock(file):
+            if not file.exists():
+                fetch(row.urls, file, row.sha256)
+    return file
+
+
+def _recording(request: Request, row: DatasetRow, source: str, steps: int, policy: str) -> Path:
+    name = f"{row.name}-{request.physics}-{steps}-seed{request.seed}-{policy[:12]}.hdf5"
+    return data_folder(request.data_dir) / source / name
+
+
+def _made(request: Request, steps: int, policy: str) -> dict[str, Any]:
+    return {"physics": request.physics, "seed": request.seed, "steps": steps, "policy": policy}
+
+
+def _columns(
+    request: Request,
+    row: DatasetRow,
+    source: str,
+    file: Path,
+    details: dict[str, Any],
+    read: Callable[..., Trajectories],
+    streams_frames: bool = False,
+) -> Trajectories:
+    """The file's columns, from the cache or through it; frames may be written by `read` itself."""
+    if not file.exists():
+        raise DatasetError(f"There is no file {file}: check --path.")
+    played = row.environment
+
+    def read_and_compare(fresh: Path) -> Trajectories:
+        streamed = {"frames": fresh / "observations.npy"} if streams_frames else {}
+        data = read(file, played.spec(), row.name, source, played.trailing_zeros, row.long_episodes, **streamed)
+        return _with(scaled(data, played), **(against_published(data, row) if source != "collected" else {}))
+
+    folder = data_folder(request.data_dir)
+    return cached(folder, row.name, source, file, played.spec(), read_and_compare, details)
+
+
+def _with(data: Trajectories, **details: Any) -> Trajectories:
+    return replace(data, origin=replace(data.origin, details={**data.origin.details, **details}))

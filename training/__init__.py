@@ -1,0 +1,1 @@
+"""The machine: settings, training, evaluation, records."""

@@ -1,0 +1,148 @@
+"""Checkpoints are safetensors plus JSON: loading one runs no code.
+
+model.safetensors, model.json   a finished model: weights and buffers; which model, its configuration and its spec;
+                                beside them the pictures that it has to show
+state.safetensors               a training under way: weights, the optimiser's moments and how far it has come
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from backbone.interface import SequenceModel
+from backbone.options import as_option
+from report import migration
+from training.distributed import full_tensor, is_main_process, shard_tensor
+from training.registry import find
+from trajectories.atomic import atomic_file, make_folder, write_text
+from trajectories.errors import UserError
+from trajectories.types import Spec
+
+WEIGHTS, CARD, STATE = "model.safetensors", "model.json", "state.safetensors"
+
+
+def save_model(folder: Path, name: str, model: SequenceModel) -> None:
+    """Weights first, card last: a card promises that the weights are there."""
+    write_tensors(folder / WEIGHTS, model.state_dict())
+    for title, picture in model.images().items():
+        save_picture(folder / f"{title}.png", picture)
+    card = {"model": name, "config": asdict(model.config), "spec": _spec_to_json(model.spec)}
+    write_text(folder / CARD, json.dumps(card, indent=1) + "\n")
+
+
+def save_picture(path: Path, picture: np.ndarray) -> None:
+    """(H, W, 3) uint8, whole or not at all."""
+    from PIL import Image  # only where there is something to show
+
+    with atomic_file(path) as fresh:
+        Image.fromarray(picture).save(fresh, "PNG")
+
+
+def load_model(folder: Path, device: torch.device | str = "cpu") -> SequenceModel:
+    """The finished model of a run, ready to act.
+
+    Raises:
+        UserError: there is none, it is damaged, or its weights are another model's.
+    """
+    card_path = folder / CARD
+    if not card_path.exists():
+        raise UserError(f"{folder}: there is no model here: run the command in its record.json again to train it.")
+    try:
+        card = json.loads(card_path.read_text(encoding="utf-8"))
+        spec = _spec_from_json(card["spec"])
+        entry = find(card["model"], spec)
+        known = {field.name for field in fields(entry.config)}
+        settings = migration.current(card["model"], dict(card["config"]), known)
+        if unknown := set(settings) - known:
+            raise ValueError(f"unknown settings {sorted(unknown)}")
+        config = entry.config(**{key: as_option(value) for key, value in settings.items()})
+        model = entry.model(config, spec)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{card_path}: damaged or of another version ({error}): train the run again.") from error
+    load_weights(model, folder / WEIGHTS)
+    return model.to(device).eval()
+
+
+def load_weights(model: SequenceModel, path: Path) -> None:
+    """Fill a model from a file of weights that fit it exactly."""
+    tensors, _ = read_tensors(path)
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise UserError(f"{path}: these are another model's weights: train the run again.") from error
+
+
+def save_state(path: Path, model: SequenceModel, optimizer: torch.optim.Optimizer, progress: dict[str, Any]) -> None:
+    """A training under way, in one file: it is either the old one or the new one. Of a team, the first writes it."""
+    tensors = {f"model.{key}": full_tensor(value) for key, value in model.state_dict().items()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{key}": full_tensor(value) for key, value in moments.items()}
+    if is_main_process():
+        write_tensors(path, tensors, {"progress": json.dumps(progress)})
+
+
+def load_state(path: Path, model: SequenceModel, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Continue where `save_state` left off; returns its `progress`."""
+    tensors, metadata = read_tensors(path)
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, index, name = key.split(".")
+            state.setdefault(int(index), {})[name] = value
+    try:
+        own = {key.removeprefix("model."): value for key, value in tensors.items() if key.startswith("model.")}
+        now = model.state_dict()
+        model.load_state_dict({key: shard_tensor(value, now.get(key)) for key, value in own.items()})
+        parameters: list[Tensor] = [each for group in optimizer.param_groups for each in group["params"]]
+        for place, moments in state.items():
+            for name, value in moments.items():
+                moments[name] = shard_tensor(value, parameters[place]) if value.ndim else value
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        return json.loads(metadata["progress"])
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: this is another model's checkpoint or damaged: remove it to start anew.") from error
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """A whole file or none."""
+    make_folder(path.parent)
+    try:
+        with atomic_file(path) as fresh:
+            save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, fresh, metadata)
+    except SafetensorError as error:  # it tells of a full disk, too, in words only: "... (os error 28)"
+        number = re.search(r"os error (\d+)", str(error))
+        raise (OSError(int(number[1]), os.strerror(int(number[1])), str(path)) if number else error) from error
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors of a file and its metadata.
+
+    Raises:
+        UserError: there is no such file, or it is damaged.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such checkpoint: run the command again to train it.") from None
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: damaged checkpoint ({error}): remove it and run the command again.") from error
+
+
+def _spec_to_json(spec: Spec | tuple[Spec, ...]) -> Any:
+    """One spec, or a list of them for a model of several tasks."""
+    return [each.to_json() for each in spec] if isinstance(spec, tuple) else spec.to_json()
+
+
+def _spec_from_json(row: Any) -> Spec | tuple[Spec, ...]:
+    return tuple(map(Spec.from_json, row)) if isinstance(row, list) else Spec.from_json(row)

@@ -1,0 +1,186 @@
+"""One run on several processes: torchrun --nproc-per-node N experiments/run.py ...
+
+All of them draw the same batch; each learns from its share of the rows, and the gradients are averaged (DDP). With
+--shard the weights and the optimiser's moments are shared out, too (FSDP2): for a Gato that does not fit one GPU. The
+first process speaks, plays and writes for all. Without torchrun there is a team of one, and nothing here does anything.
+
+Source    Zhao et al. 2023, "PyTorch FSDP", arXiv:2304.11277; torch.distributed.fsdp.fully_shard
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import fields, is_dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from backbone.interface import SequenceModel
+from trajectories.errors import UserError
+
+PATIENCE = timedelta(days=2)  # the others wait while the first one plays
+
+
+@contextmanager
+def process_group() -> Iterator[None]:
+    """Be part of the team that torchrun has started, if it has."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(device())
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+    try:
+        with (
+            open(os.devnull, "w", encoding="utf-8") as nowhere,
+            redirect_stdout(sys.stdout if is_main_process() else nowhere),
+        ):
+            yield
+    finally:
+        dist.destroy_process_group()
+
+
+def size() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def is_main_process() -> bool:
+    """Whether this is the process that speaks for all."""
+    return rank() == 0
+
+
+def device() -> torch.device:
+    """This process's own GPU."""
+    return torch.device("cuda", int(os.environ["LOCAL_RANK"])) if "LOCAL_RANK" in os.environ else torch.device("cuda")
+
+
+def barrier() -> None:
+    """Until all have come this far."""
+    if size() > 1:
+        dist.barrier()
+
+
+def broadcast_from_main(answer: bool) -> bool:
+    """The first process's answer, in all of them: clocks and disks differ."""
+    if size() == 1:
+        return answer
+    answers = [answer]
+    dist.broadcast_object_list(answers, src=0)
+    return answers[0]
+
+
+# ---- a batch and its loss --------------------------------------------------------------------------------------------
+
+
+def shard_batch(batch: Any) -> Any:
+    """This process's rows of a batch: every size-th, beginning with its rank.
+
+    Raises:
+        UserError: there are fewer rows than processes, or rows that cannot be told apart.
+    """
+    if size() == 1:
+        return batch
+    part = rows_of(batch, slice(rank(), None, size()))
+    if part is None:
+        raise UserError(f"A batch has fewer windows than the {size()} processes: raise --batch-size.")
+    return part
+
+
+def rows_of(batch: Any, rows: slice) -> Any:
+    """Some rows of a (nested) batch; None if there are none."""
+    if hasattr(batch, "parts"):  # of a mixture: what is left of each task
+        parts = tuple(part for part in (rows_of(each, rows) for each in batch.parts) if part is not None)
+        return replace(batch, parts=parts) if parts else None
+    columns = {field.name: getattr(batch, field.name) for field in fields(batch)}
+    if columns.get("patches") is not None:
+        raise UserError("A batch whose images are cut already cannot be shared out: run without torchrun.")
+    count = max(len(column) for column in columns.values() if isinstance(column, Tensor))
+    if not len(range(count)[rows]):
+        return None
+    taken = {}
+    for name, column in columns.items():
+        if isinstance(column, Tensor) and len(column) == count:
+            taken[name] = column[rows]
+        elif is_dataclass(column):
+            taken[name] = rows_of(column, rows)
+    return replace(batch, **taken)
+
+
+def scale_loss(loss: dict[str, Tensor], model: SequenceModel, batch: Any) -> dict[str, Tensor]:
+    """The loss of a share, such that the mean over the team is the loss of the whole batch."""
+    if size() == 1:
+        return loss
+    own = torch.tensor(float(model.loss_weight(batch)), device=loss["total"].device)
+    everyone = own.clone()
+    dist.all_reduce(everyone)
+    return {name: value * (own * size() / everyone) for name, value in loss.items()}
+
+
+def mean(value: Tensor) -> Tensor:
+    """Of the team's values."""
+    if size() > 1:
+        dist.all_reduce(value)
+        value /= size()
+    return value
+
+
+# ---- a model and its tensors -----------------------------------------------------------------------------------------
+
+
+class Learner(nn.Module):
+    """A model whose forward pass is its loss, which is what DDP and FSDP2 look after."""
+
+    def __init__(self, model: SequenceModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Any) -> dict[str, Tensor]:
+        return self.model.loss(batch)
+
+
+def learner(model: SequenceModel, shard: bool = False) -> nn.Module:
+    """What gives the loss of a share of a batch, and sees to it that gradients become the team's."""
+    alone = Learner(model)
+    if size() == 1:
+        return alone
+    if not shard:
+        return DistributedDataParallel(alone, find_unused_parameters=model.multi_task)
+    for module in model.modules():
+        if isinstance(module, nn.ModuleList):
+            for block in module:
+                fully_shard(block)
+    fully_shard(alone)
+    return alone
+
+
+def gather_model(model: SequenceModel) -> SequenceModel:
+    """A model that can play: a copy with all of its weights, where they are shared out. All processes take part."""
+    if not any(isinstance(value, DTensor) for value in model.state_dict().values()):
+        return model
+    weights = {name: full_tensor(value) for name, value in model.state_dict().items()}
+    copy = type(model)(model.config, model.spec)
+    copy.load_state_dict(weights)
+    return copy.to(next(iter(weights.values())).device)
+
+
+def full_tensor(value: Tensor) -> Tensor:
+    """A tensor with what the other processes have of it."""
+    return value.full_tensor() if isinstance(value, DTensor) else value
+
+
+def shard_tensor(value: Tensor, like: Tensor | None) -> Tensor:
+    """The opposite: this process's part of a tensor, as it has it of `like`."""
+    if not isinstance(like, DTensor):
+        return value
+    return distribute_tensor(value.to(like.device), like.device_mesh, like.placements)

@@ -1,0 +1,153 @@
+"""Playing: every episode once, all of them at once, each started from its own number's seed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from backbone.interface import Player, SequenceModel
+from environments.interface import Environments
+from trajectories.actions import stretched
+from trajectories.progress import progress
+from trajectories.types import Spec
+
+FIRST_SEED = 1_000_000  # far from the seeds with which data are collected
+
+
+def episode_seeds(episodes: int) -> tuple[int, ...]:
+    """The seed of each evaluation episode: the same for every model and every training seed."""
+    return tuple(range(FIRST_SEED, FIRST_SEED + episodes))
+
+
+@dataclass(frozen=True)
+class Played:
+    """What E episodes came to, by the episode's number."""
+
+    returns: np.ndarray  # (E,) float64, undiscounted, in the environment's units
+    lengths: np.ndarray  # (E,) steps
+
+
+def evaluate(
+    model: SequenceModel,
+    environments: Environments,
+    target_return: float | None,
+    doing: str = "playing",
+    task: str | None = None,
+    delayed: bool = False,
+    precision: str = "fp32",
+) -> Played:
+    """Play one episode in each environment, with the model as it stands and dropout off.
+
+    Args:
+        task: which one, by its data set's name, for a model that has learnt several.
+        delayed: whether it has learnt from delayed rewards.
+        precision: the run's; see `begin`.
+    """
+    training = model.training
+    model.eval()
+    # Each episode draws by its own seed, so that played alone it is the same (experiments/play.py).
+    target = 0.0 if target_return is None else target_return
+    player = begin(model, environments.count, target, FIRST_SEED, task, delayed, precision)
+    try:
+        return play(player, environments, episode_seeds(environments.count), doing)
+    finally:
+        model.train(training)
+
+
+def begin(
+    model: SequenceModel,
+    episodes: int,
+    target_return: float,
+    seed: int,
+    task: str | None = None,
+    delayed: bool = False,
+    precision: str = "fp32",
+) -> Player:
+    """A fresh player; only a model that has learnt several tasks is told which one it is to play.
+
+    Where the run's precision is bf16 and the model may, it acts in it, too: a third of the time, and an episode played
+    alone is bit for bit the one played among a hundred, which fp32 products on a CPU do not give.
+    """
+    which: dict[str, Any] = {} if task is None else {"task": task}
+    player: Player = model.player(episodes, target_return, seed, **which)
+    if precision == "bf16" and model.bf16_inference:
+        player = Bf16Player(player, next(model.parameters()).device)
+    spec = model.spec if isinstance(model.spec, Spec) else next(each for each in model.spec if each.name == task)
+    if spec.action_low:
+        player = OwnRangePlayer(player, spec)
+    if isinstance(model.spec, Spec) and spec.clipped_rewards:  # who learns several tasks reads no rewards
+        player = ClippedRewardPlayer(player)
+    return DelayedRewardPlayer(player) if delayed else player
+
+
+class Bf16Player:
+    """Acts with products in bf16."""
+
+    def __init__(self, player: Player, device: torch.device) -> None:
+        self.player, self.device = player, device
+
+    def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
+        with torch.autocast(self.device.type, torch.bfloat16):
+            return self.player.act(observations, rewards, live)
+
+
+class OwnRangePlayer:
+    """Stretches actions to the range of the model's data, where the environment has no bounds of its own."""
+
+    def __init__(self, player: Player, spec: Spec) -> None:
+        self.player, self.spec = player, spec
+
+    def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
+        actions = self.player.act(observations, rewards, live)
+        return stretched(actions, self.spec.action_low, self.spec.action_high).astype(np.float32)
+
+
+class ClippedRewardPlayer:
+    """Hears rewards as its data have them, clipped to [-1, 1]; what is measured stays the environment's own.
+
+    Departs from kzl (atari/mingpt/trainer_atari.py at e2d82e6, get_returns), whose players learn from clipped rewards
+    and owe raw ones less: there a brick in Breakout's upper rows pays for seven.
+    """
+
+    def __init__(self, player: Player) -> None:
+        self.player = player
+
+    def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
+        return self.player.act(observations, np.clip(rewards, -1, 1), live)
+
+
+class DelayedRewardPlayer:
+    """Hears of no reward while it plays: in delayed data every step but the last earns nothing, and that one ends it.
+
+    So the whole target stays to be earned, as kzl keeps it (gym/.../evaluation/evaluate_episodes.py, mode delayed).
+    """
+
+    def __init__(self, player: Player) -> None:
+        self.player = player
+
+    def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
+        return self.player.act(observations, np.zeros_like(rewards), live)
+
+
+def play(player: Player, environments: Environments, seeds: Sequence[int], doing: str = "playing") -> Played:
+    """One episode in each environment. A finished one is left alone, so short episodes are not counted twice.
+
+    The bar counts the steps of the longest episode up to the time limit: how long playing still takes at the most.
+    """
+    count = environments.count
+    returns, lengths = np.zeros(count), np.zeros(count, np.int64)
+    rewards, live = np.zeros(count), np.ones(count, bool)
+    observations = environments.reset(seeds)
+    with progress(environments.spec.max_episode_steps, doing) as bar:
+        while live.any():
+            step = environments.step(player.act(observations, rewards, live), live)
+            returns[live] += step.rewards[live]
+            lengths[live] += 1
+            observations, rewards = step.observations, step.rewards
+            live = live & ~(step.terminated | step.truncated)
+            bar.set_postfix_str(f"{count - live.sum()} of {count} episodes over", refresh=False)
+            bar.update()
+        bar.total = bar.n  # all may be over long before the limit
+    return Played(returns, lengths)

@@ -1,0 +1,82 @@
+"""A finished run as its record: settings, protocol, data, what came of it, and what it was made with."""
+
+import torch
+
+from backbone.interface import SequenceModel
+from environments.scores import normalized
+from report.store import Behaviour, Evaluation, Protocol, Record
+from training import distributed, provenance
+from training.devices import device_name, peak_memory_mb
+from training.evaluate import episode_seeds
+from training.settings import Run, Settings
+from training.train import Progress
+from trajectories.catalog import EnvironmentRow, dataset
+from trajectories.types import Trajectories
+
+
+def record(
+    settings: Settings,
+    identity: dict[str, object],
+    data: Trajectories,
+    model: SequenceModel,
+    progress: Progress,
+    evaluations: tuple[Evaluation, ...],
+    seconds: dict[str, float],
+) -> Record:
+    """What a finished run of these settings leaves of one of its data sets."""
+    run = settings.run
+    row = dataset(data.origin.name).environment
+    head, dirty = provenance.commit()
+    device = torch.device(settings.machine.device)
+    return Record(
+        model=run.model,
+        dataset=data.origin.name,
+        env=row.name,
+        source=data.origin.source,
+        seed=run.seed,
+        data=provenance_of(data),
+        config=identity,
+        protocol=protocol(run, row),
+        behaviour=Behaviour.of(data.finished_returns, float(normalized(row.name, data.finished_returns).mean())),
+        evaluations=evaluations,
+        parameters=parameters(model),
+        updates=progress.update,
+        tokens=progress.tokens,
+        seconds={name: round(value, 1) for name, value in seconds.items()},
+        peak_memory_mb=round(peak_memory_mb(device), 1),
+        device=device_name(device),
+        threads=settings.machine.threads,
+        processes=distributed.size(),
+        report=model.metadata(),
+        spec=data.spec.to_json(),
+        numerics=model.NUMERICS,
+        versions=provenance.versions(),
+        commit=head,
+        dirty=dirty,
+        command=settings.command(),
+        preset=run.preset,
+    )
+
+
+def protocol(run: Run, row: EnvironmentRow) -> Protocol:
+    """How a run is measured in an environment."""
+    return Protocol(
+        episodes=run.episodes,
+        checkpoint="last",
+        physics=run.physics,
+        environment=row.gym_id,
+        target_returns=run.target_returns,
+        seeds=episode_seeds(run.episodes),
+        random_score=row.random_score,
+        expert_score=row.expert_score,
+    )
+
+
+def provenance_of(data: Trajectories) -> dict[str, object]:
+    """What tells these data from others, and where they come from."""
+    counted = {"steps": len(data), "unfinished_steps": data.unfinished_steps}
+    return {"digest": data.origin.digest, **counted, **data.origin.details}
+
+
+def parameters(model: SequenceModel) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -1,0 +1,62 @@
+"""One process at a time runs a run. The lock is the operating system's: it ends with its process, however that ends.
+
+.lock              is held while a process is at the run
+.unfinished.json   stands in an unfinished run's folder and says what the run is, so that a grid can tell what is begun
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from report.store import plain
+from trajectories.atomic import LEFTOVER, make_folder, remove, write_text
+from trajectories.errors import UserError
+
+LOCK, UNFINISHED = ".lock", ".unfinished.json"
+PATIENCE = 0.5  # seconds in which a process that is just ending lets go
+
+
+@contextmanager
+def hold_run(folder: Path, identity: Mapping[str, Any]) -> Iterator[None]:
+    """Hold the run of `folder` while the block runs, without what killed processes were writing there.
+
+    UNFINISHED stays afterwards only if there is work to continue.
+
+    Raises:
+        UserError: another process is running it.
+    """
+    make_folder(folder)
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=PATIENCE)
+    except Timeout:
+        holder = unfinished(folder).get("process", "of another machine")
+        raise UserError(f"{folder}: process {holder} is at this run already: wait for it, or end it.") from None
+    finished = False
+    try:
+        for path in [each for each in folder.rglob(".*") if LEFTOVER.fullmatch(each.name)]:
+            remove(path)
+        write_text(folder / UNFINISHED, json.dumps({"process": os.getpid(), "config": plain(identity)}))
+        yield
+        finished = True
+    finally:
+        if finished or {each.name for each in folder.iterdir()} <= {LOCK, UNFINISHED}:
+            (folder / UNFINISHED).unlink(missing_ok=True)
+        with suppress(OSError):  # Windows keeps an open file
+            (folder / LOCK).unlink()  # while it is held: a process that waits for it notices, and makes a new one
+        lock.release()
+        with suppress(OSError):
+            folder.rmdir()  # where nothing was begun
+
+
+def unfinished(folder: Path) -> dict[str, Any]:
+    """The process and the configuration of an unfinished run; nothing if there is none."""
+    try:
+        return dict(json.loads((folder / UNFINISHED).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,251 @@
+"""The command line is these dataclasses and the model's own: defaults, types and help stand in one place.
+
+The dataclasses' defaults < one preset of presets.toml < the command line. Everything in Run and in the model's Config
+decides the result and is part of the run's identity; what is in Machine does not and is not.
+"""
+
+import fnmatch
+import shlex
+import tomllib
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, make_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from backbone.interface import ModelConfig
+from backbone.options import as_option, option
+from training.ranges import check_ranges
+from training.registry import MODELS, Entry, find
+from trajectories.catalog import OWN, dataset
+from trajectories.errors import UserError, did_you_mean
+from trajectories.types import Spec
+
+PRESETS = Path(__file__).parents[1] / "experiments" / "presets.toml"
+IMAGES = "images"  # in presets: all data sets that show images
+DESCRIPTION = "Train a model on recorded trajectories, play it in the real environment, record the result."
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is learnt from what, for how long, and how it is measured."""
+
+    model: str = option("dt", f"what learns: {', '.join(MODELS)}")
+    env: tuple[str, ...] = option(
+        ("hopper-medium",), "data set to learn from; its environment is where the agent is measured; gato takes several"
+    )
+    task_weights: tuple[float, ...] = option((), "how often each of several --env is drawn; else equally often")
+    preset: str = option("default", "budget and settings to start from: see above, and experiments/presets.toml")
+    source: str = option("auto", "where the data come from: auto, d4rl, reroll, collected, minari, dqn-replay")
+    path: tuple[Path, ...] = option(
+        (), "a data file of your own, or the D4RL file whose policy is to be rerolled; one for each --env"
+    )
+    task: str | None = option(None, "with a --path of your own: the environment it belongs to, Hopper-v4 or hopper")
+    steps: int | None = option(None, "steps to reroll or collect, if not the data set's own number")
+    data_seed: int = option(0, "seed of rerolled and collected data; the same data serve every --seed")
+    replay_steps: int = option(500_000, "dqn-replay: steps to select")
+    replay_checkpoints: int = option(50, "dqn-replay: of the last so many checkpoints")
+    physics: str = option("d4rl", "d4rl: the bodies in which D4RL was recorded; gymnasium: as it ships them")
+    fraction_best: float = option(1.0, "learn from the best episodes only, this share of the steps (%BC)")
+    delayed_reward: bool = option(False, "give each episode's whole reward at its last step")
+    seed: int = option(0, "decides weights, batches and dropout")
+    updates: int = option(5_000, "gradient steps")
+    episodes: int = option(100, "evaluation episodes for each target return, the same starts for every model")
+    target_returns: tuple[float, ...] = option((), "returns to ask for, if not the environment's own; first: headline")
+    evaluate_every: int = option(0, "also play every so many updates while training; 0: only at the end")
+    evaluate_episodes: int = option(10, "episodes played each time while training")
+    precision: str = option("auto", "fp32, bf16 (autocast), or auto: bf16 where the processor has it")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how it runs; the result is the same."""
+
+    device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
+    threads: int = option(0, "threads for tensors; 0: one for each core")
+    data_dir: Path | None = option(None, "cache for data; else $TRAJECTORIES_DIR, else the user's cache folder")
+    results_dir: Path | None = option(None, "where runs are kept; else results/runs of this repository")
+    checkpoint_seconds: float = option(30.0, "a killed run loses at most about this much work")
+    shard: bool = option(False, "under torchrun, share out weights and optimiser too (FSDP2), not only the batch (DDP)")
+    tensorboard: bool = option(False, "write TensorBoard logs into the run's folder")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything the command line decides."""
+
+    run: Run
+    config: ModelConfig
+    machine: Machine
+
+    def resolved(self) -> dict[str, Any]:
+        """What decides the result, for the record; where a file lies does not, what is in it does (the digest)."""
+        run = asdict(self.run)
+        del run["path"], run["preset"], run["task"]  # the task is in the data set's name
+        del run["replay_steps"], run["replay_checkpoints"]  # likewise in the digest
+        if len(self.run.env) == 1:
+            del run["task_weights"]
+            run["env"] = self.run.env[0]
+        return {"model": asdict(self.config), "run": run}
+
+    def command(self) -> str:
+        """The command that runs this again, but for a data file's place and what only the machine decides."""
+        words = ["--model", self.run.model, "--env", *self.run.env]
+        if self.run.preset != Run.preset:
+            words += ["--preset", self.run.preset]
+        usual = parse(words)
+        for owner, other in ((self.run, usual.run), (self.config, usual.config)):
+            for field in fields(owner):
+                value = getattr(owner, field.name)
+                if field.name in ("path", "preset", "task") or (field.name, value) == ("source", "file"):
+                    continue  # a file of somebody's own is named by --path
+                if value != getattr(other, field.name):
+                    words += flag(field.name, value)
+        return f"python experiments/run.py {shlex.join(words)}"
+
+
+def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:
+    """Settings from a command line.
+
+    Raises:
+        UserError: an unknown model, preset or option, or a value out of range.
+        SystemExit: --help, or a value of the wrong type (tyro says which, exit code 2).
+    """
+    first = ArgumentParser(add_help=False, allow_abbrev=False)
+    for name in ("model", "env", "preset"):
+        first.add_argument(f"--{name}", default=getattr(Run(), name), nargs="+" if name == "env" else None)
+    first.add_argument("--task")
+    first.add_argument("--path", nargs="+", default=())
+    chosen, _ = first.parse_known_args(list(arguments))
+    if chosen.task:
+        chosen.env = [own_name(chosen.task, chosen.path, chosen.env)]
+    entry = find(chosen.model, seen(chosen.env))
+    usual = preset_settings(entry, chosen.env, chosen.preset, presets)
+    Line: Any = make_dataclass("Line", [("run", Run), ("config", entry.config), ("machine", Machine)], frozen=True)
+    line, unknown = tyro.cli(
+        Line,
+        config=(tyro.conf.OmitArgPrefixes,),
+        default=Line(usual.run, usual.config, usual.machine),
+        args=list(arguments),
+        prog="run.py",
+        description=f"{DESCRIPTION} Presets of {entry.name}: {', '.join(preset_names(presets, entry))}.",
+        return_unknown_args=True,
+    )
+    if unknown:
+        raise UserError(f"Unknown option {unknown[0]!r}: {closest(unknown[0], line)}")
+    settings = Settings(replace(line.run, model=entry.name, env=tuple(chosen.env)), line.config, line.machine)
+    check(settings)
+    return settings
+
+
+def preset_settings(entry: Entry, env: Sequence[str], preset: str, presets: Path = PRESETS) -> Settings:
+    """What is run where nothing but the model, the data sets and the preset is given.
+
+    Raises:
+        UserError: an unknown preset, or one that names an option that there is not.
+    """
+    values = preset_values(presets, preset, entry, env)
+    run = fill(Run(model=entry.name, env=tuple(env), preset=preset), values)
+    settings = Settings(run, fill(entry.config(), values), fill(Machine(), values))
+    if values:
+        raise UserError(f"{presets.name}: {entry.name} has no option {next(iter(values))!r}: mend the preset.")
+    return settings
+
+
+def own_name(task: str, paths: Sequence[str], env: Sequence[str]) -> str:
+    """What data of somebody's own are called: as --env says or else their file, and the environment behind an @.
+
+    Raises:
+        UserError: there is not one file.
+    """
+    if len(paths) != 1:
+        raise UserError(f"--task {task} says what one file of yours belongs to: name it with --path.")
+    name = env[0] if tuple(env) != Run().env else Path(paths[0]).stem
+    return f"{name}{OWN}{task}"
+
+
+def seen(env: Sequence[str]) -> Spec | None:
+    """What the environment of a data set looks like to a model; None where there are several data sets."""
+    return dataset(env[0]).environment.spec() if len(env) == 1 else None
+
+
+def flag(name: str, value: Any) -> list[str]:
+    """An option as it is typed."""
+    dashed = name.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{dashed}" if value else f"--no-{dashed}"]
+    return [f"--{dashed}", *(f"{item}" for item in (value if isinstance(value, tuple) else [value]))]
+
+
+def closest(unknown: str, line: Any) -> str:
+    """The end of the sentence about an option that does not exist."""
+    names = [flag(field.name, 0)[0] for group in fields(line) for field in fields(getattr(line, group.name))]
+    return did_you_mean(unknown.partition("=")[0], names, "--help lists what there is.")
+
+
+def preset_names(path: Path, entry: Entry) -> list[str]:
+    """The presets that a model has: `default`, tables of the file that speak of it, then its own, as Gato's sizes."""
+    tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    in_file = [name for name, table in tables.items() if {"all", entry.name} & set(table)]
+    return list(dict.fromkeys([Run.preset, *in_file, *entry.config.presets]))
+
+
+def preset_values(path: Path, preset: str, entry: Entry, env: Sequence[str]) -> dict[str, Any]:
+    """What `preset` says of a model on a data set: for all models, for this one, for data sets like this one.
+
+    Several data sets are called "one+another": "*+*" is for all mixtures. "images" is for all that show images.
+
+    Raises:
+        UserError: the model does not have this preset.
+    """
+    names = preset_names(path, entry)
+    if preset not in names:
+        near, known = did_you_mean(preset, names), f"choose one of {', '.join(names)}."
+        hint = f"{near} Else {known}" if near.startswith("did") else known
+        raise UserError(f"There is no preset called {preset!r} for {entry.name}: {hint}")
+    called = "+".join(env)
+    values: dict[str, Any] = {}
+    table = tomllib.loads(path.read_text(encoding="utf-8")).get(preset, {})
+    for part in ("all", entry.name):
+        rows = table.get(part, {})
+        values |= {key: value for key, value in rows.items() if not isinstance(value, dict)}
+        for pattern, row in rows.items():
+            if not isinstance(row, dict) or ("+" in pattern) != ("+" in called):
+                continue
+            if fnmatch.fnmatch(called, pattern) or (pattern == IMAGES and entry.of_images):
+                values |= row
+    return values | dict(entry.config.presets.get(preset, {}))
+
+
+def fill(config: Any, values: dict[str, Any]) -> Any:
+    """`config` with the values that are its own, which are taken out of `values`."""
+    own = {field.name: values.pop(field.name) for field in fields(config) if field.name in values}
+    return replace(config, **{key: as_option(value) for key, value in own.items()})
+
+
+def check(settings: Settings) -> None:
+    """Refuse what cannot be meant, before anything is fetched or written."""
+    check_ranges(settings.run, settings.config, settings.machine)
+    check_tasks(settings.run)
+    for name, allowed in (
+        ("source", ("auto", "d4rl", "reroll", "collected", "minari", "dqn-replay")),
+        ("physics", ("d4rl", "gymnasium")),
+        ("precision", ("auto", "fp32", "bf16")),
+    ):
+        if getattr(settings.run, name) not in allowed:
+            value = getattr(settings.run, name)
+            raise UserError(f"--{name} is {value!r}: {did_you_mean(value, allowed)}")
+
+
+def check_tasks(run: Run) -> None:
+    """Refuse several data sets where one is meant, and lists that do not belong to them one to one."""
+    if len(run.env) > 1 and not find(run.model).model.multi_task:
+        able = ", ".join(name for name in MODELS if find(name).model.multi_task)
+        many = f"--env names {len(run.env)} data sets, and {run.model} learns from one"
+        raise UserError(f"{many}: choose one, or --model {able}.")
+    for name, given in (("path", run.path), ("task-weights", run.task_weights)):
+        if given and len(given) != len(run.env):
+            count = f"--{name} has {len(given)} entries for {len(run.env)} data sets"
+            raise UserError(f"{count}: give one for each, in the order of --env.")

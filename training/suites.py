@@ -1,0 +1,41 @@
+"""Suites of runs, as data: experiments/suites.toml."""
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backbone.options import as_option
+from trajectories.errors import UserError, did_you_mean
+
+FILE = Path(__file__).parents[1] / "experiments" / "suites.toml"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What a suite runs."""
+
+    models: tuple[str, ...]
+    envs: tuple[str, ...]
+    seeds: tuple[int, ...]
+    source: str = "auto"
+    preset: str = "default"
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)  # of experiments/run.py, by model
+
+
+def suites(path: Path = FILE) -> dict[str, Suite]:
+    """Every suite by its name, in the file's order."""
+    rows = tomllib.loads(path.read_text(encoding="utf-8"))
+    return {name: Suite(**{key: as_option(value) for key, value in row.items()}) for name, row in rows.items()}
+
+
+def find(name: str, path: Path = FILE) -> Suite:
+    """The suite called `name`.
+
+    Raises:
+        UserError: there is no such suite.
+    """
+    known = suites(path)
+    if name not in known:
+        raise UserError(f"There is no suite called {name!r}: {did_you_mean(name, list(known))}")
+    return known[name]

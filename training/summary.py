@@ -1,0 +1,48 @@
+"""What is printed at the end of a run: a small table."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from report.score_families import ATARI, kind_of
+from report.store import Record
+
+
+def summarize(record: Record, folder: Path) -> str:
+    """What was learnt from, what was asked, what came of it, how long it took and where the record lies."""
+    behaviour = record.behaviour
+    table = Table(title=f"{record.column} on {record.dataset}, seed {record.seed}", title_justify="left")
+    for heading in ("target return", "return (mean ± std over episodes)", "normalised score", "episodes"):
+        table.add_column(heading, justify="right")
+    for played in record.evaluations:
+        asked = "none" if played.target_return is None else f"{played.target_return:g}"
+        spread = f"{np.mean(played.returns):.1f} ± {np.std(played.returns):.1f}"
+        table.add_row(asked, spread, f"{played.normalised:.1f}", str(len(played.returns)))
+    table.add_section()
+    table.add_row(
+        "[dim]behaviour[/]",
+        f"{behaviour.mean:.1f} ± {behaviour.std:.1f}",
+        f"{behaviour.normalised:.1f}",
+        str(behaviour.episodes),
+    )
+    text = Console(file=io.StringIO(), width=100)
+    text.print(table)
+    seconds = ", ".join(f"{name} {value:.0f}" for name, value in record.seconds.items())
+    steps = f"{record.data.get('steps', 0):,} steps"
+    if kind_of(record) is ATARI and record.source == "collected":
+        steps += " asked for, and the games begun in them to their ends"  # sources/collect_atari.py
+    text.print(f"data    {record.dataset} from {record.source}, {steps}", highlight=False)
+    text.print(f"played  {record.protocol.environment}, {record.protocol.physics} physics", highlight=False)
+    text.print(f"took    {seconds} seconds; {record.peak_memory_mb:.0f} MB at most", highlight=False)
+    where = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    text.print(f"record  {where}/record.json", highlight=False, soft_wrap=True)
+    return text.file.getvalue().rstrip()  # type: ignore[attr-defined]
+
+
+def compared(now: Record, before: Record, place: Path) -> str:
+    """How a run that was trained anew stands to the record in `place`, which came with the repository."""
+    ours, theirs = (", ".join(f"{played.normalised:.1f}" for played in record.evaluations) for record in (now, before))
+    return f"score   {ours} now, {theirs} in {place}"
