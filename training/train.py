@@ -50,12 +50,10 @@ def train(
         log: called with every row of the curve.
         shard: whether a team shares out weights and moments, too.
     """
-    # before the optimiser, which is given what sharing out leaves of the weights
-    learner = distributed.learner(model, shard)
+    learner = distributed.learner(model, shard)  # before the optimizer, which is given the sharded weights
     optimizer = adamw(model)
-    curve, done = Curve(folder), Progress()
-    if (folder / STATE).exists():
-        done = Progress(**load_state(folder / STATE, model, optimizer))
+    curve, state = Curve(folder), folder / STATE
+    done = Progress(**load_state(state, model, optimizer)) if state.exists() else Progress()
     distributed.barrier()  # until all have read what the first is about to change
     if distributed.is_main_process():
         curve.truncate_from(done.update + 1)
@@ -79,12 +77,10 @@ def train(
             if distributed.is_main_process():
                 curve.append(row)
                 log(row)
-            if (
-                distributed.broadcast_from_main(time.monotonic() - saved > checkpoint_seconds)
-                or done.update == run.updates
-            ):
+            overdue = distributed.broadcast_from_main(time.monotonic() - saved > checkpoint_seconds)
+            if overdue or done.update == run.updates:
                 curve.sync()
-                save_state(folder / STATE, model, optimizer, vars(done))
+                save_state(state, model, optimizer, vars(done))
                 saved = time.monotonic()
     return done
 

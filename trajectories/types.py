@@ -67,6 +67,7 @@ class Spec:
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> "Spec":
         values: dict[str, Any] = {name: tuple(each) if isinstance(each, list) else each for name, each in row.items()}
+        values["max_episode_steps"] = values.pop("horizon")
         return cls(**values)
 
 
