@@ -12,11 +12,12 @@ from urllib.parse import quote
 
 import numpy as np
 
-from sources.fetch import fetch
+from sources.fetch import Published, fetch
 from trajectories import catalog
 from trajectories.atomic import file_lock, make_folder
 from trajectories.catalog import DatasetRow
 from trajectories.formats.dqn_replay import COLUMNS, Selection, file_name
+from trajectories.formats.whole import check_gzip, is_whole
 from trajectories.progress import progress
 from trajectories.types import Trajectories
 
@@ -34,8 +35,8 @@ def shards(last: int) -> list[str]:
 
 
 def is_here(cache: Path, row: DatasetRow, last: int) -> bool:
-    """Whether all of them have been fetched already."""
-    return all((folder(cache, row) / name).exists() for name in shards(last))
+    """Whether all of them have been fetched already, and are whole."""
+    return all(is_whole(folder(cache, row) / name, check_gzip) for name in shards(last))
 
 
 def fetched(cache: Path, row: DatasetRow, last: int) -> Path:
@@ -46,15 +47,15 @@ def fetched(cache: Path, row: DatasetRow, last: int) -> Path:
         UserError: the disk is full.
     """
     target = folder(cache, row)
-    missing = [name for name in shards(last) if not (target / name).exists()]
+    missing = [name for name in shards(last) if not is_whole(target / name, check_gzip)]
     if missing:
         print(f"Fetching {len(missing)} files of DQN-replay's {row.name}: many gigabytes; what is here stays here.")
         make_folder(target)
         with progress(len(missing), f"DQN-replay's {row.name}", "files") as bar:
             for name in missing:
                 with file_lock(target / name):
-                    if not (target / name).exists():
-                        fetch([address(row, name)], target / name)
+                    if not is_whole(target / name, check_gzip):
+                        fetch([address(row, name)], target / name, Published(check=check_gzip))
                 bar.update(1)
     return target
 

@@ -22,13 +22,14 @@ from typing import Any
 
 from sources import dqn_replay_download
 from sources.description import against_published, describe, is_published
-from sources.fetch import FetchError, fetch
+from sources.fetch import FetchError, Published, fetch
 from trajectories.actions import scaled
 from trajectories.atomic import disk_errors, file_lock
 from trajectories.catalog import OWN, DatasetRow, dataset, environment
 from trajectories.disk import data_folder, named_in_cache
 from trajectories.errors import DatasetError, UserError, did_you_mean
 from trajectories.formats import d4rl, dqn_replay, minari, reader
+from trajectories.formats.whole import check_hdf5, is_whole
 from trajectories.store import cached
 from trajectories.types import Trajectories
 
@@ -250,10 +251,11 @@ def _d4rl_file(request: Request, row: DatasetRow) -> Path:
     if row.file is None:
         raise UserError(f"D4RL has no {row.name}: use --source collected.")
     file = data_folder(request.data_dir) / "d4rl" / row.file
-    if not file.exists():
+    if not is_whole(file, check_hdf5):
         with file_lock(file):
-            if not file.exists():
-                fetch(row.urls, file, row.sha256)
+            if not is_whole(file, check_hdf5):
+                size, sha256 = row.size_and_sha256
+                fetch(row.urls, file, Published(sha256, size, check_hdf5))
     return file
 
 

@@ -237,7 +237,7 @@ def test_shards_are_fetched_once_and_only_those_of_the_last_checkpoints(
     written(folder, [12, 9, 30], capacity=500)
     asked = []
 
-    def deliver(urls: list[str], destination: Path) -> Path:
+    def deliver(urls: list[str], destination: Path, known: object) -> Path:
         asked.append(urls[0])
         column = destination.name.split("_")[1]
         destination.write_bytes((folder / file_name(column, 0)).read_bytes())
@@ -257,7 +257,7 @@ def test_shards_are_fetched_once_and_only_those_of_the_last_checkpoints(
 
 
 def test_without_a_network_a_game_s_files_are_said_to_be_out_of_reach(tmp_path: Path, monkeypatch) -> None:
-    def refuse(urls: list[str], destination: Path) -> Path:
+    def refuse(urls: list[str], destination: Path, known: object) -> Path:
         raise fetching.FetchError(destination.name, "no route")
 
     monkeypatch.setattr(dqn_replay_download, "fetch", refuse)

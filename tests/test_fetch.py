@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from sources.fetch import FetchError, Limits, fetch
+from sources.fetch import FetchError, Limits, Published, fetch
 from trajectories.errors import UserError
 
 CONTENT = bytes(range(256)) * 2000
-SHA256 = hashlib.sha256(CONTENT).hexdigest()
+KNOWN = Published(hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
 QUICK = Limits(answer=2.0, read=2.0, attempts=2)
 
 
@@ -89,7 +89,7 @@ def closed() -> str:
 
 def test_a_file_arrives_whole_and_leaves_no_parts(server: Server, tmp_path: Path) -> None:
     target = tmp_path / "d4rl" / "file.hdf5"
-    assert fetch([server.url], target, SHA256, QUICK) == target
+    assert fetch([server.url], target, KNOWN, QUICK) == target
     assert target.read_bytes() == CONTENT
     assert list(target.parent.iterdir()) == [target]
 
@@ -97,7 +97,7 @@ def test_a_file_arrives_whole_and_leaves_no_parts(server: Server, tmp_path: Path
 def test_a_download_that_breaks_off_goes_on_where_it_broke_off(server: Server, tmp_path: Path) -> None:
     server.breaks_after = 100_000
     target = tmp_path / "file.hdf5"
-    fetch([server.url], target, SHA256, QUICK)
+    fetch([server.url], target, KNOWN, QUICK)
     assert target.read_bytes() == CONTENT
     assert server.asked == [None, None, "bytes=100000-"]
 
@@ -126,7 +126,7 @@ def test_a_file_that_changed_on_the_server_is_begun_again(server: Server, tmp_pa
 
 def test_a_file_of_another_hash_is_refused_and_removed(server: Server, tmp_path: Path) -> None:
     with pytest.raises(FetchError, match="delivers another file"):
-        fetch([server.url], tmp_path / "file.hdf5", "0" * 64, QUICK)
+        fetch([server.url], tmp_path / "file.hdf5", Published("0" * 64), QUICK)
     assert not list(tmp_path.iterdir())
 
 
@@ -144,7 +144,7 @@ def test_the_default_limits_decide_within_fifteen_seconds() -> None:
 
 
 def test_the_next_mirror_serves_where_one_is_down(server: Server, silent: str, tmp_path: Path) -> None:
-    fetch([closed(), silent, server.url], tmp_path / "file.hdf5", SHA256, QUICK)
+    fetch([closed(), silent, server.url], tmp_path / "file.hdf5", KNOWN, QUICK)
     assert (tmp_path / "file.hdf5").read_bytes() == CONTENT
 
 
@@ -152,7 +152,7 @@ def test_the_next_mirror_serves_where_one_delivers_something_else(server: Server
     with Server() as wrong:
         wrong.content = b"<html>moved</html>"
         threading.Thread(target=wrong.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        fetch([wrong.url, server.url], tmp_path / "file.hdf5", SHA256, QUICK)
+        fetch([wrong.url, server.url], tmp_path / "file.hdf5", KNOWN, QUICK)
         wrong.shutdown()
     assert (tmp_path / "file.hdf5").read_bytes() == CONTENT
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sources import collect, loading
-from sources.fetch import FetchError
+from sources.fetch import FetchError, Published
 from sources.loading import Request, describe, load
 from tests.recordings import SPEC, made_up, table, write_d4rl
 from trajectories import store
@@ -183,7 +183,7 @@ def test_without_network_auto_says_so_and_collects(
 def test_auto_prefers_the_d4rl_file_and_d4rl_is_fetched_once(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched = []
 
-    def network(urls: tuple[str, ...], destination: Path, sha256: str | None) -> Path:
+    def network(urls: tuple[str, ...], destination: Path, known: Published) -> Path:
         fetched.append(urls)
         return written(destination, spec=HOPPER)
 
@@ -194,7 +194,7 @@ def test_auto_prefers_the_d4rl_file_and_d4rl_is_fetched_once(own_cache: Path, mo
 
 
 def test_a_fetched_file_that_is_not_d4rls_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "fetch", lambda urls, destination, sha256: written(destination, spec=HOPPER))
+    monkeypatch.setattr(loading, "fetch", lambda urls, destination, known: written(destination, spec=HOPPER))
     with pytest.raises(DatasetError, match="is not D4RL's hopper-medium: its statistics differ"):
         load(Request("hopper-medium"))
 

@@ -26,6 +26,7 @@ from trajectories.unknown import like_minari_id, unknown_dataset, unknown_enviro
 
 FILE = Path(__file__).with_suffix(".toml")
 ATARI = FILE.with_name("atari.toml")
+CHECKSUMS = FILE.with_name("checksums.toml")
 OWN = "@"  # between the name of somebody's own data and its environment's
 FOREIGN = re.compile(r"^\S+-v\d+(\?.*)?$", re.DOTALL)  # what environments of gymnasium's are called
 
@@ -100,7 +101,6 @@ class DatasetRow:
     format: str = "d4rl"  # the file trajectories/formats/<format>.py of what is published
     minari: str | None = None  # the Minari data set that `--source minari` takes
     long_episodes: bool = False  # episodes longer than the environment's own time limit are real
-    sha256: str | None = None
     steps: int | None = None  # the rest: of D4RL's own file
     episodes: int | None = None
     mean_return: float | None = None
@@ -117,6 +117,11 @@ class DatasetRow:
         if self.path is None or self.file is None:
             return ()
         return tuple(pattern.format(path=self.path, file=self.file) for pattern in _tables()["d4rl"]["urls"])
+
+    @property
+    def size_and_sha256(self) -> tuple[int | None, str | None]:
+        """Of D4RL's own file, in bytes and as hexadecimal digits; None where nobody publishes them."""
+        return _checksums().get(self.path or "", (None, None))
 
 
 def environment(name: str) -> EnvironmentRow:
@@ -178,6 +183,12 @@ def environment_names() -> tuple[str, ...]:
 
 def dataset_names() -> tuple[str, ...]:
     return tuple(_datasets())
+
+
+@cache
+def _checksums() -> dict[str, tuple[int, str]]:
+    rows = tomllib.loads(CHECKSUMS.read_text(encoding="utf-8"))
+    return {path: (size, sha256) for path, (size, sha256) in rows.items()}
 
 
 @cache

@@ -11,7 +11,7 @@ SHOWN = 3  # names that are proposed
 FEW = 160  # characters: the most that a list of all names may take in a sentence
 
 LONGEST = 500  # characters of a message
-BEGINNING, GAP = 300, " ... "
+GAP = " ... "
 
 
 class UserError(Exception):
@@ -22,10 +22,7 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        line = "".join(each if each.isprintable() else repr(each)[1:-1] for each in message)
-        if len(line) > LONGEST:
-            line = line[:BEGINNING] + GAP + line[len(GAP) + BEGINNING - LONGEST :]
-        super().__init__(line)
+        super().__init__(one_line(message))
 
 
 class DatasetError(UserError):
@@ -38,6 +35,13 @@ class DamagedFileError(DatasetError):
     def __init__(self, file: Path, reason: object) -> None:
         self.file, self.reason = file, (str(reason).splitlines() or [type(reason).__name__])[0].rstrip(".")
         super().__init__(f"{file} is truncated or damaged ({self.reason}): get a whole copy of it.")
+
+
+def one_line(text: str, longest: int = LONGEST) -> str:
+    """A text that a stranger may have written, on one line of at most so many characters."""
+    line = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+    end = 2 * longest // 5
+    return line if len(line) <= longest else line[: longest - end - len(GAP)] + GAP + line[-end:]
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:

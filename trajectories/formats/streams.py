@@ -31,6 +31,7 @@ class GzippedColumn:
             self.shape, by_columns, self.dtype = np.lib.format.read_array_header_1_0(self._file)
             if (by_columns and len(self.shape) > 1) or self.dtype.hasobject:
                 raise ValueError(f"it holds {self.dtype}{' by columns' if by_columns else ''}")
+            self.header_bytes = self._file.tell()
 
     def __enter__(self) -> "GzippedColumn":
         return self
