@@ -45,7 +45,7 @@ from training.run_lock import hold_run
 from training.settings import Machine, Settings, parse
 from training.staleness import changed_numbers
 from training.summary import compared, summarize
-from training.tensorboard import writer
+from training.tensorboard_log import writer
 from training.train import Progress, train
 from trajectories.catalog import dataset
 from trajectories.mixture import Mixture

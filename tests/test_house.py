@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,16 @@ INSTALLED = {  # what requirements.txt brings, by the name under which it is imp
     *("torch", "numpy", "gymnasium", "mujoco", "h5py", "safetensors", "einops", "jaxtyping", "tyro", "rich", "tqdm"),
     *("matplotlib", "PIL", "sentencepiece", "ale_py", "filelock"),
 }
+TRACKERS = {
+    "tensorboard",
+    "tensorboardX",
+    "wandb",
+    "trackio",
+    "mlflow",
+    "comet_ml",
+    "neptune",
+    "aim",
+}  # often installed
 NEEDS_MORE = {  # file: the package that another requirements file brings for it alone
     "sources/experts/train.py": {"stable_baselines3"},
     "benchmarks/decision_transformer.py": {"transformers"},
@@ -144,9 +155,14 @@ def test_every_file_says_what_it_is() -> None:
 
 def test_no_file_is_called_after_nothing() -> None:
     vague = {"utils", "util", "common", "misc", "helpers"}
-    taken = set(sys.stdlib_module_names) | INSTALLED  # experiments/ stands first on the path of what is run there
     assert [name(path) for path in sources() if path.stem in vague] == []
-    assert [path.name for path in (ROOT / "experiments").glob("*.py") if path.stem in taken] == []
+
+
+def test_no_file_in_experiments_and_no_room_has_the_name_of_a_package() -> None:
+    installed = {name for name, owners in packages_distributions().items() if set(owners) != {"trajectory-models"}}
+    taken = {*sys.stdlib_module_names, *installed, *INSTALLED, *TRACKERS}
+    first = [path.stem for path in (ROOT / "experiments").iterdir() if path.suffix in ("", ".py")]
+    assert [each for each in (*first, *MAY_IMPORT) if each in taken] == []  # both are first on the path of a script
 
 
 def test_nothing_is_unpickled_but_by_the_restricted_reader() -> None:
