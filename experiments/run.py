@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -35,18 +36,19 @@ from report.store import (
 )
 from sources.loading import Request, describe, load
 from training import distributed, provenance
-from training.checkpoint import STATE, WEIGHTS, save_model
+from training.checkpoint import WEIGHTS, load_state_weights, save_model
 from training.cli import exit_on_user_error
 from training.devices import device_name, find_device, has_bf16
 from training.evaluate import evaluate
+from training.evaluation_log import EvaluationLog
 from training.record import parameters, record
 from training.registry import find
-from training.run_lock import hold_run
+from training.run_lock import STATE, clear_finished, hold_run
 from training.settings import Machine, Settings, parse
 from training.staleness import changed_numbers
 from training.summary import compared, summarize
 from training.tensorboard_log import writer
-from training.train import Progress, train
+from training.train import Clock, Progress, train
 from trajectories.catalog import dataset
 from trajectories.mixture import Mixture
 from trajectories.types import Trajectories
@@ -72,6 +74,8 @@ def main(arguments: list[str]) -> None:
     if finished(places):
         print("This run is finished already; here is its record.")
         show(places)
+        if distributed.is_main_process():
+            clear_finished(folder)
         for why in changed_numbers(read_record(places[0])):
             print(f"Beware: {why}. To have today's, remove {folder} first.")
         return
@@ -83,8 +87,9 @@ def main(arguments: list[str]) -> None:
             if distributed.is_main_process():
                 for task in run.env:
                     check_playable(dataset(task).env, run.physics)
-            model = build(settings, data, device)
-            progress = learn(model, data, settings, folder)
+            clock = Clock(machine.checkpoint_seconds)
+            model = build(settings, data, device, folder / STATE)
+            progress = learn(model, data, settings, folder, clock)
             seconds["train"] = progress.seconds
             model = distributed.gather_model(model)
             if distributed.is_main_process():
@@ -121,14 +126,13 @@ def finish(
     places: Sequence[Path],
 ) -> None:
     """Play the trained model, keep it, and write a record for each task."""
-    run, began = settings.run, time.monotonic()
-    played = [measure(model, settings, task, run.episodes, run.target_returns) for task in run.env]
-    seconds["evaluate"] = time.monotonic() - began
+    run, log = settings.run, EvaluationLog(folder, model, settings.machine.checkpoint_seconds)
+    played = [measure(model, settings, task, run.episodes, run.target_returns, log) for task in run.env]
+    seconds["evaluate"] = log.seconds
     save_model(folder, run.model, model)
     for place, task, evaluations in zip(places, tasks, played, strict=True):
         if not (place / RECORD).exists():
             write_record(place, record(settings, identity, task, model, progress, evaluations, seconds))
-    (folder / STATE).unlink(missing_ok=True)
 
 
 def prepare(machine: Machine) -> torch.device:
@@ -197,11 +201,13 @@ def best_return(data: Trajectories) -> float:
     return float(f"{data.finished_returns.max():.5g}")
 
 
-def build(settings: Settings, data: Trajectories | Mixture, device: torch.device) -> SequenceModel:
-    """A fresh model, its weights decided by the seed, calibrated to the data."""
+def build(settings: Settings, data: Trajectories | Mixture, device: torch.device, state: Path) -> SequenceModel:
+    """A fresh model, its weights decided by the seed, calibrated to the data; or as it was when it was interrupted."""
     run = settings.run
     torch.manual_seed(run.seed)
     model = find(run.model, data.spec).model(settings.config, data.spec)
+    if state.exists():
+        load_state_weights(state, model)
     model.calibrate(data)  # type: ignore[arg-type]  # a Mixture only where the model takes several
     rise = round(settings.config.warmup_fraction * run.updates)
     print(
@@ -212,7 +218,9 @@ def build(settings: Settings, data: Trajectories | Mixture, device: torch.device
     return model.to(device)
 
 
-def learn(model: SequenceModel, data: Trajectories | Mixture, settings: Settings, folder: Path) -> Progress:
+def learn(
+    model: SequenceModel, data: Trajectories | Mixture, settings: Settings, folder: Path, clock: Clock
+) -> Progress:
     run, machine = settings.run, settings.machine
 
     def play_a_little(model: SequenceModel) -> dict[str, float]:
@@ -225,13 +233,22 @@ def learn(model: SequenceModel, data: Trajectories | Mixture, settings: Settings
         return row
 
     with writer(folder if machine.tensorboard and distributed.is_main_process() else None) as log:
-        return train(model, data, run, folder, machine.checkpoint_seconds, play_a_little, log, machine.shard)
+        return train(model, data, run, folder, clock, play_a_little, log, machine.shard)
 
 
 def measure(
-    model: SequenceModel, settings: Settings, task: str, episodes: int, targets: tuple[float, ...]
+    model: SequenceModel,
+    settings: Settings,
+    task: str,
+    episodes: int,
+    targets: tuple[float, ...],
+    log: EvaluationLog | None = None,
 ) -> tuple[Evaluation, ...]:
-    """Play a task's episodes once for each target return; once in all if the model cannot be asked."""
+    """Play a task's episodes once for each target return; once in all if the model cannot be asked.
+
+    Args:
+        log: keeps what has been played.
+    """
     run = settings.run
     environment = dataset(task).env
     which = task if len(run.env) > 1 else None
@@ -239,7 +256,8 @@ def measure(
     evaluations = []
     for target in targets or (None,):
         doing = f"playing {which}" if which else "playing" if target is None else f"playing, asked for {target:g}"
-        played = evaluate(model, environments, target, doing, which, run.delayed_reward, run.precision)
+        asked = (model, environments, target, doing, which, run.delayed_reward, run.precision, log)
+        played = log.keep(f"{task} {target}", partial(evaluate, *asked)) if log else evaluate(*asked)
         score = float(normalized(environment, played.returns).mean())
         evaluations.append(Evaluation.of(target, played.returns, played.lengths, score))
     environments.close()

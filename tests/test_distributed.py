@@ -15,8 +15,7 @@ from report.store import read_all
 from tests.test_benchmark import same_but_for_times
 from tests.toys import small, walk
 from training import distributed
-from training.checkpoint import STATE
-from training.run_lock import UNFINISHED, unfinished
+from training.run_lock import STATE, UNFINISHED, unfinished
 from trajectories.windows import sample_windows
 
 ROOT = Path(__file__).resolve().parent.parent

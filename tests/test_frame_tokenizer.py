@@ -107,6 +107,17 @@ def test_a_run_that_goes_on_learns_from_the_codes_of_the_tokenizer_that_it_began
     np.testing.assert_array_equal(first.columns(data)[0].observations, again.columns(data)[0].observations)
 
 
+def test_a_run_that_goes_on_does_not_learn_to_see_again(data: Trajectories, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = small("tt", data)
+    monkeypatch.setattr(FrameTokenizer, "fit", lambda *_: pytest.fail("it learnt to see again"))
+    again = type(model)(model.config, data.spec)
+    again.load_state_dict(model.state_dict())
+    again.calibrate(data)
+    assert again.metadata() == model.metadata()
+    for name, value in again.state_dict().items():
+        assert torch.equal(value, model.state_dict()[name]), name
+
+
 def test_a_run_of_it_keeps_a_picture_of_its_reconstructions(data: Trajectories, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = small("tt", data)

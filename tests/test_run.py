@@ -23,6 +23,7 @@ from training import checkpoint
 from training.cli import exit_on_user_error
 from training.evaluate import DelayedRewardPlayer, episode_seeds
 from training.evaluate import play as play_episodes
+from training.run_lock import STATE
 from trajectories.types import Spec
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -260,7 +261,7 @@ def test_a_model_that_is_damaged_or_another_ones_is_not_played(kind, finished, t
 
 
 def test_a_damaged_checkpoint_of_an_unfinished_run_says_what_to_remove(finished, capsys) -> None:
-    state = finished / checkpoint.STATE
+    state = finished / STATE
     (finished / RECORD).rename(finished / "kept")
     try:
         state.write_bytes(b"\x00" * 100)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -79,6 +80,36 @@ def test_an_interrupted_run_ends_with_the_weights_curve_and_record_of_an_undistu
     assert not list((tmp_path / "broken").rglob(RECORD))
     run.main(words(model, tmp_path / "broken", *SIZES[model]))
     assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
+
+
+def test_checkpoints_are_made_by_the_clock_and_not_only_at_rows(tmp_path, monkeypatch):
+    update, numbers = train.update, []
+
+    def interrupted(*arguments):
+        if len(numbers) == 5:
+            numbers.append("killed")
+            raise KeyboardInterrupt
+        numbers.append(arguments[4].update)
+        return update(*arguments)
+
+    monkeypatch.setattr(train, "update", interrupted)  # six updates, of which only the last gives a row
+    line = [*words("bc", tmp_path, *SIZES["bc"]), "--evaluate-every", "0"]
+    with pytest.raises(SystemExit, match="130"):
+        run.main(line)
+    monkeypatch.setattr(run, "load_state_weights", Mock(wraps=run.load_state_weights))
+    run.main(line)
+    assert numbers == [0, 1, 2, 3, 4, "killed", 5]
+    assert run.load_state_weights.call_count == 1  # before it is calibrated
+
+
+def test_losses_of_an_interrupted_row_are_those_of_a_whole_one():
+    losses = train.Losses()
+    for value in (1.0, 2.0, 6.0):
+        losses.add({"total": torch.tensor(value), "accuracy": torch.tensor(0.5)})
+    again = train.Losses(losses.kept())
+    other = train.Losses({name: torch.cat([column, column + 2]) for name, column in losses.kept().items()})
+    assert again.average(1) == losses.average(1) == {"loss/total": 3.0, "loss/accuracy": 0.5}
+    assert other.average(1)["loss/total"] == 4.0  # was saved by two processes
 
 
 def test_a_run_killed_outright_goes_on_from_its_checkpoint_and_ends_the_same(tmp_path, own_cache):
@@ -212,9 +243,11 @@ def test_without_a_final_rate_the_learning_rate_stays():
 
 
 def test_a_loss_that_is_no_number_ends_the_training_with_what_to_do():
-    losses = [{"total": torch.tensor(1.0)}, {"total": torch.tensor(float("nan"))}]
+    losses = train.Losses()
+    for value in (1.0, float("nan")):
+        losses.add({"total": torch.tensor(value)})
     with pytest.raises(UserError, match="nan at update 7: lower --learning-rate"):
-        train.average(losses, 7)
+        losses.average(7)
 
 
 def test_what_an_update_draws_depends_on_the_seed_and_its_number_only():

@@ -28,7 +28,7 @@ from trajectories.atomic import atomic_file, make_folder, write_text
 from trajectories.errors import UserError
 from trajectories.types import Spec
 
-WEIGHTS, CARD, STATE = "model.safetensors", "model.json", "state.safetensors"
+WEIGHTS, CARD = "model.safetensors", "model.json"
 
 
 def save_model(folder: Path, name: str, model: SequenceModel) -> None:
@@ -82,17 +82,30 @@ def load_weights(model: SequenceModel, path: Path) -> None:
         raise UserError(f"{path}: these are another model's weights: train the run again.") from error
 
 
-def save_state(path: Path, model: SequenceModel, optimizer: torch.optim.Optimizer, progress: dict[str, Any]) -> None:
-    """A training under way, in one file: it is either the old one or the new one. Of a team, the first writes it."""
+def save_state(
+    path: Path,
+    model: SequenceModel,
+    optimizer: torch.optim.Optimizer,
+    losses: Mapping[str, Tensor],
+    progress: dict[str, Any],
+) -> None:
+    """A training under way, in one file: it is either the old one or the new one. Of a team, the first writes it.
+
+    Args:
+        losses: of the updates since the last row of the curve.
+    """
     tensors = {f"model.{key}": full_tensor(value) for key, value in model.state_dict().items()}
+    tensors |= {f"losses.{name}": value for name, value in losses.items()}
     for index, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{key}": full_tensor(value) for key, value in moments.items()}
     if is_main_process():
         write_tensors(path, tensors, {"progress": json.dumps(progress)})
 
 
-def load_state(path: Path, model: SequenceModel, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Continue where `save_state` left off; returns its `progress`."""
+def load_state(
+    path: Path, model: SequenceModel, optimizer: torch.optim.Optimizer
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Continue where `save_state` left off; returns its `losses` and `progress`."""
     tensors, metadata = read_tensors(path)
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
@@ -100,17 +113,28 @@ def load_state(path: Path, model: SequenceModel, optimizer: torch.optim.Optimize
             _, index, name = key.split(".")
             state.setdefault(int(index), {})[name] = value
     try:
-        own = {key.removeprefix("model."): value for key, value in tensors.items() if key.startswith("model.")}
-        now = model.state_dict()
+        own, now = _within(tensors, "model."), model.state_dict()
         model.load_state_dict({key: shard_tensor(value, now.get(key)) for key, value in own.items()})
         parameters: list[Tensor] = [each for group in optimizer.param_groups for each in group["params"]]
         for place, moments in state.items():
             for name, value in moments.items():
                 moments[name] = shard_tensor(value, parameters[place]) if value.ndim else value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        return json.loads(metadata["progress"])
+        return _within(tensors, "losses."), json.loads(metadata["progress"])
     except (RuntimeError, ValueError, KeyError) as error:
         raise UserError(f"{path}: this is another model's checkpoint or damaged: remove it to start anew.") from error
+
+
+def load_state_weights(path: Path, model: SequenceModel) -> None:
+    """Give a new model the weights and buffers of a training under way."""
+    try:
+        model.load_state_dict(_within(read_tensors(path)[0], "model."))
+    except RuntimeError as error:
+        raise UserError(f"{path}: this is another model's checkpoint: remove it to start anew.") from error
+
+
+def _within(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:

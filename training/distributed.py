@@ -135,6 +135,15 @@ def mean(value: Tensor) -> Tensor:
     return value
 
 
+def gather(value: Tensor) -> Tensor:
+    """The team's values, the first process's first, (size, ...)."""
+    if size() == 1:
+        return value[None]
+    values = [torch.empty_like(value) for _ in range(size())]
+    dist.all_gather(values, value.contiguous())
+    return torch.stack(values)
+
+
 # ---- a model and its tensors -----------------------------------------------------------------------------------------
 
 

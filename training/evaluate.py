@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from environments.interface import Environments
 from trajectories.actions import stretched
 from trajectories.progress import progress
 from trajectories.types import Spec
+
+if TYPE_CHECKING:
+    from training.evaluation_log import EvaluationLog
 
 FIRST_SEED = 1_000_000  # far from the seeds with which data are collected
 
@@ -37,6 +40,7 @@ def evaluate(
     task: str | None = None,
     delayed: bool = False,
     precision: str = "fp32",
+    log: "EvaluationLog | None" = None,
 ) -> Played:
     """Play one episode in each environment, with the model as it stands and dropout off.
 
@@ -44,6 +48,7 @@ def evaluate(
         task: which one, by its data set's name, for a model that has learnt several.
         delayed: whether it has learnt from delayed rewards.
         precision: the run's; see `begin`.
+        log: what is kept of an evaluation that may be interrupted.
     """
     training = model.training
     model.eval()
@@ -51,7 +56,7 @@ def evaluate(
     target = 0.0 if target_return is None else target_return
     player = begin(model, environments.count, target, FIRST_SEED, task, delayed, precision)
     try:
-        return play(player, environments, episode_seeds(environments.count), doing)
+        return play(player, environments, episode_seeds(environments.count), doing, log)
     finally:
         model.train(training)
 
@@ -131,18 +136,31 @@ class DelayedRewardPlayer:
         return self.player.act(observations, np.zeros_like(rewards), live)
 
 
-def play(player: Player, environments: Environments, seeds: Sequence[int], doing: str = "playing") -> Played:
+def play(
+    player: Player,
+    environments: Environments,
+    seeds: Sequence[int],
+    doing: str = "playing",
+    log: "EvaluationLog | None" = None,
+) -> Played:
     """One episode in each environment. A finished one is left alone, so short episodes are not counted twice.
 
-    The bar counts the steps of the longest episode up to the time limit: how long playing still takes at the most.
+    What `log` has of these episodes is not played again. The bar counts the steps of the longest episode up to the
+    time limit: how long playing still takes at the most.
     """
     count = environments.count
     returns, lengths = np.zeros(count), np.zeros(count, np.int64)
     rewards, live = np.zeros(count), np.ones(count, bool)
     observations = environments.reset(seeds)
+    known = iter(log.resume(player, observations, rewards, live) if log else ())
     with progress(environments.spec.max_episode_steps, doing) as bar:
         while live.any():
-            step = environments.step(player.act(observations, rewards, live), live)
+            actions = next(known, None)
+            if actions is None:
+                actions = player.act(observations, rewards, live)
+                if log:
+                    log.add(actions, player)
+            step = environments.step(actions, live)
             returns[live] += step.rewards[live]
             lengths[live] += 1
             observations, rewards = step.observations, step.rewards

@@ -1,7 +1,11 @@
 """One process at a time runs a run. The lock is the operating system's: it ends with its process, however that ends.
 
-.lock              is held while a process is at the run
-.unfinished.json   stands in an unfinished run's folder and says what the run is, so that a grid can tell what is begun
+.lock                is held while a process is at the run
+.unfinished.json     says what the run is, so that a grid can tell what is begun
+state.safetensors    how far it has been trained (checkpoint.py)
+played.safetensors   how far it has been evaluated (evaluation_log.py)
+
+The last three stand in an unfinished run's folder, and are removed when its records are on the disk.
 """
 
 import json
@@ -17,7 +21,7 @@ from report.store import plain
 from trajectories.atomic import LEFTOVER, make_folder, remove, write_text
 from trajectories.errors import UserError
 
-LOCK, UNFINISHED = ".lock", ".unfinished.json"
+LOCK, UNFINISHED, STATE, PLAYED = ".lock", ".unfinished.json", "state.safetensors", "played.safetensors"
 PATIENCE = 0.5  # seconds in which a process that is just ending lets go
 
 
@@ -25,7 +29,7 @@ PATIENCE = 0.5  # seconds in which a process that is just ending lets go
 def hold_run(folder: Path, identity: Mapping[str, Any]) -> Iterator[None]:
     """Hold the run of `folder` while the block runs, without what killed processes were writing there.
 
-    UNFINISHED stays afterwards only if there is work to continue.
+    What an unfinished run needs stays afterwards only if there is work to continue.
 
     Raises:
         UserError: another process is running it.
@@ -46,12 +50,20 @@ def hold_run(folder: Path, identity: Mapping[str, Any]) -> Iterator[None]:
         finished = True
     finally:
         if finished or {each.name for each in folder.iterdir()} <= {LOCK, UNFINISHED}:
-            (folder / UNFINISHED).unlink(missing_ok=True)
+            for name in (UNFINISHED, STATE, PLAYED):
+                (folder / name).unlink(missing_ok=True)
         with suppress(OSError):  # Windows keeps an open file
             (folder / LOCK).unlink()  # while it is held: a process that waits for it notices, and makes a new one
         lock.release()
         with suppress(OSError):
             folder.rmdir()  # where nothing was begun
+
+
+def clear_finished(folder: Path) -> None:
+    """Remove what the process left that was killed between a run's records and its end."""
+    if any((folder / name).exists() for name in (UNFINISHED, STATE, PLAYED)):
+        with suppress(UserError), hold_run(folder, unfinished(folder).get("config", {})):  # else it is just ending
+            pass
 
 
 def unfinished(folder: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,8 @@ from torch import nn
 from backbone.interface import ModelConfig, SequenceModel
 from report.curve import LOSS, Curve
 from training import distributed
-from training.checkpoint import STATE, load_state, save_state
+from training.checkpoint import load_state, save_state
+from training.run_lock import STATE
 from training.settings import Run
 from trajectories.errors import UserError
 from trajectories.mixture import Mixture
@@ -33,12 +34,77 @@ class Progress:
     seconds: float = 0.0  # spent training, over all its sessions
 
 
+class Clock:
+    """Says when the next checkpoint is due; it runs from its making, so that what comes before training counts.
+
+    Args:
+        interval: seconds between two checkpoints, and so what a kill costs at most.
+    """
+
+    TEAM = 10  # updates between two looks of a team, which has to agree
+
+    def __init__(self, interval: float) -> None:
+        self.interval = interval
+        self.restart()
+
+    def restart(self) -> None:
+        self._begun = time.monotonic()
+
+    def is_due(self, update: int) -> bool:
+        """Whether one is due after this many updates; of a team, the first process's answer."""
+        if distributed.size() > 1 and update % self.TEAM:
+            return False
+        return distributed.broadcast_from_main(time.monotonic() - self._begun > self.interval)
+
+
+class Losses:
+    """The parts of the loss since the last row of the curve.
+
+    Args:
+        kept: what `kept` gave when training was interrupted: each part, (processes, updates).
+        device: where the others will be.
+    """
+
+    def __init__(self, kept: Mapping[str, torch.Tensor] | None = None, device: torch.device | None = None) -> None:
+        own = {
+            name: (value[distributed.rank()] if len(value) == distributed.size() else value.float().mean(0)).to(device)
+            for name, value in (kept or {}).items()
+        }
+        self._rows = [dict(zip(own, row, strict=True)) for row in zip(*own.values(), strict=True)]
+
+    def add(self, loss: dict[str, torch.Tensor]) -> None:
+        self._rows.append(loss)
+
+    def kept(self) -> dict[str, torch.Tensor]:
+        """For a checkpoint; all processes of a team take part."""
+        return {name: distributed.gather(column) for name, column in self._columns().items()}
+
+    def average(self, update: int) -> dict[str, float]:
+        """Mean of each part since the last row, which begins the next one.
+
+        Raises:
+            UserError: the loss is no longer finite.
+        """
+        means = {
+            LOSS + name: distributed.mean(column.float().mean()).item() for name, column in self._columns().items()
+        }
+        self._rows = []
+        total = means[f"{LOSS}total"]
+        if not math.isfinite(total):
+            raise UserError(f"The loss is {total} at update {update}: lower --learning-rate and run again.")
+        return means
+
+    def _columns(self) -> dict[str, torch.Tensor]:
+        names = self._rows[-1] if self._rows else ()  # in the order that the model gives them
+        return {name: torch.stack([row[name] for row in self._rows]) for name in names}
+
+
 def train(
     model: SequenceModel,
     data: Trajectories | Mixture,
     run: Run,
     folder: Path,
-    checkpoint_seconds: float,
+    clock: Clock,
     measure: Callable[[SequenceModel], dict[str, float]],
     log: Callable[[dict[str, float]], None],
     shard: bool = False,
@@ -46,42 +112,41 @@ def train(
     """Minimise the model's loss on `data`, from the checkpoint in `folder` if there is one.
 
     Args:
+        clock: says when the next checkpoint is due.
         measure: plays the model while it learns; its columns join the curve every `run.evaluate_every` updates.
         log: called with every row of the curve.
         shard: whether a team shares out weights and moments, too.
     """
     learner = distributed.learner(model, shard)  # before the optimizer, which is given the sharded weights
     optimizer = adamw(model)
-    curve, state = Curve(folder), folder / STATE
-    done = Progress(**load_state(state, model, optimizer)) if state.exists() else Progress()
+    curve, state, done, losses = Curve(folder), folder / STATE, Progress(), Losses()
+    if state.exists():
+        kept, progressed = load_state(state, model, optimizer)
+        done, losses = Progress(**progressed), Losses(kept, next(model.parameters()).device)
     distributed.barrier()  # until all have read what the first is about to change
     if distributed.is_main_process():
         curve.truncate_from(done.update + 1)
-    losses: list[dict[str, torch.Tensor]] = []
-    saved, began = time.monotonic(), time.monotonic() - done.seconds
+    began = time.monotonic() - done.seconds
     model.train()
     with progress(run.updates, "training", "updates", done.update) as bar:
         while done.update < run.updates:
-            losses.append(update(model, data, optimizer, run, done, learner))
+            losses.add(update(model, data, optimizer, run, done, learner))
             bar.update()
-            if not due(done.update, run):
-                continue
             done.seconds = time.monotonic() - began
-            row = {"update": done.update, "seconds": round(done.seconds, 3)}
-            row |= {"learning_rate": optimizer.param_groups[0]["lr"]} | average(losses, done.update)
-            losses.clear()
-            bar.set_postfix(loss=f"{row[f'{LOSS}total']:.4f}")
-            if to_be_measured(done.update, run):
-                row |= measure(model)
-                began = time.monotonic() - done.seconds  # playing is not training
-            if distributed.is_main_process():
-                curve.append(row)
-                log(row)
-            overdue = distributed.broadcast_from_main(time.monotonic() - saved > checkpoint_seconds)
-            if overdue or done.update == run.updates:
+            if due(done.update, run):
+                row = {"update": done.update, "seconds": round(done.seconds, 3)}
+                row |= {"learning_rate": optimizer.param_groups[0]["lr"]} | losses.average(done.update)
+                bar.set_postfix(loss=f"{row[f'{LOSS}total']:.4f}")
+                if to_be_measured(done.update, run):
+                    row |= measure(model)
+                    began = time.monotonic() - done.seconds  # playing is not training
+                if distributed.is_main_process():
+                    curve.append(row)
+                    log(row)
+            if clock.is_due(done.update) or done.update == run.updates:
                 curve.sync()
-                save_state(state, model, optimizer, vars(done))
-                saved = time.monotonic()
+                save_state(state, model, optimizer, losses.kept(), vars(done))
+                clock.restart()
     return done
 
 
@@ -147,21 +212,6 @@ def learning_rate(config: ModelConfig, update: int, updates: int) -> float:
     position = (update - warmup_fraction) / max(1, updates - warmup_fraction)
     left = config.final_lr_fraction + (1 - config.final_lr_fraction) * (1 + math.cos(math.pi * position)) / 2
     return config.learning_rate * left
-
-
-def average(losses: list[dict[str, torch.Tensor]], update: int) -> dict[str, float]:
-    """Mean of each part of the loss since the last row.
-
-    Raises:
-        UserError: the loss is no longer finite.
-    """
-    means = {
-        LOSS + name: distributed.mean(torch.stack([loss[name] for loss in losses]).float().mean()).item()
-        for name in losses[0]
-    }
-    if not math.isfinite(means[f"{LOSS}total"]):
-        raise UserError(f"The loss is {means[f'{LOSS}total']} at update {update}: lower --learning-rate and run again.")
-    return means
 
 
 @contextmanager

@@ -79,13 +79,15 @@ class AtariTrajectoryTransformer(model.TrajectoryTransformer):
         self.choices |= dict.fromkeys(range(tokenizer.tokens), CODES)
         self.register_buffer("examples", torch.zeros(EXAMPLES, *shape, dtype=torch.uint8))
         self._coded: tuple[Trajectories, Trajectories] | None = None
-        self.register_load_state_dict_post_hook(forget_codes)  # type: ignore[no-untyped-call]
+        self._sees = False  # whether the tokenizer's weights are another model's, which has learnt to see
+        self.register_load_state_dict_post_hook(take_tokenizer)  # type: ignore[no-untyped-call]
 
     def calibrate(self, data: Trajectories) -> None:
-        """Learn to see, then fit the bins of rewards and values."""
+        """Learn to see, unless weights were loaded that can, then fit the bins of rewards and values."""
         rng = np.random.default_rng(0)
         frames, config = self.frames(data.observations), self.config
-        self.tokenizer.fit(frames, config.tokenizer_updates, config.tokenizer_batch, config.tokenizer_rate, rng)
+        if not self._sees:
+            self.tokenizer.fit(frames, config.tokenizer_updates, config.tokenizer_batch, config.tokenizer_rate, rng)
         spread = np.linspace(0, len(data) - 1, EXAMPLES).astype(int)
         self.examples.copy_(torch.from_numpy(np.ascontiguousarray(frames[spread])))
         super().calibrate(data)
@@ -127,9 +129,9 @@ class AtariTrajectoryTransformer(model.TrajectoryTransformer):
         return {"reconstructions": np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture}
 
 
-def forget_codes(model: "AtariTrajectoryTransformer", incompatible: object) -> None:
-    """A run that goes on has another tokenizer's weights, if only by rounding: its codes are that one's."""
-    model._coded = None
+def take_tokenizer(model: "AtariTrajectoryTransformer", incompatible: object) -> None:
+    """Loaded weights can see already; codes that were made before are another tokenizer's, if only by rounding."""
+    model._coded, model._sees = None, True
 
 
 class FramePlayer(BeamPlayer):
