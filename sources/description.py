@@ -25,6 +25,8 @@ def describe(data: Trajectories) -> str:
         f"{data.episodes:,} episodes{_unfinished(data)}, "
         f"return {returns.mean():.4g} ± {returns.std():.4g}, best {returns.max():.4g}."
     ]
+    if read_as := details.get("read_as"):
+        lines.append(f"      Read as: {'; '.join(read_as)}.")
     if origin.source != "collected" and (beside := published(data)):
         lines.append(f"      {beside}")
     if data.spec.clipped_rewards:

@@ -28,7 +28,7 @@ from trajectories.atomic import disk_errors, file_lock
 from trajectories.catalog import OWN, DatasetRow, dataset, environment
 from trajectories.disk import data_folder, named_in_cache
 from trajectories.errors import DatasetError, UserError, did_you_mean
-from trajectories.formats import d4rl, dqn_replay, minari, reader
+from trajectories.formats import d4rl, dqn_replay, minari, own_files
 from trajectories.formats.whole import check_hdf5, is_whole
 from trajectories.store import cached
 from trajectories.types import Trajectories
@@ -121,17 +121,17 @@ def _auto_atari(request: Request, row: DatasetRow) -> Trajectories:
 
 def _file(request: Request, row: DatasetRow) -> Trajectories:
     assert request.path is not None
-    return _columns(request, row, "file", request.path, {}, reader(request.path))
+    return _columns(request, row, "file", request.path, {}, own_files.read)
 
 
 def _d4rl(request: Request, row: DatasetRow) -> Trajectories:
     """D4RL's file. What was fetched must agree with what is published; what the user gives is taken at their word."""
     if request.path is not None:
-        return _columns(request, row, "d4rl", request.path, {}, reader(request.path))
+        return _columns(request, row, "d4rl", request.path, {}, own_files.read)
     file = _d4rl_file(request, row)
 
     def read(*arguments: Any) -> Trajectories:
-        data = reader(file, row.format)(*arguments)
+        data = d4rl.read(*arguments)
         if not is_published(data, row):
             raise DatasetError(
                 f"{file} is not D4RL's {row.name}: its statistics differ from the published ones "

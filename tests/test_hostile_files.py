@@ -14,7 +14,7 @@ import pytest
 
 from tests.recordings import SPEC, made_up, table, write_d4rl
 from trajectories.errors import DatasetError, UserError
-from trajectories.formats import d4rl, kzl, limits
+from trajectories.formats import d4rl, limits, own_files
 from trajectories.formats.hdf5 import Hdf5Group, open_hdf5
 
 STEPS = 60
@@ -200,7 +200,7 @@ def test_a_greedy_pickle_is_refused_before_it_takes_memory(tmp_path: Path, conte
     path.write_bytes(content)
     tracemalloc.start()
     try:
-        refusal(lambda: kzl.read(path, SPEC, "made-up"))
+        refusal(lambda: own_files.read(path, SPEC, "made-up"))
         assert tracemalloc.get_traced_memory()[1] < 1e8
     finally:
         tracemalloc.stop()
@@ -212,7 +212,7 @@ def test_lists_of_numbers_and_of_arrays_are_arrays(tmp_path: Path) -> None:
     path.write_bytes(
         pickle.dumps(episode(observations=list(rows), rewards=rows[:, 0].tolist(), actions=rows[:, :2].tolist()))
     )
-    data = kzl.read(path, SPEC, "made-up")
+    data = own_files.read(path, SPEC, "made-up")
     np.testing.assert_array_equal(data.observations, rows)
     np.testing.assert_array_equal(data.actions, rows[:, :2])
     np.testing.assert_array_equal(data.rewards, rows[:, 0])

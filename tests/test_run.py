@@ -190,7 +190,7 @@ def damaged(kind: str, folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        ("column missing", "no column rewards"),
+        ("column missing", "and no rewards: give observations"),
         ("lengths differ", "rewards has 49"),
         ("not a number", "observations holds nan at step 41, column 3"),
         ("width", "shape 10"),

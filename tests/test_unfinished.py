@@ -23,7 +23,7 @@ from training.settings import parse
 from training.train import Progress
 from trajectories import store
 from trajectories.errors import DatasetError
-from trajectories.formats import d4rl, kzl, minari
+from trajectories.formats import d4rl, minari, own_files
 from trajectories.types import Trajectories
 
 CAR = "car@MountainCar-v0"  # 200 steps at most, each costs 1
@@ -191,10 +191,10 @@ def test_episodes_in_pickles_are_cut_at_the_limit_too(tmp_path: Path) -> None:
     parts = [slice(0, 40), slice(40, 160), slice(160, 190)]
     path = tmp_path / "a.pkl"
     path.write_bytes(pickle.dumps([{name: values[part] for name, values in columns.items()} for part in parts]))
-    data = kzl.read(path, SPEC, "made-up")
+    data = own_files.read(path, SPEC, "made-up")
     assert data.lengths.tolist() == [40, 50, 50, 20, 30]
     assert data.finished.tolist() == [True, True, True, False, True], "some episodes end before the limit here"
-    assert kzl.read(path, SPEC, "made-up", long_episodes=True).lengths.tolist() == [40, 120, 30]
+    assert own_files.read(path, SPEC, "made-up", long_episodes=True).lengths.tolist() == [40, 120, 30]
 
 
 def test_the_last_episode_of_a_pickle_is_unfinished_where_all_others_end_by_themselves(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_the_last_episode_of_a_pickle_is_unfinished_where_all_others_end_by_them
     parts = [slice(0, 50), slice(50, 80), slice(80, 100)]
     path = tmp_path / "a.pkl"
     path.write_bytes(pickle.dumps([{name: values[part] for name, values in columns.items()} for part in parts]))
-    assert kzl.read(path, SPEC, "made-up").unfinished_steps == 20
+    assert own_files.read(path, SPEC, "made-up").unfinished_steps == 20
 
 
 def test_minaris_flags_tell_which_episodes_are_finished(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_the_unfilled_rows_of_a_buffer_are_left_out_and_said(tmp_path: Path) -> 
     del columns["timeouts"]
     path = tmp_path / "a.pkl"
     path.write_bytes(pickle.dumps([{name: values[part] for name, values in columns.items()} for part in parts]))
-    assert kzl.read(path, SPEC, "made-up").lengths.tolist() == [50, 30, 7]
+    assert own_files.read(path, SPEC, "made-up").lengths.tolist() == [50, 30, 7]
 
 
 def test_rows_of_zeros_are_kept_where_steps_may_be_zero(tmp_path: Path) -> None:

@@ -81,6 +81,19 @@ def numbers(values: np.ndarray, dtype: str, column: str, file: str) -> np.ndarra
     return converted
 
 
+def counted_from_0(actions: np.ndarray, count: int, notes: list[str]) -> np.ndarray:
+    """Discrete actions as 0, 1, ..., which may have been written one-hot or from 1; `notes` says so then."""
+    whole = actions.dtype.kind in "fiub"
+    one_hot = whole and actions.shape[1:] == (count,) and count > 1 and bool(np.isin(actions, (0, 1)).all())
+    if one_hot and (actions.sum(1) == 1).all():
+        notes.append("actions as one-hot")
+        return actions.argmax(1)
+    if whole and len(actions) and actions.min() == 1 and actions.max() == count:
+        notes.append(f"actions as counted from 1 to {count}")
+        return actions - 1
+    return actions
+
+
 def choices(values: np.ndarray, count: int, file: str) -> np.ndarray:
     """A column of discrete actions, which may have been written as 0.0, 1.0, ...
 
@@ -94,7 +107,7 @@ def choices(values: np.ndarray, count: int, file: str) -> np.ndarray:
         step = int(np.argmax(wrong))
         raise DatasetError(
             f"{file}: its actions hold {values[step]} at step {step}, but the environment's are 0 to {count - 1}: "
-            f"name the data set that belongs to this file."
+            f"name the environment of this file with --task, or its data set with --env."
         )
     return whole
 
@@ -102,6 +115,8 @@ def choices(values: np.ndarray, count: int, file: str) -> np.ndarray:
 def flags(values: np.ndarray, column: str, file: str) -> np.ndarray:
     """A column of booleans, (N,), which may have been written as 0.0 and 1.0 and as (N, 1)."""
     values = flat(values)
+    if values.ndim != 1:
+        raise DatasetError(f"{file}: {column} has the shape {values.shape}: write one for each step.")
     if values.dtype == bool:
         return values
     values = numbers(values, str(values.dtype), column, file)
@@ -132,8 +147,8 @@ def same_length(lengths: dict[str, int], file: str) -> None:
 def fitting(values: np.ndarray, shape: tuple[int, ...], column: str, file: str, trailing_zeros: int = 0) -> np.ndarray:
     """The column cut to `shape`, which it may exceed by exactly `zero_columns` trailing columns of zeros.
 
-    Where `shape` is a row as long as what was found (an image seen as numbers), it is laid out row by row. Discrete
-    actions may have been written as (N, 1).
+    Where `shape` is a row as long as what was found (an image seen as numbers), it is laid out row by row. A single
+    number may have been written as (N,) and as (N, 1), whichever the environment has.
 
     Raises:
         DatasetError: it is of another width, or those columns are not zero after all.
@@ -141,7 +156,7 @@ def fitting(values: np.ndarray, shape: tuple[int, ...], column: str, file: str, 
     found = values.shape[1:]
     if found == shape:
         return values
-    if (len(shape) == 1 < len(found) and np.prod(found) == shape[0]) or (shape == () and found == (1,)):
+    if (len(shape) == 1 < len(found) and np.prod(found) == shape[0]) or {found, shape} == {(), (1,)}:
         return values.reshape(len(values), *shape)
     if trailing_zeros and len(shape) == 1 and found == (shape[0] + trailing_zeros,):
         for first, block in _blocks(values):
@@ -153,7 +168,7 @@ def fitting(values: np.ndarray, shape: tuple[int, ...], column: str, file: str, 
         return np.ascontiguousarray(values[:, : shape[0]])
     raise DatasetError(
         f"{file}: its {column} have the shape {_told(found)}, but the environment's have {_told(shape)}: "
-        f"name the data set that belongs to this file."
+        f"name the environment of this file with --task, or its data set with --env."
     )
 
 

@@ -12,21 +12,18 @@ Drops    next_observations (the next row, except at an episode's end) and infos
 """
 
 import hashlib
-import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from trajectories.errors import DatasetError
 from trajectories.formats import columns
-from trajectories.formats.hdf5 import Hdf5Array, Hdf5Group, open_hdf5
+from trajectories.formats.hdf5 import Hdf5Array, Hdf5Group, metadata, open_hdf5
 from trajectories.formats.limits import check_memory
 from trajectories.types import Provenance, Spec, Trajectories
 
 REQUIRED = ("observations", "actions", "rewards", "terminals")
 POLICY = "metadata/policy"
-TEXT = 1000  # characters kept of a text under metadata/
 
 
 def read(
@@ -66,8 +63,8 @@ def read(
         columns.same_length(lengths, str(path))
         check_memory(sum(array.nbytes for array in present.values()), str(path))
         table = {column: array[()] for column, array in present.items()}
-        metadata = _metadata(file)
-    origin = Provenance(name, source, "", {"file": path.name, **metadata})
+        details = metadata(file)
+    origin = Provenance(name, source, "", {"file": path.name, **details})
     return columns.trajectories(table, None, spec, origin, str(path), trailing_zeros, long_episodes)
 
 
@@ -85,24 +82,3 @@ def policy_digest(path: Path) -> str | None:
         if isinstance(deviations, Hdf5Array):  # Adroit's: see policies/policy.py
             content.update(np.asarray(deviations[0]).tobytes())
         return content.hexdigest()
-
-
-def _metadata(file: Hdf5Group) -> dict[str, Any]:
-    """The scalars under metadata/: which algorithm, after how many iterations. Numbers and texts are kept as such."""
-    group = file.get("metadata")
-    told: dict[str, Any] = {}
-    if not isinstance(group, Hdf5Group):
-        return told
-    for key in group:
-        item = group.get(key)
-        if isinstance(item, Hdf5Array) and item.shape == ():
-            told[key] = _plain(item[()])
-    return told
-
-
-def _plain(value: Any) -> Any:
-    """What JSON can hold: a finite number, a truth or a text, of which a record keeps no more than a page."""
-    value = value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
-        return value
-    return (value.decode(errors="replace") if isinstance(value, bytes) else str(value))[:TEXT]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from trajectories.errors import DamagedFileError, UserError
+from trajectories.formats.limits import check_declared
 from trajectories.spaces import Layout
 
 
@@ -46,6 +47,34 @@ def episodes(folder: Path, kind: str, seen: Layout, count: int) -> Iterator[dict
         }
 
 
+def table(path: Path) -> dict[str, Any]:
+    """The columns of an .arrow or .parquet file, by name.
+
+    Raises:
+        UserError: pyarrow is not installed.
+        DamagedFileError: the file is neither.
+    """
+    try:
+        from pyarrow import OSFile, ipc, parquet
+    except ImportError as error:
+        raise UserError(f"{path} is read by pyarrow: pip install -r requirements-extra.txt.") from error
+    try:
+        if path.suffix.lower() == ".parquet":
+            check_declared(8 * parquet.read_metadata(path).num_rows, path.stat().st_size, str(path))
+            found = parquet.read_table(path)
+        else:
+            with OSFile(str(path)) as file:
+                whole = file.read(6) == b"ARROW1"
+                file.seek(0)
+                found = (ipc.open_file if whole else ipc.open_stream)(file).read_all()
+        found.validate(full=True)
+        return {name: _values(found.column(name)) for name in found.column_names}
+    except UserError:
+        raise
+    except Exception as error:  # of many types, each for another way of being damaged
+        raise DamagedFileError(path, error) from error
+
+
 def _values(column: Any) -> Any:
     """A column as an array, a dictionary of arrays, or a list of strings."""
     import pyarrow
@@ -56,6 +85,8 @@ def _values(column: Any) -> Any:
     if pyarrow.types.is_fixed_size_list(array.type):
         flat = array.flatten().to_numpy(zero_copy_only=False)
         return flat.reshape(len(array), array.type.list_size)
+    if pyarrow.types.is_list(array.type) and len(set(array.value_lengths().to_pylist())) == 1:
+        return array.flatten().to_numpy(zero_copy_only=False).reshape(len(array), -1)
     if pyarrow.types.is_string(array.type):
         return array.to_pylist()
     return array.to_numpy(zero_copy_only=False)

@@ -49,7 +49,7 @@ def as_array(value: Any, place: str, stored: int) -> np.ndarray | None:
     Raises:
         DatasetError: the lists differ in length, or hold more than the file can.
     """
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         _counted(value, [(SMALL + UNCOMPRESSED * stored) // UNCOMPRESSED], AXES, place)
         try:
             return np.asarray(_unwrapped(value))
@@ -98,7 +98,7 @@ class _Type(_StandIn):
 
     __slots__ = ("dtype",)
 
-    def __init__(self, code: str, align: bool = False, copy: bool = True) -> None:
+    def __init__(self, code: str, align: int = 0, copy: int = 1) -> None:
         if not (isinstance(code, str) and code[:1] in "fiub" and code[1:].isdigit()):
             raise _refuse(f"an array of {code!r}")
         self.dtype = np.dtype(code)
@@ -141,6 +141,39 @@ class _Scalar(_Array):
         self.values = _filled(content, kind, (), "C")
 
 
+class _Ordered(_StandIn):
+    """collections.OrderedDict, as a plain dict."""
+
+    __slots__ = ()
+
+    def __new__(cls, items: Any = ()) -> Any:
+        return dict(items)
+
+
+class _Defaulting(_StandIn):
+    """collections.defaultdict, as a plain dict."""
+
+    __slots__ = ()
+
+    def __new__(cls, factory: Any = None) -> Any:
+        return {}
+
+
+class _Deque(_StandIn):
+    """collections.deque, as a list."""
+
+    __slots__ = ()
+
+    def __new__(cls, items: Any = (), longest: Any = None) -> Any:
+        return list(items)
+
+
+class _Factory(_StandIn):
+    """What a defaultdict would make of a missing key."""
+
+    __slots__ = ()
+
+
 class _Latin(_StandIn):
     """_codecs.encode: how protocols below 3 write bytes."""
 
@@ -162,6 +195,10 @@ _NAMES = {
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _Type,
     ("_codecs", "encode"): _Latin,
+    ("collections", "OrderedDict"): _Ordered,
+    ("collections", "defaultdict"): _Defaulting,
+    ("collections", "deque"): _Deque,
+    **{(room, name): _Factory for room in ("builtins", "__builtin__") for name in ("list", "dict", "int", "float")},
     **{(f"numpy.{core}.multiarray", "_reconstruct"): _Array for core in ("core", "_core")},
     **{(f"numpy.{core}.multiarray", "scalar"): _Scalar for core in ("core", "_core")},
     **{(f"numpy.{core}.numeric", "_frombuffer"): _Buffer for core in ("core", "_core")},

@@ -1,0 +1,153 @@
+"""What a file holds, whatever its format: tables (names to more), lists and arrays, which are read when asked for."""
+
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trajectories.errors import DamagedFileError, DatasetError, UserError
+from trajectories.formats.hdf5 import Hdf5Array, Hdf5Group, metadata, open_hdf5
+from trajectories.formats.limits import RATIO, check_declared, check_memory
+from trajectories.formats.restricted_unpickler import UNCOMPRESSED, as_array, unpickle
+
+SHOWN, TEXT = 8, 40  # names that a summary lists, and characters of each
+
+
+class Content:
+    """A file's outermost table or list, and how the arrays in it are read."""
+
+    def __init__(self, path: Path, root: Any, ratio: int = RATIO, details: dict[str, Any] | None = None) -> None:
+        self.path, self.root, self.details = path, root, details or {}
+        self._ratio, self._stored, self._size = ratio, path.stat().st_size, 0
+
+    def array(self, value: Any, place: str) -> np.ndarray | None:
+        """An array of the file, or lists of numbers as one; None for anything else.
+
+        Raises:
+            DatasetError: lists of unequal lengths, or more than the file or this machine can hold.
+        """
+        read = value[()] if isinstance(value, Hdf5Array | NpzArray) else value
+        values = read if isinstance(read, np.ndarray) else as_array(read, f"{self.path}, {place}", self._stored)
+        self._size += 0 if values is None else values.nbytes  # one array may stand in every episode
+        check_declared(self._size, self._stored, str(self.path), self._ratio)
+        check_memory(self._size, str(self.path))
+        return values
+
+
+class NpzArray:
+    """An array of an .npz, not read yet.
+
+    Raises:
+        DatasetError: it declares more than the file can hold.
+        ValueError: it is no array of numbers.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+        self._archive, self._member = archive, member
+        with archive.open(member) as file:
+            version = np.lib.format.read_magic(file)
+            header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            self.shape, _, self.dtype = header(file)
+        declared = max(member.file_size, int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize)
+        if self.dtype.kind != "O":
+            check_declared(declared, member.compress_size, f"{archive.filename}, {member.filename}")
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        with self._archive.open(self._member) as file:
+            return np.asarray(np.lib.format.read_array(file, allow_pickle=False)[rows])
+
+
+class _Hdf5Table(Mapping[str, Any]):
+    """A group of an HDF5 file. Nothing is opened but what is asked for."""
+
+    def __init__(self, group: Hdf5Group) -> None:
+        self._group, self._names = group, list(group)
+
+    def __getitem__(self, name: str) -> Any:
+        found = self._group.get(name)
+        return _Hdf5Table(found) if isinstance(found, Hdf5Group) else found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+@contextmanager
+def _hdf5(path: Path) -> Iterator[Content]:
+    with open_hdf5(path) as group:
+        yield Content(path, _Hdf5Table(group), details=metadata(group))
+
+
+@contextmanager
+def _pickle(path: Path) -> Iterator[Content]:
+    yield Content(path, unpickle(path), UNCOMPRESSED)
+
+
+@contextmanager
+def _npz(path: Path) -> Iterator[Content]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [one for one in archive.infolist() if one.filename.endswith(".npy")]
+            yield Content(path, {one.filename.removesuffix(".npy"): NpzArray(archive, one) for one in members})
+    except UserError:
+        raise
+    except Exception as error:  # zipfile and numpy fail in many ways at a damaged file
+        raise DamagedFileError(path, error) from error
+
+
+@contextmanager
+def _arrow(path: Path) -> Iterator[Content]:
+    from trajectories.formats import minari_arrow
+
+    yield Content(path, minari_arrow.table(path))
+
+
+READERS: dict[str, Callable[[Path], Any]] = {
+    **dict.fromkeys((".hdf5", ".h5", ".hdf"), _hdf5),
+    **dict.fromkeys((".pkl", ".pickle"), _pickle),
+    ".npz": _npz,
+    **dict.fromkeys((".arrow", ".parquet"), _arrow),
+}
+
+
+def opened(path: Path) -> Any:
+    """The content of a file, for a `with` block.
+
+    Raises:
+        DatasetError: there is no such file, its name tells no format, it cannot be read, or it is damaged.
+    """
+    read = READERS.get(path.suffix.lower())
+    if read is None:
+        raise DatasetError(
+            f"{path}: cannot tell its format from its name; give a file that ends in {', '.join(READERS)}."
+        )
+    if not path.is_file() and read is not _hdf5:
+        what = "is no file" if path.exists() else "is not there"
+        raise DatasetError(f"{path} {what}: check --path.")
+    return read(path)
+
+
+def summary(value: Any) -> str:
+    """What a table, a list or an array holds, in a few words: names and shapes."""
+    if isinstance(value, Mapping):
+        texts = islice((name for name in value if isinstance(name, str)), SHOWN)
+        inner = [f"{name[:TEXT]} {_shape(value[name])}" for name in texts]
+        return ", ".join([*inner, *(["..."] if len(value) > SHOWN else [])]) or "an empty table"
+    if isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
+        return f"a list of {len(value):,}, the first with {summary(value[0])}"
+    return _shape(value)
+
+
+def _shape(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"(a table of {len(value):,})"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value):,}"
+    shape = getattr(getattr(value, "values", value), "shape", None)
+    return str(tuple(shape)) if shape is not None else type(value).__name__
