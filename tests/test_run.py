@@ -301,7 +301,7 @@ def test_a_run_with_delayed_rewards_is_played_with_delayed_rewards(tmp_path, mon
         players.append(player)
         return DelayedRewardPlayer(player)
 
-    monkeypatch.setattr("training.evaluate.Unpaid", counted)
+    monkeypatch.setattr("training.evaluate.DelayedRewardPlayer", counted)
     run.main(["--model", "dt", *TOY, *QUICK, "--delayed-reward", "--results-dir", str(tmp_path)])
     assert len(players) == 2  # one for each target return
     (made,) = tmp_path.iterdir()
