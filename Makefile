@@ -16,10 +16,10 @@ check: $(VENV)/dev.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
-	$(BIN)/python experiments/report.py --check
+	$(BIN)/python experiments/report.py --check --readme
 
 report: $(VENV)/run.done
-	$(BIN)/python experiments/report.py
+	$(BIN)/python experiments/report.py --readme
 
 benchmark: $(VENV)/dev.done
 	$(BIN)/python -m benchmarks

@@ -56,7 +56,7 @@ class Options:
     results_dir: Path = field(default_factory=lambda: PROJECT / "results" / "runs")
     """where runs are kept"""
     report: bool = True
-    """end with experiments/report.py, where results_dir is a repository's results/runs"""
+    """end with experiments/report.py"""
 
 
 def main(options: Options, extra: Sequence[str]) -> int:
@@ -71,8 +71,8 @@ def main(options: Options, extra: Sequence[str]) -> int:
     at_once = 1 if options.ray else options.jobs
     overview(runs, before, at_once)
     failed = execute(options, missing) if missing else 0
-    if options.report and options.results_dir.parts[-2:] == ("results", "runs"):
-        write_report(options.results_dir.parents[1])
+    if options.report:
+        write_report(options.results_dir)
     return 1 if failed else 0
 
 
@@ -145,9 +145,9 @@ def outcome(options: Options, ended: jobs.Ended) -> str:
     return f"score {state.record.evaluations[0].normalised:.1f} after {duration(sum(state.record.seconds.values()))}"
 
 
-def write_report(root: Path) -> None:
+def write_report(runs: Path) -> None:
     """Tables and page of all records, in a process of its own, since they need nothing that runs need."""
-    words = [sys.executable, str(ROOT / "experiments" / "report.py"), "--root", str(root)]
+    words = [sys.executable, str(ROOT / "experiments" / "report.py"), "--results-dir", str(runs)]
     spoken = os.environ | {"PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(words, capture_output=True, encoding="utf-8", env=spoken, check=False)
     said = done.stdout if done.returncode == 0 else done.stderr

@@ -25,6 +25,7 @@ from backbone.options import option
 from sources import data_pictures, data_report, export, inventory
 from sources.loading import Request, describe, load
 from training.cli import exit_on_user_error
+from trajectories import gym_registry
 from trajectories.catalog import dataset
 from trajectories.disk import data_folder
 from trajectories.errors import UserError
@@ -55,6 +56,7 @@ class One(Cache):
 
     def load(self) -> Trajectories:
         name = self.name if self.task is None else f"{self.name.partition('@')[0]}@{self.task}"
+        gym_registry.trust(name)
         request = Request(name, self.source, self.path, self.steps, self.seed, self.physics, self.data_dir)
         return load(replace(request, replay_steps=self.replay_steps, replay_checkpoints=self.replay_checkpoints))
 

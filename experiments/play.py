@@ -22,7 +22,7 @@ from backbone.interface import Player, SequenceModel
 from environments.interface import Environments, Step, Wrapped
 from environments.make import make
 from report.grid import command
-from report.store import RECORD, Record, read_record
+from report.store import RECORD, Record, file_name, read_record
 from training.checkpoint import CARD, WEIGHTS, load_model
 from training.cli import exit_on_user_error
 from training.devices import find_device
@@ -30,6 +30,7 @@ from training.evaluate import Played, begin, episode_seeds, play
 from training.plan_pictures import Plans, check_file, draw
 from trajectories.atomic import atomic_file
 from trajectories.errors import UserError, did_you_mean
+from trajectories.gym_registry import trust
 
 FASTEST = 60  # frames a second; a faster simulator is shown every few steps
 USUAL = 30  # frames a second where an environment does not say how long a step lasts
@@ -94,11 +95,12 @@ def finished(run: Path, env: str | None = None) -> Record:
         here = {path.relative_to(run.parent).parts[0] for path in run.parent.rglob(RECORD)}
         known = did_you_mean(run.name, here) if here else "python experiments/run.py makes one."
         raise UserError(f"There is no run {run}: {known}")
+    trust(env or "")
     place = recorded(run, env)
     if not (place / RECORD).exists():
         raise UserError(f"{run}: this run is not finished: run its command again, and it goes on where it stopped.")
     record = read_record(place)
-    if env not in (None, record.dataset):
+    if env not in (None, record.dataset, record.env):
         raise UserError(f"{run}: --env is {env}, but this run has learnt {record.dataset} only: leave --env out.")
     for name in (WEIGHTS, CARD):
         if not (run / name).exists():
@@ -110,9 +112,9 @@ def finished(run: Path, env: str | None = None) -> Record:
 def recorded(run: Path, env: str | None) -> Path:
     """Where the record lies: in the run's folder, or in that of one of its data sets."""
     inside = {path.parent.name: path.parent for path in run.glob(f"*/{RECORD}")}
-    if inside and env not in inside:
+    if inside and file_name(env or "") not in inside:
         raise UserError(f"{run}: one set of weights has learnt {', '.join(sorted(inside))}: say which with --env.")
-    return inside.get(env or "", run)
+    return inside.get(file_name(env or ""), run)
 
 
 def check(options: Options) -> None:

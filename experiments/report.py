@@ -1,8 +1,9 @@
 """Every table and figure, from the records alone: python experiments/report.py
 
-results/table.md .csv .tex, the page results/index.html, results/prompts.md where runs were measured so,
-results/figures/, and the short table in README.md and README_zh.md where these have markers for it. The same records
-give the same files, to the byte, but for figures and for what the page says of this machine: stale records, videos.
+table.md .csv .tex, the page index.html, prompts.md where runs were measured so, and figures/, in results/ or in the
+folder of other runs that --results-dir names. The short table in README.md and README_zh.md, between its markers, is
+written by --readme only. The same records give the same files, to the byte, but for figures and for what the page says
+of this machine: stale records, videos. A damaged record or curve is named on stderr; the rest is reported.
 """
 
 import sys
@@ -15,10 +16,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import tyro
 
 from report import csv_table, figures, latex, markdown, page, prompts, store, table
+from report.curve import Curves, curves_of
 from training.cli import exit_on_user_error
 from training.provenance import PROJECT
 from training.suites import suites
 from trajectories.atomic import write_text
+from trajectories.errors import UserError
 
 READMES = {"README.md": markdown.ENGLISH, "README_zh.md": markdown.CHINESE}
 
@@ -27,39 +30,57 @@ READMES = {"README.md": markdown.ENGLISH, "README_zh.md": markdown.CHINESE}
 class Options:
     """Write the tables and figures from the records of finished runs."""
 
+    results_dir: Path = PROJECT / "results" / "runs"
+    """where runs are kept; what is written lies in results/ where they are in results/runs, else beside them"""
+    readme: bool = False
+    """write the short table in README.md and README_zh.md, beside the results, too"""
     check: bool = False
     """write nothing: exit 1 if the files are not what the records give"""
     models: tuple[str, ...] = ()
     """models that get a column though nobody has run them yet"""
     figures: bool = True
     """draw the figures too (some seconds)"""
-    root: Path = PROJECT
-    """the repository whose results/runs are read"""
+
+    @property
+    def runs(self) -> Path:
+        return self.results_dir.absolute()
+
+    @property
+    def results(self) -> Path:
+        """Where tables, page and figures lie."""
+        return store.report_folder(self.runs)
 
 
 def main(options: Options) -> int:
-    runs, pictures = options.root / "results" / "runs", options.root / "results" / "figures"
+    runs, pictures = options.runs, options.results / "figures"
+    if not runs.is_dir():
+        raise UserError(f"--results-dir {runs}: there is no such folder: python experiments/run.py makes runs in one.")
     records = store.read_all(runs)
+    curves = curves_of(records, runs)
     if options.check:
-        files = texts(options.root, records, options.models)
+        files = texts(options, records, curves)
         other = [path for path, text in files.items() if not path.exists() or same(path) != page.portable(text)]
-        other += [path for path in figures.paths(pictures, runs, records) if not path.exists()]
+        other += [path for path in figures.paths(pictures, curves, records) if not path.exists()]
         if other:
-            print(f"{_names(other, options.root)}: not what the records give: run python experiments/report.py")
+            again = "python experiments/report.py" + " --readme" * options.readme
+            print(f"{_names(other, options)}: not what the records give: run {again}")
             return 1
-        print(f"{_names(list(files), options.root)}: as the {len(records)} records give them")
+        print(f"{_names(list(files), options)}: as the {len(records)} records give them")
         return 0
     from training.staleness import stale  # here, because it loads the models
 
     old = stale(records)
-    files = texts(options.root, records, options.models, old)
-    for path, text in files.items():
-        write_text(path, text)
-    drawn = figures.draw(pictures, runs, records) if options.figures else []
-    print(files[options.root / "results" / "table.md"])
-    print(f"{len(records)} records: {_names(list(files), options.root)} and {len(drawn)} figures written.")
+    files = texts(options, records, curves, old)
+    try:
+        for path, text in files.items():
+            write_text(path, text)
+        drawn = figures.draw(pictures, curves, records) if options.figures else []
+    except (PermissionError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise UserError(f"{error.filename} cannot be written ({error.strerror}): make room for it there.") from error
+    print(files[options.results / "table.md"])
+    print(f"{len(records)} records: {_names(list(files), options)} and {len(drawn)} figures written.")
     if old:
-        print(f"{len(old)} of them are stale: results/index.html says why.")
+        print(f"{len(old)} of them are stale: {_names([options.results / 'index.html'], options)} says why.")
     return 0
 
 
@@ -69,34 +90,46 @@ def same(path: Path) -> str:
 
 
 def texts(
-    root: Path,
-    records: list[store.Record],
-    expected: tuple[str, ...],
+    options: Options,
+    records: Sequence[store.Record],
+    curves: Curves,
     old: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[Path, str]:
     """Each file that the records decide, with what should stand in it. `old` are the stale records, and why."""
     named = {name: suite.envs for name, suite in suites().items()}
-    report = table.report(records, expected, named)
+    report = table.report(records, options.models, named)
     files = {
-        root / "results" / "table.md": markdown.document(report),
-        root / "results" / "table.csv": csv_table.long_csv(report.rows),
-        root / "results" / "table.tex": "\n".join(map(latex.document, report.scores)),
-        root / "results" / "index.html": page.page(report, root / "results" / "runs", named, old),
+        "table.md": markdown.document(report),
+        "table.csv": csv_table.long_csv(report.rows),
+        "table.tex": "\n".join(map(latex.document, report.scores)),
+        "index.html": page.page(report, options.runs, curves, named, old),
     }
-    if measured := prompts.read_all(root / "results" / "runs"):
-        files[root / "results" / prompts.PAGE] = prompts.page(measured)
+    if measured := prompts.read_all(options.runs):
+        files[prompts.PAGE] = prompts.page(measured)
+    found = {options.results / name: text for name, text in files.items()}
+    return found | (readmes(options.results.parent, report) if options.readme else {})
+
+
+def readmes(folder: Path, report: table.Report) -> dict[Path, str]:
+    """The READMEs of a folder that have the markers of the short table, with the table between them.
+
+    Raises:
+        UserError: none has.
+    """
+    files = {}
     for name, words in READMES.items():
-        path = root / name
-        if path.exists():
-            before = path.read_text(encoding="utf-8")
-            after = markdown.between_markers(before, markdown.short(report, words), name)
-            if markdown.BEGIN in before:
-                files[path] = after
+        path = folder / name
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        if markdown.BEGIN in before or markdown.END in before:
+            files[path] = markdown.between_markers(before, markdown.short(report, words), name)
+    if not files:
+        raise UserError(f"--readme: {folder} has no README.md with the line {markdown.BEGIN}: leave --readme out.")
     return files
 
 
-def _names(paths: list[Path], root: Path) -> str:
-    return ", ".join(path.relative_to(root).as_posix() for path in paths)
+def _names(paths: Sequence[Path], options: Options) -> str:
+    top = options.results.parent
+    return ", ".join(path.relative_to(top).as_posix() for path in paths)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from report.curve import return_column
 from report.store import (
     RECORD,
     Evaluation,
+    file_name,
     read_record,
     run_hash,
     run_name,
@@ -102,7 +103,7 @@ def main(arguments: list[str]) -> None:
 
 def recorded(folder: Path, tasks: Sequence[str]) -> list[Path]:
     """Where a run's records lie: in its folder, or, where it has learnt several data sets, in one within for each."""
-    return [folder] if len(tasks) == 1 else [folder / task for task in tasks]
+    return [folder] if len(tasks) == 1 else [folder / file_name(task) for task in tasks]
 
 
 def finished(places: Sequence[Path]) -> bool:

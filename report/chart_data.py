@@ -8,13 +8,12 @@ to POINTS rows; a run's tokens are spread evenly over its updates, since each dr
 import json
 from collections.abc import Mapping, Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from report.compare import SuiteComparison, profiles
-from report.curve import LOSS, curve_of, return_column
+from report.curve import LOSS, Curves, return_column
 from report.figures import asked_returns, recorded_returns
 from report.grid import Cell, Row, label
 from report.store import Record
@@ -24,10 +23,10 @@ POINTS = 80  # of a curve
 BINS = 48  # of a distribution
 AXES = {"learning": ("updates", "tokens", "seconds"), "compute": ("seconds", "tokens", "parameters")}
 
-Curves = Mapping[str, Mapping[str, Any]]  # by run
+Thinned = Mapping[str, Mapping[str, Any]]  # curves by run
 
 
-def data(report: Report, curves: Curves, suites: Mapping[str, Sequence[str]]) -> str:
+def data(report: Report, curves: Thinned, suites: Mapping[str, Sequence[str]]) -> str:
     """Everything that report/page.js draws."""
     content = {
         "suites": {name: list(datasets) for name, datasets in suites.items()},
@@ -65,15 +64,14 @@ def ink(column: str) -> str:
     return f"{model}-tasks" if tasks else model
 
 
-def curves(report: Report, runs: Path) -> Curves:
-    """Of every run in the report."""
+def thinned(report: Report, curves: Curves) -> Thinned:
+    """The curve of every run in the report."""
     records = (record for row in report.rows for cell in row.all_cells for record in cell.records)
-    return {record.name: curve(record, runs) for record in records}
+    return {record.name: thin(record, curves.get(record.name, {})) for record in records}
 
 
-def curve(record: Record, runs: Path) -> dict[str, Any]:
+def thin(record: Record, table: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """A run's curve, thinned; where returns were measured, these rows are kept."""
-    table = curve_of(record, runs)
     if not table:
         return {}
     returns = table.get(return_column(record.evaluations[0].target_return))
@@ -165,7 +163,7 @@ def profile(ladder: SuiteComparison) -> dict[str, Any]:
 
 
 def rounded(values: np.ndarray) -> list[float | None]:
-    return [None if value != value else number(float(value)) for value in values]
+    return [number(float(value)) if np.isfinite(value) else None for value in values]
 
 
 def number(value: float) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from report.cell_text import spread, target
 from report.grid import Cell, Row, command, settings
 from report.published import published
-from report.store import config_hash
+from report.store import run_hash
 
 CSV_COLUMNS = (
     "dataset", "source", "digest", "physics", "environment", "checkpoint", "model", "settings", "updates", "parameters",
@@ -39,8 +39,8 @@ def csv_line(row: Row, cell: Cell, place: int) -> list[str | int | float]:
     headline = place == 0 and row.cells[cell.column] is cell
     return [
         row.label, first.source, first.digest, first.protocol.physics, first.protocol.environment,
-        first.protocol.checkpoint, cell.column, config_hash(settings(first))[:8], first.updates, first.parameters,
-        target(evaluations[0].target_return), "yes" if headline else "no",
+        first.protocol.checkpoint, cell.column, run_hash(first.model, settings(first))[:8],
+        first.updates, first.parameters, target(evaluations[0].target_return), "yes" if headline else "no",
         summary.seeds, " ".join(map(str, cell.seeds)), len(evaluations[0].returns),
         *map(number, (summary.mean, summary.std, summary.iqm, summary.low, summary.high, spread(cell, place))),
         number(float(np.mean([np.mean(each.returns) for each in evaluations]))),

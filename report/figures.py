@@ -9,7 +9,7 @@ Colours are Okabe and Ito's, which colour-blind readers can tell apart. The same
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from report.curve import LOSS, RETURN, curve_of, return_column
+from report.curve import LOSS, RETURN, Curves, return_column
 from report.grid import Cell, Row, label, names, rows
 from report.store import Record
 from trajectories.atomic import atomic_file
@@ -31,6 +31,7 @@ from trajectories.atomic import atomic_file
 COLOURS = {"bc": "#D55E00", "dt": "#0072B2", "tt": "#009E73", "gato": "#AA4499"}
 BEHAVIOUR = "#6B7280"
 FORMATS = ("png", "svg")
+Several = Sequence[Mapping[str, np.ndarray]]  # curves of one model, by seed
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -57,10 +58,10 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def draw(folder: Path, runs: Path, records: Sequence[Record]) -> list[Path]:
+def draw(folder: Path, curves: Curves, records: Sequence[Record]) -> list[Path]:
     """Draw every figure into `folder`, as PNG and SVG, and remove those of rows that are gone."""
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = plan(runs, records)
+    wanted = plan(curves, records)
     for old in folder.iterdir():
         if (
             re.fullmatch(r"((learning|episodes|asked)-.*|return_conditioning)\.(png|svg)", old.name)
@@ -80,18 +81,18 @@ def draw(folder: Path, runs: Path, records: Sequence[Record]) -> list[Path]:
     return drawn
 
 
-def paths(folder: Path, runs: Path, records: Sequence[Record]) -> list[Path]:
+def paths(folder: Path, curves: Curves, records: Sequence[Record]) -> list[Path]:
     """The files that `draw` writes."""
-    return [folder / f"{name}.{kind}" for name in plan(runs, records) for kind in FORMATS]
+    return [folder / f"{name}.{kind}" for name in plan(curves, records) for kind in FORMATS]
 
 
-def plan(runs: Path, records: Sequence[Record]) -> dict[str, Callable[[], Figure]]:
+def plan(curves: Curves, records: Sequence[Record]) -> dict[str, Callable[[], Figure]]:
     """Each figure's name, and what draws it."""
     wanted: dict[str, Callable[[], Figure]] = {}
     table = rows(records)
     for row, name in zip(table, names(table), strict=True):
-        if any(curve_of(record, runs) for cell in row.cells.values() for record in cell.records):
-            wanted[f"learning-{name}"] = partial(learning, row, runs)
+        if any(curves.get(record.name) for cell in row.cells.values() for record in cell.records):
+            wanted[f"learning-{name}"] = partial(learning, row, curves)
         wanted[f"episodes-{name}"] = partial(episodes, row)
         if any(len(asked_returns(cell)) > 1 for cell in row.cells.values()):
             wanted[f"asked-{name}"] = partial(asked, row)
@@ -104,11 +105,10 @@ def plan(runs: Path, records: Sequence[Record]) -> dict[str, Callable[[], Figure
 # ---- how its models learnt -------------------------------------------------------------------------------------------
 
 
-def learning(row: Row, runs: Path) -> Figure:
+def learning(row: Row, every: Curves) -> Figure:
     """A panel for the return while training, where anybody measured it, and one for each model's loss."""
-    curves = {model: [curve_of(record, runs) for record in cell.records] for model, cell in row.cells.items()}
-    curves = {model: [curve for curve in several if curve] for model, several in curves.items()}
-    curves = {model: several for model, several in curves.items() if several}
+    named = {model: [every.get(record.name) for record in cell.records] for model, cell in row.cells.items()}
+    curves = {model: known for model, several in named.items() if (known := [curve for curve in several if curve])}
     measured = any(name.startswith(RETURN) for several in curves.values() for curve in several for name in curve)
     ratios = [1.7] * measured + [1.0] * len(curves)
     figure, panels = plt.subplots(
@@ -128,7 +128,7 @@ def learning(row: Row, runs: Path) -> Figure:
     return figure
 
 
-def returns_while_learning(axes: Axes, row: Row, curves: dict[str, list[dict[str, np.ndarray]]]) -> None:
+def returns_while_learning(axes: Axes, row: Row, curves: Mapping[str, Several]) -> None:
     ends = []
     for model, several in curves.items():
         column = return_column(row.cells[model].first.evaluations[0].target_return)
@@ -144,7 +144,7 @@ def returns_while_learning(axes: Axes, row: Row, curves: dict[str, list[dict[str
     over_updates(axes)
 
 
-def band(axes: Axes, several: Sequence[dict[str, np.ndarray]], column: str, ink: str, marker: str = "") -> float | None:
+def band(axes: Axes, several: Several, column: str, ink: str, marker: str = "") -> float | None:
     """A column's mean over seeds as a line, and from the least to the greatest seed as a band; where the line ends."""
     points = [
         {int(update): value for update, value in zip(curve["update"], curve[column], strict=True) if value == value}

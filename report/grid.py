@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from report.checks import PROGRAM
 from report.statistics import Summary, summarize
-from report.store import Record, config_hash
+from report.store import Record, config_hash, run_hash
 
 LABELS = {"bc": "BC", "dt": "DT", "tt": "TT", "gato": "Gato"}  # in the order of the table's columns
 TREATMENTS = {"fraction_best": 1.0, "delayed_reward": False}  # options that change what is learnt from
@@ -29,7 +30,6 @@ SETTLED = {  # options that do not part the runs of a row: the row's key knows w
     *("seed", "source", "steps", "data_seed", "target_returns", "evaluate_every", "evaluate_episodes"),
 }
 MEASURED_IN_CELL = {"target_returns", "episodes", "seeds"}  # of the protocol; of the seeds, the first is the row's
-PROGRAM = "python experiments/run.py"
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def _label(record: Record, others: Iterable[Record]) -> str:
 def _cells(group: Sequence[Record]) -> tuple[dict[str, Cell], tuple[Cell, ...]]:
     alike: dict[tuple[str, str, int], list[Record]] = defaultdict(list)
     for record in sorted(group, key=lambda record: (record.seed, record.name)):
-        name = config_hash(settings(record))
+        name = run_hash(record.model, settings(record))
         again = 0  # the same run can be there twice, measured more often while training
         while any(record.seed == other.seed for other in alike[record.column, name, again]):
             again += 1

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from report import chart_data, run_sections
 from report.cell_text import Table, Text
-from report.chart_data import Curves, chart
+from report.chart_data import Thinned, chart
+from report.curve import Curves
 from report.grid import Row
 from report.markdown import EMPTY
 from report.table import Report
@@ -27,21 +28,23 @@ STYLE, SCRIPT = (Path(__file__).with_name(name) for name in ("page.css", "page.j
 def page(
     report: Report,
     runs: Path,
+    curves: Curves,
     suites: Mapping[str, Sequence[str]] | None = None,
     stale: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """results/index.html.
 
     Args:
-        runs: results/runs, for the curves and the videos.
+        runs: where the runs are kept, for the videos.
+        curves: of the report's records.
         suites: data sets by suite, to filter by.
         stale: of each record by name, why it is not what the code would give today.
     """
     suites = {
         name: each for name, each in (suites or {}).items() if any(row.first.dataset in each for row in report.rows)
     }
-    curves = chart_data.curves(report, runs)
-    parts = body(report, runs, curves, stale) if report.rows else [paragraph(EMPTY)]
+    drawn = chart_data.thinned(report, curves)
+    parts = body(report, runs, drawn, stale) if report.rows else [paragraph(EMPTY)]
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -58,7 +61,7 @@ def page(
 {paragraph(WHAT)}
 {bar(report, suites)}
 {chr(10).join(parts)}
-<script type="application/json" id="data">{chart_data.data(report, curves, suites)}</script>
+<script type="application/json" id="data">{chart_data.data(report, drawn, suites)}</script>
 <script>
 {SCRIPT.read_text(encoding="utf-8").strip()}
 </script>
@@ -87,7 +90,7 @@ def bar(report: Report, suites: Mapping[str, Sequence[str]]) -> str:
     return f'<div class="bar">{choose}<nav>{links}</nav></div>'
 
 
-def body(report: Report, runs: Path, curves: Curves, stale: Mapping[str, Sequence[str]] | None) -> list[str]:
+def body(report: Report, runs: Path, curves: Thinned, stale: Mapping[str, Sequence[str]] | None) -> list[str]:
     first, *others = (section(table) for table in (*report.scores, *report.compared))
     anchored = first.replace("<section>", '<section id="tables">', 1)
     figures = [*ladder_charts(report), *(row_charts(row, place, curves) for place, row in enumerate(report.rows))]
@@ -149,7 +152,7 @@ def ladder_charts(report: Report) -> list[str]:
     return made
 
 
-def row_charts(row: Row, place: int, curves: Curves) -> str:
+def row_charts(row: Row, place: int, curves: Thinned) -> str:
     """Everything that is drawn of one row."""
     names, number = list(row.cells), str(place)
     several = "faint: each seed; strong: their mean" if len(row.seeds) > 1 else ""

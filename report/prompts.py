@@ -4,7 +4,7 @@ python experiments/prompts.py results/runs/<run>      # measures a run and write
 python experiments/report.py                          # writes results/prompts.md from all of them
 """
 
-import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,14 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from report.cell_text import Table, Text
+from report.checks import COMMIT, MOST, check_evaluation
 from report.markdown import grid
-from report.parsing import build
-from report.store import RECORD, Evaluation, Record, layout, plain, read_record
+from report.parsing import build, is_command, read_json, require
+from report.store import Evaluation, Record, layout, leave_out, plain, read_record
 from trajectories.atomic import write_text
 from trajectories.errors import UserError
 
 PROMPTS = "prompts.json"
 PAGE = "prompts.md"
+PROGRAM = "python experiments/prompts.py"
 MEANING = {
     "none": "nothing comes first",
     "end": "the end of an episode drawn for each episode played",
@@ -63,21 +65,39 @@ def read(place: Path) -> Ablation:
     """
     path = place / PROMPTS
     try:
-        return build(Ablation, json.loads(path.read_text(encoding="utf-8")), "prompts")
+        ablation: Ablation = build(Ablation, read_json(path), "prompts")
+        check(ablation)
+        return ablation
     except (ValueError, OSError) as error:
-        raise UserError(f"{path}: damaged ({error}): restore it, or remove it and measure again.") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"{path}: damaged ({why}): restore it, or remove it and measure again.") from error
+
+
+def check(ablation: Ablation) -> None:
+    """Raise ValueError at the first thing that is not as it is written here (report/checks.py)."""
+    episodes, command = len(ablation.seeds), ablation.command
+    require([
+        ("the number of prompts.prompted", len(ablation.prompted), ablation.prompted, "1 or more"),
+        ("the number of prompts.seeds", episodes, 1 <= episodes <= MOST, f"1 to {MOST:,}"),
+        ("prompts.commit", ablation.commit, re.fullmatch(COMMIT, ablation.commit), "a commit in hexadecimal digits"),
+        ("prompts.command", command, is_command(command, PROGRAM), f"a command of `{PROGRAM}`"),
+    ])  # fmt: skip
+    for place, each in enumerate(ablation.prompted):
+        check_evaluation(each.played, episodes, f"prompts.prompted.{place}")
 
 
 def read_all(root: Path) -> list[tuple[Record, Ablation]]:
     """Every run under `root` that was measured so, by name.
 
-    Raises:
-        UserError: one of the files is damaged, or has no record beside it.
+    A damaged file, and one without a whole record beside it, is named on stderr and left out.
     """
-    places = [path.parent for path in root.rglob(PROMPTS) if not path.name.startswith(".")]
-    if astray := [place for place in places if not (place / RECORD).exists()]:
-        raise UserError(f"{astray[0] / PROMPTS}: there is no record beside it: put it back where it was measured.")
-    return sorted(((read_record(place), read(place)) for place in places), key=lambda pair: pair[0].name)
+    found = []
+    for path in sorted([*root.glob(f"*/{PROMPTS}"), *root.glob(f"*/*/{PROMPTS}")]):
+        try:
+            found.append((read_record(path.parent), read(path.parent)))
+        except UserError as error:
+            leave_out(str(error))
+    return sorted(found, key=lambda pair: pair[0].name)
 
 
 def table(measured: Sequence[tuple[Record, Ablation]]) -> Table:
@@ -108,7 +128,7 @@ def table(measured: Sequence[tuple[Record, Ablation]]) -> Table:
 def training(record: Record) -> str:
     """How the run was prompted while it learnt, "2 of 8 steps, of alike return"."""
     model = record.config["model"]
-    kind = {"alike": "of alike return", "any": "of any episode"}.get(model.get("prompt_from"), "")
+    kind = {"alike": "of alike return", "any": "of any episode"}.get(str(model.get("prompt_from")), "")
     return f"{model.get('prompt_steps')} of {model.get('context')} steps, {kind}"
 
 

@@ -4,17 +4,18 @@ from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
 from report.cell_text import target
-from report.chart_data import Curves, chart, ink
+from report.chart_data import Thinned, chart, ink
 from report.grid import Row, command, label
-from report.store import Record
+from report.store import Record, report_folder
 from report.table import Report
 
 
-def runs(report: Report, folder: Path, curves: Curves, here: Callable[[str], str]) -> str:
+def runs(report: Report, folder: Path, curves: Thinned, here: Callable[[str], str]) -> str:
     """All runs, closed until somebody opens them. `here` marks what only this machine has: videos."""
     made = [
         run(record, row, place, curves[record.name], here(videos(record, folder)))
@@ -93,11 +94,9 @@ def shown(value: Any) -> str:
 
 def videos(record: Record, folder: Path) -> str:
     """Players for the videos in the run's folder, which stay files of their own."""
-    found = sorted((folder / record.name).glob("*.mp4"))
-    return "".join(
-        f'<video controls preload="none" src="runs/{escape(record.name)}/{escape(path.name)}"></video>'
-        for path in found
-    )
+    paths = sorted((folder / record.name).glob("*.mp4"))
+    found = [quote(path.relative_to(report_folder(folder)).as_posix()) for path in paths]
+    return "".join(f'<video controls preload="none" src="{escape(path)}"></video>' for path in found)
 
 
 def listed(lines: Mapping[str, str]) -> str:

@@ -12,15 +12,18 @@ drawn on any machine that has NumPy.
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache, cached_property
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
 from report import migration
-from report.parsing import build
+from report.checks import check
+from report.parsing import build, read_json
 from trajectories.atomic import make_folder, write_text
 from trajectories.errors import UserError
 
@@ -127,25 +130,30 @@ class Record:
     def digest(self) -> str:
         return str(self.data.get("digest", ""))
 
-    @property
+    @cached_property
     def tasks(self) -> tuple[str, ...]:
         """The data sets that its weights learnt from: its own, or all of a mixture."""
         names = self.config.get("run", {}).get("env", self.dataset)
         return (names,) if isinstance(names, str) else tuple(names)
 
-    @property
+    @cached_property
     def column(self) -> str:
         """What a table calls it: the model, and how many tasks its weights serve if these are several."""
         return self.model if len(self.tasks) == 1 else f"{self.model} ({len(self.tasks)} tasks)"
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Its folder, below results/runs."""
         hashed = run_hash(self.model, self.config)
         if len(self.tasks) == 1:
             return run_name(self.model, self.dataset, self.source, self.seed, hashed)
-        source = str(self.config.get("run", {}).get("source", self.source))
-        return f"{run_name(self.model, several(self.tasks), source, self.seed, hashed)}/{self.dataset}"
+        source = str(self.config["run"].get("source", self.source))
+        return f"{run_name(self.model, several(self.tasks), source, self.seed, hashed)}/{file_name(self.dataset)}"
+
+
+def report_folder(runs: Path) -> Path:
+    """Where the tables and the page of runs lie: in results/ where they are in results/runs, else beside them."""
+    return runs.parent if runs.parts[-2:] == ("results", "runs") else runs
 
 
 def several(tasks: Sequence[str]) -> str:
@@ -185,7 +193,7 @@ def write_record(folder: Path, record: Record) -> Path:
         raise UserError(f"{path}: this run is finished and its record is never overwritten: remove the folder first.")
     row = plain(asdict(record))
     try:
-        build(Record, row, "record")
+        _record(row)
         text = layout(row, apart="evaluations")
     except ValueError as error:
         raise UserError(f"{path}: the run is not recorded, because {error}: look at its curve.") from error
@@ -201,37 +209,49 @@ def read_record(folder: Path) -> Record:
     """
     path = folder / RECORD
     try:
-        return _current(build(Record, json.loads(path.read_text(encoding="utf-8")), "record"))
+        return _record(read_json(path))
     except FileNotFoundError:
         raise UserError(f"{path}: no such record: the run is unfinished or elsewhere.") from None
     except (ValueError, OSError) as error:
-        why = "it is not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
+        why = error.strerror if isinstance(error, OSError) else error
         raise UserError(f"{path}: damaged record ({why}): restore it, or remove the folder and run again.") from error
 
 
-def _current(record: Record) -> Record:
-    """A record under today's names, whenever it was made."""
+def _record(row: Any) -> Record:
+    """A record from JSON, checked, and under today's names whenever it was made; ValueError says what is wrong."""
+    record: Record = build(Record, row, "record")
     if not 1 <= record.format <= FORMAT:
         raise ValueError(f"its format is {record.format}, and this reader knows 1 to {FORMAT}")
+    check(record)
     config = migration.current_config(record.model, record.config)
     return replace(record, config=config, command=migration.current_command(record.command), format=FORMAT)
 
 
 def read_all(root: Path) -> list[Record]:
-    """Every finished run under `root`, by name; unfinished ones are left out.
+    """Every finished run under `root`, by name.
 
-    Raises:
-        UserError: a record is damaged, or two folders hold the same run, which would count it twice.
+    Unfinished runs are left out. So are damaged records and copies of a run, which would count it twice: each is named
+    on stderr, and does not stop the others.
     """
-    seen: dict[str, Path] = {}
-    records = []
+    found: dict[str, tuple[Path, Record]] = {}
     for path in sorted([*root.glob(f"*/{RECORD}"), *root.glob(f"*/*/{RECORD}")]):
-        record = read_record(path.parent)
-        if record.name in seen:
-            raise UserError(f"{path.parent} and {seen[record.name]} hold the same run: remove the copy.")
-        seen[record.name] = path.parent
-        records.append(record)
-    return sorted(records, key=lambda record: record.name)
+        try:
+            record = read_record(path.parent)
+        except UserError as error:
+            leave_out(str(error))
+            continue
+        copies = [found[record.name], (path.parent, record)] if record.name in found else [(path.parent, record)]
+        kept, *rest = sorted(copies, key=lambda each: each[0] != root / record.name)
+        found[record.name] = kept
+        for place, _ in rest:
+            leave_out(f"{place}: it is the same run as {kept[0]}: remove the copy.")
+    return [record for _, (_, record) in sorted(found.items())]
+
+
+@cache
+def leave_out(why: str) -> None:
+    """Say once, on stderr, what is left out of a report or a grid, and why."""
+    print(f"Left out: {why}", file=sys.stderr)
 
 
 def plain(value: Any) -> Any:

@@ -27,7 +27,7 @@ SMALL = ("--preset", "smoke", "--updates", "300", "--width", "16", "--precision"
 def grid(folder: Path, *options: str) -> list[str]:
     """The words of a small grid on the toy task."""
     words = [sys.executable, str(ROOT / "experiments" / "benchmark.py"), "--envs", "toy-medium", "--threads", "1"]
-    return [*words, "--results-dir", str(folder), *options, *SMALL]
+    return [*words, "--results-dir", str(folder), "--no-report", *options, *SMALL]
 
 
 def same_but_for_times(folder: Path) -> dict[str, Any]:
@@ -86,6 +86,14 @@ def test_a_grid_that_cannot_be_meant_is_refused_before_anything_is_run(words: li
     options, extra = command_line(words)
     with pytest.raises(UserError, match=culprit):
         plan(chosen(options), extra)
+
+
+def test_a_suite_that_is_none_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "suites.toml"
+    for text in ("[mine]\nmodels = ['dt']\n", "[mine]\nmodle = 1\n", "mine = 1\n", "[mine"):
+        path.write_text(text)
+        with pytest.raises(UserError, match=r"suites\.toml"):
+            suites(path)
 
 
 def recorded(model: str, **changes: Any) -> Record:

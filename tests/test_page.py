@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from report import latex, page, table
-from report.curve import Curve
+from report.curve import Curve, curves_of
 from report.store import Record
 from tests.records import made_up, write
 
@@ -29,19 +29,19 @@ def records() -> list[Record]:
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    for record in write(tmp_path / "runs", *records()):
-        curve = Curve(tmp_path / "runs" / record.name)
+    for record in write(tmp_path / "results" / "runs", *records()):
+        curve = Curve(tmp_path / "results" / "runs" / record.name)
         for update in range(100, 1000, 100):
             column = "return/3600" if record.model == "dt" else "return/any"
             curve.append({"update": update, "seconds": 0.1 * update, "loss/total": 30 / update, column: 2.0 * update})
-    return tmp_path / "runs"
+    return tmp_path / "results" / "runs"
 
 
 OUTSIDE = r"""(?:src|href)=["'](?!#|data:,|runs/)|@import|url\(|fetch\(|https?://(?!www\.w3\.org)"""
 
 
 def written(runs: Path) -> str:
-    return page.page(table.report(records(), suites=SUITES), runs, SUITES, {})
+    return page.page(table.report(records(), suites=SUITES), runs, curves_of(records(), runs), SUITES, {})
 
 
 def test_the_page_stands_alone(runs: Path) -> None:
@@ -53,7 +53,7 @@ def test_the_page_stands_alone(runs: Path) -> None:
 
 def test_the_page_escapes_what_it_is_given(tmp_path: Path) -> None:
     nasty = made_up(dataset="</script><script>alert(1)</script>-medium")
-    text = page.page(table.report([nasty]), tmp_path, {"</script>": (nasty.dataset,)}, {nasty.name: ["<b>why</b>"]})
+    text = page.page(table.report([nasty]), tmp_path, {}, {"</script>": (nasty.dataset,)}, {nasty.name: ["<b>why</b>"]})
     assert text.count("<script") == 2  # its own two
     assert "<b>why</b>" not in text
 
@@ -61,9 +61,9 @@ def test_the_page_escapes_what_it_is_given(tmp_path: Path) -> None:
 def test_what_only_this_machine_knows_is_not_compared(runs: Path) -> None:
     record = records()[0]
     report = table.report(records())
-    stale = page.page(report, runs, {}, {record.name: ["code has changed"]})
+    stale = page.page(report, runs, {}, {}, {record.name: ["code has changed"]})
     (runs / record.name / "hopper.mp4").touch()
-    fresh = page.page(report, runs, {}, {})
+    fresh = page.page(report, runs, {}, {}, {})
     assert "code has changed" in stale
     assert f"runs/{record.name}/hopper.mp4" in fresh
     assert page.portable(stale) == page.portable(fresh)

@@ -3,8 +3,6 @@
 import csv
 import io
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +12,10 @@ import numpy as np
 import pytest
 
 from report import compare, csv_table, figures, grid, latex, markdown, page, table
-from report.curve import Curve
+from report.curve import Curve, curves_of
 from report.store import Record
-from tests.records import made_up, write
+from tests.records import made_up
 from trajectories.errors import UserError
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def cells(records: Sequence[Record], expected: Sequence[str] = ()) -> dict[tuple[str, str], dict[str, str]]:
@@ -252,67 +248,6 @@ def read_csv(records: Sequence[Record]) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(csv_table.long_csv(grid.rows(records)))))
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    for record in write(tmp_path / "results" / "runs", *seeds(60.0, 64.0), made_up(model="bc", targets=(None,))):
-        curve = Curve(tmp_path / "results" / "runs" / record.name)
-        for update in (100, 200, 300):
-            column = "return/3600" if record.model == "dt" else "return/any"
-            curve.append({"update": update, "seconds": 1.0, "loss/total": 30 / update, column: 5.0 * update})
-    for name in ("README.md", "README_zh.md"):
-        (tmp_path / name).write_text(f"# Title\n\n{markdown.BEGIN}\nold\n{markdown.END}\n\nThe end.\n")
-    return tmp_path
-
-
-def run_report(root: Path, *options: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "experiments" / "report.py"), "--root", str(root), *options]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
-
-
-def test_the_report_is_written_then_found_fresh_then_found_stale(
-    repository: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    stale = run_report(repository, "--check", folder=elsewhere)
-    assert stale.returncode == 1
-    assert len(stale.stdout.splitlines()) == 1
-    written = run_report(repository, folder=elsewhere)
-    assert written.returncode == 0, written.stderr
-    assert run_report(repository, "--check").returncode == 0
-    readme = (repository / "README.md").read_text()
-    assert readme.startswith("# Title\n")
-    assert readme.endswith("The end.\n")
-    assert "62.0 ± 2.8" in readme
-    (repository / "README_zh.md").write_text(readme.replace("62.0", "72.0"))
-    stale = run_report(repository, "--check")
-    assert stale.returncode == 1
-    assert "README_zh.md" in stale.stdout
-    assert "README.md" not in stale.stdout
-
-
-def test_a_damaged_record_ends_the_report_in_one_sentence_and_writes_nothing(repository: Path) -> None:
-    path = next((repository / "results" / "runs").glob("*/record.json"))
-    path.write_text("{")
-    ended = run_report(repository)
-    assert ended.returncode == 2
-    assert len(ended.stderr.splitlines()) == 1
-    assert str(path) in ended.stderr
-    assert not (repository / "results" / "table.md").exists()
-
-
-def test_the_same_records_give_the_same_figures_and_old_ones_go(repository: Path) -> None:
-    runs, folder = repository / "results" / "runs", repository / "results" / "figures"
-    records = [made_up(seed=0, score=60.0), made_up(seed=1, score=64.0), made_up(model="bc", targets=(None,))]
-    folder.mkdir()
-    (folder / "episodes-of-long-ago.svg").touch()
-    drawn = figures.draw(folder, runs, records)
-    assert sorted(folder.iterdir()) == sorted(drawn)
-    assert {path.stem.split("-")[0] for path in drawn} == {"learning", "episodes", "asked"}
-    before = {path: path.read_bytes() for path in drawn}
-    figures.draw(folder, runs, records)
-    assert {path: path.read_bytes() for path in drawn} == before
-
-
 def test_figures_are_drawn_of_a_diverged_loss_and_of_returns_without_spread(tmp_path: Path) -> None:
     record = made_up()
     flat = replace(record.evaluations[0], returns=(100.0,) * 4)
@@ -320,23 +255,24 @@ def test_figures_are_drawn_of_a_diverged_loss_and_of_returns_without_spread(tmp_
     curve = Curve(tmp_path / record.name)
     curve.append({"update": 100, "loss/total": -1.0})
     curve.append({"update": 200, "loss/total": float("nan")})
-    assert len(figures.draw(tmp_path / "figures", tmp_path, [record])) == 4
+    curves = curves_of([record], tmp_path)
+    assert len(figures.draw(tmp_path / "figures", curves, [record])) == 4
 
 
 def test_the_row_that_was_asked_for_the_most_returns_shows_return_conditioning(tmp_path: Path) -> None:
     few = made_up(dataset="hopper-medium", targets=(3600.0, 1800.0))
-    assert "return_conditioning" not in figures.plan(tmp_path, [few])
+    assert "return_conditioning" not in figures.plan({}, [few])
     many = made_up(dataset="hopper-medium-replay", targets=(3600.0, 2700.0, 1800.0, 900.0))
-    planned = figures.plan(tmp_path, [few, many])
+    planned = figures.plan({}, [few, many])
     assert planned["return_conditioning"].args[0].first.dataset == "hopper-medium-replay"
 
 
 def test_without_runs_the_report_says_how_to_make_one(tmp_path: Path) -> None:
-    report = table.report([])
-    assert "python experiments/run.py" in markdown.document(report)
-    assert "python experiments/run.py" in page.page(report, tmp_path)
-    assert latex.document(report.scores[0]).startswith("% There are no")
-    assert markdown.short(report, markdown.ENGLISH) == markdown.EMPTY
+    told = table.report([])
+    assert "python experiments/run.py" in markdown.document(told)
+    assert "python experiments/run.py" in page.page(told, tmp_path, {})
+    assert latex.document(told.scores[0]).startswith("% There are no")
+    assert markdown.short(told, markdown.ENGLISH) == markdown.EMPTY
 
 
 def test_every_line_of_a_markdown_table_has_the_same_number_of_cells() -> None:

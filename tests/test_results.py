@@ -51,7 +51,7 @@ def test_a_finished_record_is_never_written_again(tmp_path: Path) -> None:
 
 def test_a_record_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
     record = replace(made_up(), peak_memory_mb=float("nan"))
-    with pytest.raises(UserError, match=r"record\.peak_memory_mb is 'nan'"):
+    with pytest.raises(UserError, match=r"record\.peak_memory_mb is nan"):
         store.write_record(tmp_path / "run", record)
     assert list(tmp_path.rglob("*")) == []
 
@@ -80,13 +80,16 @@ def test_the_hash_ignores_the_order_of_keys_and_tells_every_value_apart(tmp_path
     ("damage", "culprit"),
     [
         (lambda text: text[: len(text) // 2], "not JSON"),
+        (lambda text: "", "it is empty"),
+        (lambda text: "[" * 100_000, "too deep"),
+        (lambda text: text.replace('"normalised": 60.0', '"normalised": 1e999'), "evaluations.normalised"),
         (lambda text: "[]", "not an object"),
         (lambda text: json.dumps({**json.loads(text), "seed": "0"}), "record.seed"),
         (lambda text: json.dumps({**json.loads(text), "surprise": 1}), "record.surprise"),
         (lambda text: json.dumps({k: v for k, v in json.loads(text).items() if k != "model"}), "record.model"),
         (lambda text: json.dumps({**json.loads(text), "format": 99}), "99"),
         (lambda text: text.replace('"episodes": 4', '"episodes": 4.5'), "episodes"),
-        (lambda text: text.replace('"normalised": 60.0', '"normalised": NaN'), "normalised"),
+        (lambda text: text.replace('"normalised": 60.0', '"normalised": NaN'), "NaN"),
     ],
 )
 def test_a_damaged_record_is_named_with_what_is_wrong(
@@ -96,17 +99,26 @@ def test_a_damaged_record_is_named_with_what_is_wrong(
     path = tmp_path / record.name / "record.json"
     path.write_text(damage(path.read_text()))
     with pytest.raises(UserError) as error:
-        store.read_all(tmp_path)
+        store.read_record(path.parent)
     assert str(path) in str(error.value)
     assert culprit in str(error.value)
 
 
-def test_a_copied_run_is_not_counted_twice(tmp_path: Path) -> None:
+def test_a_damaged_record_is_left_out_and_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    damaged, whole = write(tmp_path, made_up(), made_up(seed=1))
+    (tmp_path / damaged.name / "record.json").write_bytes(b"")
+    assert store.read_all(tmp_path) == store.read_all(tmp_path) == [whole]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"Left out: {tmp_path / damaged.name / 'record.json'}: damaged record (it is empty)")
+
+
+def test_a_copied_run_is_not_counted_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = made_up()
     write(tmp_path, record)
-    store.write_record(tmp_path / "copy", record)
-    with pytest.raises(UserError, match="copy"):
-        store.read_all(tmp_path)
+    store.write_record(tmp_path / "a-copy", record)
+    assert store.read_all(tmp_path) == [record]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"Left out: {tmp_path / 'a-copy'}")
 
 
 def test_unfinished_runs_are_left_out(tmp_path: Path) -> None:

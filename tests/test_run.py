@@ -80,7 +80,7 @@ def test_the_documented_commands_work_from_another_folder_with_no_cache_and_no_n
     told = f"results/runs/{record.name}/record.json"  # from where the command was typed
     assert told in once
     assert {played.target_return for played in record.evaluations} == {18, 6}
-    shown = printed(elsewhere, "report.py", "--root", ".", "--no-figures")
+    shown = printed(elsewhere, "report.py", "--results-dir", "results/runs", "--no-figures")
     assert "toy-medium" in shown
     assert (elsewhere / "results" / "table.md").exists()
     seen = printed(elsewhere, "play.py", f"results/runs/{record.name}")

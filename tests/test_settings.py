@@ -103,10 +103,10 @@ def test_a_size_of_gatos_paper_gets_nothing_from_the_laptops_presets(size: str) 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_preset_that_a_model_does_not_have_is_refused_with_those_that_it_has(model: str, tmp_path) -> None:
     path = tmp_path / "presets.toml"
-    path.write_text("[strange.nobody]\nupdates = 1\n[some.dt]\n[some.tt]\n[everyone.all]\n")
+    path.write_text("[some.dt]\n[some.tt]\n[everyone.all]\n")
     has = ["default", *(["some"] if model in ("dt", "tt") else []), "everyone", *find(model).config.presets]
     assert preset_names(path, find(model)) == has
-    for name in {"strange", "some", "another"} - set(has):
+    for name in {"some", "another"} - set(has):
         with pytest.raises(
             UserError, match=f"no preset called '{name}' for {model}: .*choose one of {', '.join(has)}\\."
         ):
@@ -117,6 +117,31 @@ def test_gato_has_no_preset_of_its_papers_budget_and_the_suite_of_papers_runs_no
     with pytest.raises(UserError, match=r"no preset called 'paper' for gato: choose one of default, smoke, tiny, 79M"):
         parse(["--model", "gato", "--preset", "paper"])
     assert suites.find("paper").models == ("bc", "dt", "tt")
+
+
+@pytest.mark.parametrize(
+    ("text", "culprit"),
+    [
+        ("[default.dt", "cannot be read"),
+        ("\x00", "cannot be read"),
+        ("a = " + "[" * 9999, "cannot be read"),
+        ("default = 3", "stands in no table"),
+        ("[default]\nupdates = 3", "[default] has updates"),
+        ("[default.dtt]\nupdates = 3", "[default] has dtt"),
+        ("[default.dt]\nupdates = 'x'", "updates = x"),
+        ("[default.dt]\nupdates = true", "updates = True"),
+        ("[default.dt]\ncontext = []", "context = []"),
+        ("[default.dt]\nseed = 10000000000000000000000", "--seed is 10000000000000000000000"),
+        ("[default.dt]\nlearning_rate = nan", "--learning-rate is nan"),
+    ],
+)
+def test_presets_that_cannot_be_meant_are_refused_in_one_sentence(tmp_path, text: str, culprit: str) -> None:
+    path = tmp_path / "presets.toml"
+    path.write_text(text)
+    with pytest.raises(UserError) as error:
+        parse(["--model", "dt", "--env", "toy-medium"], path)
+    assert culprit in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_a_preset_with_a_word_that_no_option_has_is_refused(tmp_path) -> None:

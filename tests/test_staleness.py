@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from decision_transformer.model import Config, DecisionTransformer
-from report import migration, store
+from report import grid, migration, store
 from report.store import Record
 from tests.records import made_up
 from training import staleness
@@ -134,6 +134,14 @@ def test_a_renamed_and_an_added_setting_leave_a_run_in_its_folder_and_done(tmp_p
     asked["run"].update(precision="bf16", target_returns=(3600.0,))
     assert store.run_hash("dt", asked) == store.config_hash(row["config"])  # run.py finds it, too
     assert store.run_hash("dt", {**asked, "model": {**asked["model"], "heads": 2}}) != store.run_hash("dt", asked)
+
+
+@pytest.mark.usefixtures("renamed")
+def test_seeds_from_before_and_after_a_setting_was_added_share_a_cell(tmp_path: Path) -> None:
+    (tmp_path / store.RECORD).write_text(json.dumps(older(recorded())))
+    today = replace(recorded(), seed=1)
+    (row,) = grid.rows([store.read_record(tmp_path), today])
+    assert row.cells["dt"].seeds == (0, 1)
 
 
 def test_no_old_name_is_a_setting_of_today_again() -> None:

@@ -1,5 +1,6 @@
 """What a grid is made of: its runs, which of them are done or under way, and how long the rest will take."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,15 +9,16 @@ from statistics import median
 from typing import Any
 
 from backbone.options import as_option
+from report.checks import PROGRAM
 from report.curve import Curve
-from report.grid import PROGRAM
 from report.migration import current_config
-from report.store import Record, file_name, plain
+from report.store import Record, file_name, leave_out, plain
 from training.run_lock import UNFINISHED, unfinished
 from training.settings import Run, Settings, flag, parse
 from training.staleness import differences
 from training.suites import Suite
 from trajectories.catalog import dataset
+from trajectories.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Planned:
 
     @property
     def command(self) -> str:
-        return " ".join([PROGRAM, *self.arguments])
+        return f"{PROGRAM} {shlex.join(self.arguments)}"
 
 
 @dataclass(frozen=True)
@@ -116,11 +118,19 @@ def state(run: Planned, records: Sequence[Record], begun: Mapping[Path, Mapping[
     whole = estimate(run, records)
     for place, config in begun.items():
         if config and matches(resolved, config):
-            rows = Curve(place).read().get("update")
-            updates = 0 if rows is None or not len(rows) else int(rows[-1])
+            updates = updates_of(place)
             share = 1 - updates / run.settings.run.updates
             return State(None, updates, None if whole is None else whole * share)
     return State(None, 0, whole)
+
+
+def updates_of(place: Path) -> int:
+    """How far an unfinished run is, by its curve; a damaged one is named on stderr."""
+    try:
+        return int(max(Curve(place).read().get("update", ()), default=0))
+    except UserError as error:
+        leave_out(str(error))
+        return 0
 
 
 def matches(wanted: Mapping[str, Any], config: Mapping[str, Any]) -> bool:

@@ -6,7 +6,6 @@ decides the result and is part of the run's identity; what is in Machine does no
 
 import fnmatch
 import shlex
-import tomllib
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, make_dataclass, replace
@@ -16,9 +15,10 @@ from typing import Any
 import tyro
 
 from backbone.interface import ModelConfig
-from backbone.options import as_option, option
+from backbone.options import as_option, fits, option, read_tables
 from training.ranges import check_ranges
 from training.registry import MODELS, Entry, find
+from trajectories import gym_registry
 from trajectories.catalog import OWN, dataset
 from trajectories.errors import UserError, did_you_mean
 from trajectories.types import Spec
@@ -121,6 +121,7 @@ def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:
     chosen, _ = first.parse_known_args(list(arguments))
     if chosen.task:
         chosen.env = [own_name(chosen.task, chosen.path, chosen.env)]
+    gym_registry.trust(*chosen.env)
     entry = find(chosen.model, seen(chosen.env))
     usual = preset_settings(entry, chosen.env, chosen.preset, presets)
     Line: Any = make_dataclass("Line", [("run", Run), ("config", entry.config), ("machine", Machine)], frozen=True)
@@ -185,9 +186,24 @@ def closest(unknown: str, line: Any) -> str:
     return did_you_mean(unknown.partition("=")[0], names, "--help lists what there is.")
 
 
+def preset_tables(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """The presets of a file: by preset, then by model or "all".
+
+    Raises:
+        UserError: it cannot be read, or says something that would be for no model.
+    """
+    tables = read_tables(path)
+    for preset, parts in tables.items():
+        for part, rows in parts.items():
+            if part not in ("all", *MODELS) or not isinstance(rows, dict):
+                where = f"[{preset}.all] or of a model's table, as [{preset}.dt]"
+                raise UserError(f"{path.name}: [{preset}] has {part:.40}, which is no part of {where}: move it there.")
+    return tables
+
+
 def preset_names(path: Path, entry: Entry) -> list[str]:
     """The presets that a model has: `default`, tables of the file that speak of it, then its own, as Gato's sizes."""
-    tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    tables = preset_tables(path)
     in_file = [name for name, table in tables.items() if {"all", entry.name} & set(table)]
     return list(dict.fromkeys([Run.preset, *in_file, *entry.config.presets]))
 
@@ -207,7 +223,7 @@ def preset_values(path: Path, preset: str, entry: Entry, env: Sequence[str]) -> 
         raise UserError(f"There is no preset called {preset!r} for {entry.name}: {hint}")
     called = "+".join(env)
     values: dict[str, Any] = {}
-    table = tomllib.loads(path.read_text(encoding="utf-8")).get(preset, {})
+    table = preset_tables(path).get(preset, {})
     for part in ("all", entry.name):
         rows = table.get(part, {})
         values |= {key: value for key, value in rows.items() if not isinstance(value, dict)}
@@ -220,8 +236,16 @@ def preset_values(path: Path, preset: str, entry: Entry, env: Sequence[str]) -> 
 
 
 def fill(config: Any, values: dict[str, Any]) -> Any:
-    """`config` with the values that are its own, which are taken out of `values`."""
+    """`config` with the values that are its own, which are taken out of `values`.
+
+    Raises:
+        UserError: a value is of another kind than the option.
+    """
     own = {field.name: values.pop(field.name) for field in fields(config) if field.name in values}
+    for name, value in own.items():
+        usual = getattr(config, name)
+        if not fits(value, usual):
+            raise UserError(f"A preset has {name} = {value!s:.40}: give a value like {usual!r}.")
     return replace(config, **{key: as_option(value) for key, value in own.items()})
 
 

@@ -1,11 +1,10 @@
 """Suites of runs, as data: experiments/suites.toml."""
 
-import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from backbone.options import as_option
+from backbone.options import as_option, read_tables
 from trajectories.errors import UserError, did_you_mean
 
 FILE = Path(__file__).parents[1] / "experiments" / "suites.toml"
@@ -24,9 +23,21 @@ class Suite:
 
 
 def suites(path: Path = FILE) -> dict[str, Suite]:
-    """Every suite by its name, in the file's order."""
-    rows = tomllib.loads(path.read_text(encoding="utf-8"))
-    return {name: Suite(**{key: as_option(value) for key, value in row.items()}) for name, row in rows.items()}
+    """Every suite by its name, in the file's order.
+
+    Raises:
+        UserError: the file cannot be read, or a suite has something that no suite has.
+    """
+    found = {}
+    for name, row in read_tables(path).items():
+        try:
+            found[name] = Suite(**{key: as_option(value) for key, value in row.items()})
+        except TypeError:
+            known = ", ".join(field.name for field in fields(Suite))
+            raise UserError(
+                f"{path.name}: [{name:.40}] is no suite: it needs models, envs and seeds, of {known}."
+            ) from None
+    return found
 
 
 def find(name: str, path: Path = FILE) -> Suite:

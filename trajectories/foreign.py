@@ -144,10 +144,12 @@ def make(gym_id: str, options: dict[str, Any], **more: Any) -> Any:
     """One of gymnasium's environments; the packages that register more of them are asked if it is not known.
 
     Raises:
-        UserError: it is not known, needs a package that is not here, or cannot be made with these options.
+        UserError: it names a module and was not typed, is not known, needs a package that is not here, or cannot be
+            made with these options.
     """
     import gymnasium
 
+    gym_registry.check_trusted(gym_id)
     offscreen.choose()  # before MuJoCo is imported
 
     if gym_id not in gymnasium.registry:

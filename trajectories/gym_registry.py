@@ -1,4 +1,8 @@
-"""What gymnasium has registered, with the packages that register more on being imported. Nothing here makes one."""
+"""What gymnasium has registered, with the packages that register more on being imported. Nothing here makes one.
+
+gymnasium imports the module that an id names before a colon, package.module:Env-v0. Only a person may name one, on a
+command line: ids come out of records, files and names of cached data, too, and nothing that is read decides what runs.
+"""
 
 import io
 import re
@@ -6,8 +10,30 @@ from contextlib import redirect_stderr
 from functools import cache
 from importlib import import_module
 
+from trajectories.errors import UserError
+
 PACKAGES = ("gymnasium_robotics", "minigrid", "ale_py")  # what registers more environments on being imported
+IMPORTING = re.compile(r":|GymV\d+Environment")  # in an id: a module, or gym's make, to which the options name one
+TRUSTED: set[str] = set()  # ids with a module that were typed
 MUJOCO_PY = re.compile(r"mujoco_py|MujocoPy|envs\.mujoco\.\w+_v[23]")  # entry points that need mujoco-py
+
+
+def trust(*names: str) -> None:
+    """Let gymnasium import the modules in these names, as package.module:Env-v0 or mine@package.module:Env-v0."""
+    TRUSTED.update(name.rpartition("@")[2].partition("?")[0] for name in names if IMPORTING.search(name))
+
+
+def check_trusted(gym_id: str) -> None:
+    """Refuse an id that names a module, unless it was typed.
+
+    Raises:
+        UserError: it was read somewhere.
+    """
+    if IMPORTING.search(gym_id) and gym_id not in TRUSTED:
+        raise UserError(
+            f"{gym_id} names a module, and what is read here never decides what is imported: if you trust that module, "
+            f"give --env {gym_id} on the command line."
+        )
 
 
 @cache
