@@ -17,7 +17,6 @@ Shapes   B windows, T steps, A numbers in an action (or its logits), D width
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -29,9 +28,8 @@ from backbone.options import option
 from backbone.transformer import Transformer, init_weights
 from backbone.weight_decay import matrices_only
 from decision_transformer.atari_player import AtariPlayer
+from decision_transformer.model import RETURN_SCALE, own_scale
 from trajectories.types import Batch, Spec, Trajectories
-
-HIGHEST = 30.0  # what the data's highest return becomes: the returns that kzl gives as they are reach 20 to 90
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Config(AtariConfig):
     layers: int = option(6, "transformer blocks")
     heads: int = option(8, "attention heads")
     dropout: float = option(0.1, "dropout of embeddings, attention and feed-forward layers")
-    return_scale: float = option(0.0, "returns-to-go are divided by this; 0: so that the data's highest becomes 30")
+    return_scale: float = option(0.0, RETURN_SCALE)
 
 
 class AtariDecisionTransformer(SequenceModel):
@@ -80,8 +78,11 @@ class AtariDecisionTransformer(SequenceModel):
     def calibrate(self, data: Trajectories) -> None:
         self.embed_observation.calibrate(data.observations)
         self.latest.fill_(int(data.lengths.max()) - 1)
-        if self.config.return_scale == 0:
-            self.scale.fill_(float(np.abs(data.returns_to_go).max()) / HIGHEST or 1.0)
+        self.scale.fill_(self.config.return_scale or own_scale(data))
+
+    def metadata(self) -> dict[str, Any]:
+        """What returns are divided by."""
+        return {"return_scale": self.scale.item()}
 
     def forward(self, batch: Batch, latest_only: bool = False) -> Float[Tensor, "B Q A"]:
         """The action at every step, or at the latest, from the return, the images and everything before them."""

@@ -3,17 +3,21 @@
 Paper    Chen et al. 2021, arXiv:2106.01345; its code: github.com/kzl/decision-transformer, gym/, at e2d82e6
 Tokens   (R_1, s_1, a_1, R_2, s_2, a_2, ...): 3 per step, continuous, one linear embedding each, plus the timestep's
 Learns   a_t from everything up to s_t, by squared error; discrete actions by cross-entropy (actions.py)
-Differs  no reward, return or state prediction (the paper trains none of them); padding is zero after normalising, in
-         learning and in acting (kzl pads actions with -10 when learning and 0 when acting); steps are drawn as the
-         last of their window (trajectories/windows.py); the warm-up is a share of the updates; only the outputs of
-         the state tokens are computed in the last block. The paper has discrete actions only where it has images, and
-         another model for these (images.py); here they change nothing but the first and the last layer of an action
+Differs  no reward, return or state prediction (the paper trains none of them); returns are divided by the data's own
+         size where the paper has no number for it (by its 1000, returns of about 1 are all one to the model); padding
+         is zero after normalizing, in learning and in acting (kzl pads actions with -10 when learning and 0 when
+         acting); steps are drawn as the last of their window (trajectories/windows.py); the warm-up is a share of the
+         updates; only the outputs of the state tokens are computed in the last block. The paper has discrete actions
+         only where it has images, and another model for these (atari.py); here they change nothing but the first and
+         the last layer of an action
 
 Shapes   B windows, T steps, S numbers in an observation, A in an action (or its logits), D width
 """
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -26,6 +30,9 @@ from backbone.playing import WindowPlayer
 from backbone.transformer import Transformer, init_weights
 from trajectories.types import Batch, Spec, Trajectories
 
+HIGHEST = 30.0  # what the data's highest return becomes: kzl's are 3 to 12 on robots, and 20 to 90 on games
+RETURN_SCALE = "returns-to-go are divided by this; 0: so that the data's highest becomes 30"
+
 
 @dataclass(frozen=True)
 class Config(ModelConfig):
@@ -35,7 +42,7 @@ class Config(ModelConfig):
     layers: int = option(3, "transformer blocks")
     heads: int = option(1, "attention heads")
     dropout: float = option(0.1, "dropout of embeddings, attention and feed-forward layers")
-    return_scale: float = option(1000.0, "returns-to-go are divided by this")
+    return_scale: float = option(0.0, RETURN_SCALE)
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,8 @@ class DiscreteConfig(Config, SamplingConfig):
 
 class DecisionTransformer(SequenceModel):
     """Actions conditioned on the return still to be earned."""
+
+    scale: Tensor  # what returns are divided by
 
     NUMERICS = 1
     tokens_per_step = 3
@@ -65,9 +74,15 @@ class DecisionTransformer(SequenceModel):
         self.head = nn.Linear(width, answer_size(spec))
         self.normalize = Normalize(spec.observation_size)
         self.apply(init_weights)
+        self.register_buffer("scale", torch.tensor(config.return_scale or 1.0))
 
     def calibrate(self, data: Trajectories) -> None:
         self.normalize.calibrate(data.observations)
+        self.scale.fill_(self.config.return_scale or own_scale(data))
+
+    def metadata(self) -> dict[str, Any]:
+        """What returns are divided by."""
+        return {"return_scale": self.scale.item()}
 
     def forward(self, batch: Batch, latest_only: bool = False) -> Float[Tensor, "B Q A"]:
         """The action at every step, or at the latest, from the return, the observation and everything before them."""
@@ -76,7 +91,7 @@ class DecisionTransformer(SequenceModel):
         time = self.embed_timestep(batch.timesteps)  # (B, T, D)
         tokens = torch.stack(
             [
-                self.embed_return(batch.returns_to_go[..., None] / self.config.return_scale) + time,
+                self.embed_return(batch.returns_to_go[..., None] / self.scale) + time,
                 self.embed_observation(observations) + time,
                 self.embed_action(readable(batch.actions, self.spec)) + time,
             ],
@@ -97,3 +112,8 @@ class DecisionTransformer(SequenceModel):
 
     def choose(self, batch: Batch) -> Float[Tensor, "B A"]:
         return self(batch, latest_only=True)[:, -1]
+
+
+def own_scale(data: Trajectories) -> float:
+    """What makes 30 of the highest return-to-go in the data, or -30 of the lowest; 1 where all are 0."""
+    return float(np.abs(data.returns_to_go).max()) / HIGHEST or 1.0

@@ -12,8 +12,8 @@ from backbone.conv_encoder import FrameEncoder
 from backbone.interface import Player, SequenceModel
 from backbone.playing import WindowPlayer
 from baselines.behavior_cloning import BehaviorCloning
-from decision_transformer.atari import HIGHEST, AtariDecisionTransformer
-from decision_transformer.model import DecisionTransformer
+from decision_transformer.atari import AtariDecisionTransformer
+from decision_transformer.model import HIGHEST, DecisionTransformer
 from gato import Gato
 from tests.toys import CHOICES, POINT, SCREEN, seen, small, walk
 from training.evaluate import begin

@@ -1,21 +1,22 @@
 """What the Decision Transformer sees, and that asking for a return gets it."""
 
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from backbone.transformer import Dropout, Transformer, causal
-from decision_transformer.model import DecisionTransformer
+from decision_transformer.model import HIGHEST, Config, DecisionTransformer
+from environments.interface import Environments, Step
 from environments.make import make
 from sources.loading import Request, load
-from tests.toys import small, walk
+from tests.toys import POINT, SCREEN, small, walk
 from training.evaluate import evaluate
-from training.settings import Run
+from training.settings import Run, parse
 from training.train import Progress, adamw, update
-from trajectories.types import Batch, Trajectories
+from trajectories.types import Batch, Spec, Trajectories
 from trajectories.windows import cut
 
 
@@ -97,10 +98,10 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Trajectories:
     return load(Request(name="toy-medium", source="collected", steps=4_000, data_dir=tmp_path_factory.mktemp("data")))
 
 
-def taught(name: str, toy: Trajectories, updates: int) -> DecisionTransformer:
+def taught(name: str, toy: Trajectories, updates: int, **changes: object) -> DecisionTransformer:
     run = Run(updates=updates)
     torch.manual_seed(0)
-    model = small(name, toy, learning_rate=1e-3, batch_size=32)
+    model = small(name, toy, learning_rate=1e-3, batch_size=32, **changes)
     model.train()
     optimizer, done = adamw(model), Progress()
     for _ in range(updates):
@@ -108,12 +109,70 @@ def taught(name: str, toy: Trajectories, updates: int) -> DecisionTransformer:
     return model  # type: ignore[return-value]
 
 
-def test_asking_for_a_return_gets_it(toy: Trajectories, tmp_path: Path) -> None:
-    model = taught("dt", toy, updates=400)
-    environments = make("toy", 20)
-    slow, fast = (evaluate(model, environments, target).returns for target in (6.0, 18.0))
-    assert abs(slow.mean() - 6) < 2
-    assert abs(fast.mean() - 18) < 2
+class Paid:
+    """An environment whose rewards are multiplied."""
+
+    def __init__(self, environments: Environments, factor: float) -> None:
+        self.environments, self.factor = environments, factor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.environments, name)
+
+    def step(self, actions: np.ndarray, live: np.ndarray) -> Step:
+        step = self.environments.step(actions, live)
+        return step._replace(rewards=step.rewards * self.factor)
+
+
+def scaled(data: Trajectories, factor: float) -> Trajectories:
+    size = np.float32(factor)
+    return replace(data, rewards=data.rewards * size, returns_to_go=data.returns_to_go * size)
+
+
+def test_asking_for_a_return_gets_it_though_returns_are_small(toy: Trajectories) -> None:
+    model = taught("dt", scaled(toy, 0.05), updates=400, return_scale=Config.return_scale)
+    environments: Any = Paid(make("toy", 20), 0.05)
+    slow, fast = (evaluate(model, environments, target).returns for target in (0.3, 0.9))
+    assert abs(slow.mean() - 0.3) < 0.1
+    assert abs(fast.mean() - 0.9) < 0.1
+
+
+@pytest.mark.parametrize("spec", [POINT, SCREEN])
+def test_the_size_of_the_datas_returns_changes_nothing_that_is_learnt(spec: Spec) -> None:
+    losses = []
+    for factor in (2.0**-5, 1.0, 2.0**15):
+        data = scaled(walk((12, 7, 12), spec=spec), factor)
+        torch.manual_seed(0)
+        model = small("dt", data, return_scale=Config.return_scale)
+        losses.append(model.loss(model.sample(data, np.random.default_rng(0)))["total"].item())
+    assert losses[0] == losses[1] == losses[2]
+
+
+@pytest.mark.parametrize("spec", [POINT, SCREEN])
+def test_the_record_says_what_returns_are_divided_by(spec: Spec) -> None:
+    data = walk((12, 7, 12), spec=spec)
+    highest = float(np.abs(data.returns_to_go).max())
+    assert small("dt", data, return_scale=0.0).metadata() == {"return_scale": pytest.approx(highest / HIGHEST)}
+    assert small("dt", data, return_scale=7.0).metadata() == {"return_scale": 7.0}
+    nothing = replace(data, returns_to_go=data.returns_to_go * 0)
+    assert small("dt", nothing, return_scale=0.0).metadata() == {"return_scale": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("words", "scale"),
+    [
+        ("--env hopper-medium", 1000),
+        ("--env walker2d-medium-replay-v1", 1000),
+        ("--env ant-expert --preset smoke", 1000),
+        ("--env mine@halfcheetah", 1000),
+        ("--env hopper-medium --return-scale 5", 5),
+        ("--env hopper-medium --return-scale 0", 0),
+        ("--env toy-medium --preset paper", 1000),
+        ("--env breakout --preset paper", 0),
+        *((f"--env {name}", 0) for name in ("toy-medium", "breakout", "antmaze-umaze", "kitchen-mixed", "pen-human")),
+    ],
+)
+def test_returns_are_divided_by_1000_on_the_robots_and_else_by_the_data(words: str, scale: float) -> None:
+    assert parse(words.split()).config.return_scale == scale  # type: ignore[attr-defined]
 
 
 def test_cloning_does_what_the_data_did(toy: Trajectories) -> None:

@@ -32,6 +32,7 @@ class Entry:
     model: type[SequenceModel]
     config: type[ModelConfig]
     of_images: bool = False  # whether it is to see images
+    environment: str = ""  # the one that it is for
 
 
 def find(name: str, spec: Spec | tuple[Spec, ...] | None = None) -> Entry:
@@ -56,4 +57,4 @@ def find(name: str, spec: Spec | tuple[Spec, ...] | None = None) -> Entry:
         raise UserError(f"The model {name!r} is announced and not there yet: choose one of {here}.")
     module = import_module(path)
     config = getattr(module, "DiscreteConfig", module.Config) if one is not None and one.discrete else module.Config
-    return Entry(short, getattr(module, cls), config, of_images)
+    return Entry(short, getattr(module, cls), config, of_images, one.name if one else "")

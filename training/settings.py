@@ -1,7 +1,7 @@
 """The command line is these dataclasses and the model's own: defaults, types and help stand in one place.
 
-The dataclasses' defaults < one preset of presets.toml < the command line. Everything in Run and in the model's Config
-decides the result and is part of the run's identity; what is in Machine does not and is not.
+The dataclasses' defaults < the environment's row < one preset of presets.toml < the command line. Everything in Run and
+in the model's Config decides the result and is part of the run's identity; what is in Machine does not and is not.
 """
 
 import fnmatch
@@ -19,7 +19,7 @@ from backbone.options import as_option, fits, option, read_tables
 from training.ranges import check_ranges
 from training.registry import MODELS, Entry, find
 from trajectories import gym_registry
-from trajectories.catalog import OWN, dataset
+from trajectories.catalog import OWN, dataset, environment, environment_names
 from trajectories.errors import UserError, did_you_mean
 from trajectories.types import Spec
 
@@ -147,7 +147,7 @@ def preset_settings(entry: Entry, env: Sequence[str], preset: str, presets: Path
     Raises:
         UserError: an unknown preset, or one that names an option that there is not.
     """
-    values = preset_values(presets, preset, entry, env)
+    values = environment_values(entry) | preset_values(presets, preset, entry, env)
     run = fill(Run(model=entry.name, env=tuple(env), preset=preset), values)
     settings = Settings(run, fill(entry.config(), values), fill(Machine(), values))
     if values:
@@ -233,6 +233,13 @@ def preset_values(path: Path, preset: str, entry: Entry, env: Sequence[str]) -> 
             if fnmatch.fnmatch(called, pattern) or (pattern == IMAGES and entry.of_images):
                 values |= row
     return values | dict(entry.config.presets.get(preset, {}))
+
+
+def environment_values(entry: Entry) -> dict[str, Any]:
+    """What the catalog's row of the model's environment says of its settings."""
+    scaled = "return_scale" in {each.name for each in fields(entry.config)}
+    scale = environment(entry.environment).return_scale if entry.environment in environment_names() else 0.0
+    return {"return_scale": scale} if scaled and scale else {}
 
 
 def fill(config: Any, values: dict[str, Any]) -> Any:

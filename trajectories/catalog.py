@@ -44,6 +44,7 @@ class EnvironmentRow:
     target_returns: tuple[float, ...]  # in the environment's units, the highest first; empty: what the data reach
     random_score: float  # mean return of random actions, in the environment's units
     expert_score: float
+    return_scale: float = 0.0  # what the Decision Transformer's paper divides returns by; 0: it has no number for it
     actions: int | None = None  # how many discrete actions
     action_low: tuple[
         float, ...
@@ -276,7 +277,10 @@ def _frozen_row(row: dict[str, Any]) -> dict[str, Any]:
     return {key: _frozen(key, value) for key, value in row.items()}
 
 
-REALS = ("target_returns", "random_score", "expert_score", "rounded_scores", "mean_return", "state_mean", "state_std")
+REALS = (
+    *("target_returns", "return_scale", "random_score", "expert_score", "rounded_scores"),
+    *("mean_return", "state_mean", "state_std"),
+)
 
 
 def _frozen(key: str, value: Any) -> Any:
