@@ -160,6 +160,11 @@ def command_line(arguments: Sequence[str]) -> tuple[Options, list[str]]:
     return own, extra
 
 
-if __name__ == "__main__":
+def console() -> None:
+    """The command `trajectory-benchmark`, and of this file."""
     with exit_on_user_error("Run the same command again to continue."):
         sys.exit(main(*command_line(sys.argv[1:])))
+
+
+if __name__ == "__main__":
+    console()

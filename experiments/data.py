@@ -192,6 +192,11 @@ def main(arguments: list[str]) -> None:
     chosen.run()
 
 
-if __name__ == "__main__":
+def console() -> None:
+    """The command `trajectory-data`, and of this file."""
     with exit_on_user_error():
         main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    console()

@@ -212,6 +212,11 @@ def first_picture(environments: Environments) -> np.ndarray:
         raise UserError(f"Nothing can be drawn here ({type(error).__name__}: {error}): {how}") from error
 
 
-if __name__ == "__main__":
+def console() -> None:
+    """The command `trajectory-play`, and of this file."""
     with exit_on_user_error():
         main(tyro.cli(Options))
+
+
+if __name__ == "__main__":
+    console()

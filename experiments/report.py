@@ -132,6 +132,11 @@ def _names(paths: Sequence[Path], options: Options) -> str:
     return ", ".join(path.relative_to(top).as_posix() for path in paths)
 
 
-if __name__ == "__main__":
+def console() -> None:
+    """The command `trajectory-report`, and of this file."""
     with exit_on_user_error():
         sys.exit(main(tyro.cli(Options)))
+
+
+if __name__ == "__main__":
+    console()

@@ -270,6 +270,11 @@ def show(places: list[Path]) -> None:
         print(summarize(read_record(place), place))
 
 
-if __name__ == "__main__":
+def console() -> None:
+    """The command `trajectory-run`, and of this file."""
     with exit_on_user_error(), distributed.process_group():
         main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    console()

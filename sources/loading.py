@@ -53,8 +53,12 @@ class Request:
     replay_checkpoints: int = 50  # dqn-replay: of the last so many of 50; kzl's --num_buffers
 
 
-def load(request: Request) -> Trajectories:
-    """The trajectories asked for, as memory-mapped columns; made or fetched first where that has not been done yet.
+def load(request: Request | str, **options: Any) -> Trajectories:
+    """The trajectories of a data set, as memory-mapped columns; recorded or fetched first where they are not here yet.
+
+    Args:
+        request: which data set, or its name alone, "hopper-medium".
+        options: with a name: the other fields of `Request`, as source="reroll", path=Path("mine.hdf5").
 
     Prints one line where `auto` falls back to collected data, and progress while something is fetched or recorded.
 
@@ -62,6 +66,8 @@ def load(request: Request) -> Trajectories:
         UserError: an unknown name or source, a path or a number of steps that the source has no use for, no network, a
             file that cannot be read or does not fit, a full disk.
     """
+    if isinstance(request, str):
+        request = Request(request, **options)
     row = dataset(request.name)
     if request.source not in SOURCES:
         raise UserError(f"There is no source called {request.source!r}: {did_you_mean(request.source, SOURCES)}")

@@ -25,11 +25,12 @@ MAY_IMPORT: dict[str, set[str]] = {  # room: the rooms that it may import
     "report": {"trajectories"},  # its errors and its atomic writes only, see below
     "training": {*DATA, *MODELS, "backbone", "baselines", "report"},
     "experiments": {*DATA, *MODELS, "backbone", "baselines", "report", "training"},
+    "trajectory_models": {"sources", "training", "report"},
     "benchmarks": {*DATA, *MODELS, "backbone", "baselines", "report", "training", "experiments"},
 }
 INSTALLED = {  # what requirements.txt brings, by the name under which it is imported; matplotlib brings Pillow
     *("torch", "numpy", "gymnasium", "mujoco", "h5py", "safetensors", "einops", "jaxtyping", "tyro", "rich", "tqdm"),
-    *("matplotlib", "PIL", "sentencepiece", "ale_py", "filelock"),
+    *("matplotlib", "PIL", "sentencepiece", "ale_py", "filelock", "pandas"),
 }
 TRACKERS = {
     "tensorboard",

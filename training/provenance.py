@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ROOT if (ROOT / "pyproject.toml").exists() else Path.cwd()  # of a checkout, or where an installed one is used
 CODE = (  # the folders whose files decide a run's numbers
     *("trajectories", "environments", "sources", "backbone", "decision_transformer", "trajectory_transformer", "gato"),
-    *("baselines", "training", "report", "experiments"),
+    *("baselines", "training", "report", "experiments", "trajectory_models"),
 )
 PACKAGES = ("torch", "numpy", "gymnasium", "mujoco", "h5py", "safetensors")
 

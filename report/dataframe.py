@@ -1,0 +1,53 @@
+"""Recorded runs as a pandas DataFrame, for questions that no table here answers."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from report.store import read_all
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("model", "dataset", "env", "source", "seed", "updates", "parameters", "tokens", "device", "commit", "preset")
+RUNS = Path("results") / "runs"
+
+
+def load_results(root: Path | str | None = None) -> "pd.DataFrame":
+    """One row for each evaluation of each recorded run.
+
+    Args:
+        root: the folder of the runs; None: results/runs of the checkout that this file lies in, else of this folder.
+
+    Returns:
+        The record's own columns (model, dataset, source, seed, updates, ...), then `target_return` (NaN where the model
+        takes none), `score` (mean normalized score, 0 random, 100 expert; NaN where none is known), `return_mean`,
+        `return_std` over the episodes, `episodes`, `returns` and `lengths` of each episode (tuples), `train_seconds`,
+        `evaluate_seconds`, and `folder`, below `root`.
+    """
+    import pandas as pd
+
+    checkout = Path(__file__).resolve().parents[1] / RUNS
+    runs = Path(root) if root is not None else checkout if checkout.is_dir() else RUNS
+    rows = []
+    for record in read_all(runs):
+        for evaluation in record.evaluations:
+            returns = np.asarray(evaluation.returns, np.float64)
+            rows.append(
+                {name: getattr(record, name) for name in COLUMNS}
+                | {
+                    "target_return": evaluation.target_return,
+                    "score": evaluation.normalised,
+                    "return_mean": returns.mean(),
+                    "return_std": returns.std(),
+                    "episodes": len(returns),
+                    "returns": evaluation.returns,
+                    "lengths": evaluation.lengths,
+                    "train_seconds": record.seconds.get("train"),
+                    "evaluate_seconds": record.seconds.get("evaluate"),
+                    "folder": record.name,
+                }
+            )
+    frame = pd.DataFrame(rows)
+    return frame.astype({"target_return": float, "score": float}) if rows else frame

@@ -1,0 +1,93 @@
+"""The Python API: five calls, from any folder."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import trajectory_models
+from trajectories.errors import UserError
+from trajectory_models import evaluate, load, load_model, load_results, train
+
+SMALL = {"updates": 3, "width": 16, "batch_size": 4, "precision": "fp32"}
+
+
+def test_a_notebook_trains_and_evaluates_a_model_in_three_calls() -> None:
+    data = load("toy-medium")
+    model = train("bc", data, **SMALL)
+    scores = evaluate(model, "toy-medium", episodes=3)
+    assert scores.returns.shape == scores.lengths.shape == scores.normalized.shape == (3,)
+    np.testing.assert_allclose(scores.normalized, 100 * scores.returns / 20)
+    assert repr(scores).startswith("Scores(3 episodes: return ")
+
+
+def test_the_same_seed_trains_the_same_model() -> None:
+    data = load("toy-medium")
+    one, again, other = (
+        evaluate(train("dt", data, **SMALL, seed=seed), "toy-medium", episodes=2) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one.returns, again.returns)
+    assert not np.array_equal(one.returns, other.returns)
+
+
+def test_a_model_is_asked_for_the_return_that_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    model = train("dt", load("toy-medium"), **SMALL)
+    player = model.player
+
+    def asking(episodes: int, target_return: float, seed: int = 0) -> object:
+        asked.append(target_return)
+        return player(episodes, target_return, seed)
+
+    monkeypatch.setattr(model, "player", asking)
+    evaluate(model, "toy-medium", episodes=1)
+    evaluate(model, "toy-medium", episodes=1, target_return=7.5)
+    assert asked == [18.0, 7.5]
+
+
+def test_training_goes_on_in_the_folder_that_it_is_given(tmp_path: Path) -> None:
+    data = load("toy-medium")
+    train("bc", data, folder=tmp_path, **SMALL)
+    assert (tmp_path / "state.safetensors").exists()
+    longer = train("bc", data, folder=tmp_path, **{**SMALL, "updates": 6})
+    whole = train("bc", data, **{**SMALL, "updates": 6})
+    for ours, theirs in zip(longer.parameters(), whole.parameters(), strict=True):
+        np.testing.assert_array_equal(ours.detach(), theirs.detach())
+
+
+def test_the_recorded_runs_are_a_data_frame() -> None:
+    frame = load_results()
+    assert isinstance(frame, pd.DataFrame)
+    assert {"dt", "tt", "gato", "bc"} <= set(frame["model"])
+    row = frame[(frame.model == "dt") & (frame.dataset == "hopper-medium") & (frame.source == "reroll")].iloc[0]
+    assert row["return_mean"] == pytest.approx(np.mean(row["returns"]))
+    assert len(row["returns"]) == row["episodes"] == 100
+
+
+def test_an_empty_folder_of_results_is_an_empty_frame(tmp_path: Path) -> None:
+    assert load_results(tmp_path).empty
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda data: train("dtt", data), "no model called 'dtt'"),
+        (lambda data: train("dt", data, widht=3), "did you mean width"),
+        (lambda data: train("dt", data, preset="papers"), "no preset called 'papers'"),
+        (lambda data: load("toy-mediun"), "did you mean toy-medium"),
+        (lambda data: load_model("nowhere"), "no model here"),
+    ],
+)
+def test_a_wrong_call_is_answered_in_one_sentence(call: object, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        call(load("toy-medium"))  # type: ignore[operator]
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = "import sys, trajectory_models; print(*(m for m in ('torch', 'numpy', 'pandas') if m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+    assert dir(trajectory_models) == sorted(trajectory_models.__all__)

@@ -1,0 +1,143 @@
+"""The Python API: what a notebook needs of training. `load` is in sources, `load_results` in report.
+
+from trajectory_models import evaluate, load, load_model, load_results, train
+
+data = load("hopper-medium")
+model = train("dt", data, updates=6_000)
+scores = evaluate(model, "hopper-medium", episodes=10)
+"""
+
+import tempfile
+from contextlib import nullcontext
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from backbone.interface import SequenceModel
+from environments.make import make
+from environments.scores import normalized
+from training import checkpoint
+from training import evaluate as evaluation
+from training.devices import find_device, has_bf16
+from training.registry import find
+from training.settings import Run, preset_settings
+from training.train import train as fit
+from trajectories.catalog import dataset
+from trajectories.errors import UserError, did_you_mean
+from trajectories.types import Trajectories
+
+__all__ = ["Scores", "evaluate", "load_model", "train"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What E episodes earned, by the episode's number."""
+
+    returns: np.ndarray  # (E,) undiscounted, in the environment's units
+    lengths: np.ndarray  # (E,) steps
+    normalized: np.ndarray  # (E,) 0: random policy, 100: expert
+
+    @property
+    def mean(self) -> float:
+        """Mean normalized score."""
+        return float(self.normalized.mean())
+
+    def __repr__(self) -> str:
+        return f"Scores({len(self.returns)} episodes: return {self.returns.mean():.1f}, score {self.mean:.1f})"
+
+
+def train(
+    model: str,
+    data: Trajectories,
+    *,
+    folder: Path | str | None = None,
+    device: str = "auto",
+    **options: Any,
+) -> SequenceModel:
+    """Train a model on trajectories, as `experiments/run.py` does, without playing it.
+
+    Args:
+        model: a model's name, as after --model.
+        data: what `load` returns, or trajectories of your own.
+        folder: where the checkpoint and the learning curve are kept, and continued from; None: nowhere.
+        device: as after --device.
+        options: any option of `run.py --model MODEL --help`, with underscores: updates=6_000, seed=1, context=10,
+            preset="paper".
+
+    Returns:
+        The model after the last update, ready to act.
+
+    Raises:
+        UserError: an unknown model, preset or option.
+    """
+    entry = find(model, data.spec)
+    usual = preset_settings(entry, (data.origin.name,), options.pop("preset", Run.preset))
+    of_run = {name: options.pop(name) for name in [field.name for field in fields(Run)] if name in options}
+    known = [field.name for field in fields(usual.config)]
+    if unknown := next((name for name in options if name not in known), None):
+        raise UserError(f"{entry.name} has no option {unknown!r}: {did_you_mean(unknown, known)}")
+    run, config = replace(usual.run, **of_run), replace(usual.config, **options)
+    where = find_device(device)
+    if run.precision == "auto":
+        run = replace(run, precision="bf16" if has_bf16(where) else "fp32")
+    torch.manual_seed(run.seed)
+    trained = entry.model(config, data.spec)
+    trained.calibrate(data)
+    trained.to(where)
+    kept = nullcontext(folder) if folder is not None else tempfile.TemporaryDirectory(prefix="training.")
+    with kept as place:
+        Path(place).mkdir(parents=True, exist_ok=True)
+        seconds = usual.machine.checkpoint_seconds if folder is not None else float("inf")
+        fit(trained, data, run, Path(place), seconds, lambda _: {}, lambda _: None)
+    return trained.eval()
+
+
+def evaluate(
+    model: SequenceModel,
+    env: str,
+    *,
+    episodes: int = 100,
+    target_return: float | None = None,
+    physics: str = "d4rl",
+    precision: str = "fp32",
+    threads: int = 0,
+) -> Scores:
+    """Play whole episodes in the environment of a data set, by the benchmark's protocol.
+
+    Args:
+        model: a trained model; of several tasks, `env` says which.
+        env: a data set's name, "hopper-medium".
+        episodes: played at once, started from the same seeds for every model.
+        target_return: what to ask for; None: the environment's first target return, where the model takes one.
+        physics: the bodies of MuJoCo's robots: d4rl, as D4RL recorded, or gymnasium, as it ships them.
+        precision: fp32, or bf16 where the model may act in it.
+        threads: that step the environments; 0: one for each core.
+
+    Raises:
+        UserError: an unknown data set, or an environment that cannot be made here.
+    """
+    row = dataset(env)
+    targets = row.environment.target_returns
+    if target_return is None and model.return_conditioned:
+        if not targets:
+            raise UserError(f"Nothing is known of what to ask for in {row.env}: give target_return.")
+        target_return = targets[0]
+    environments = make(row.env, episodes, physics, threads)
+    try:
+        task = env if isinstance(model.spec, tuple) else None
+        played = evaluation.evaluate(model, environments, target_return, task=task, precision=precision)
+    finally:
+        environments.close()
+    return Scores(played.returns, played.lengths, np.asarray(normalized(row.env, played.returns)))
+
+
+def load_model(folder: Path | str, device: str = "cpu") -> SequenceModel:
+    """The trained model of a run's folder, ready to act.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    return checkpoint.load_model(Path(folder), device)
