@@ -90,8 +90,14 @@ class Show(One):
             data_report.print_dimensions(data)
         name = f"{data.origin.name}-{data.origin.source}".replace("/", "-")
         file = self.picture or data_folder(self.data_dir) / "pictures" / f"{name}.png"
-        data_pictures.draw(data, file)
-        print(f"picture {file}")
+        try:
+            data_pictures.draw(data, file)
+        except UserError as error:
+            if self.picture:
+                raise
+            print(f"no picture: {error}")  # a cache that may only be read
+        else:
+            print(f"picture {file}")
 
 
 @dataclass(frozen=True)

@@ -35,5 +35,5 @@ def draw(data: Trajectories, file: Path) -> None:
     for axes in (spread, lengths, both):
         axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(f"{data.origin.name} from {data.origin.source}: {len(data):,} steps in {data.episodes:,} episodes")
-    with disk_errors(file.absolute().parent), atomic_file(file) as fresh:
+    with disk_errors(file.absolute().parent, option="--picture"), atomic_file(file) as fresh:
         figure.savefig(fresh, format=file.suffix[1:], dpi=120)

@@ -6,6 +6,7 @@ A checkpoint is four files, of which the frames take some hundred megabytes; kzl
 """
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +15,7 @@ import numpy as np
 
 from sources.fetch import Published, fetch
 from trajectories import catalog
-from trajectories.atomic import file_lock, make_folder
+from trajectories.atomic import make_once
 from trajectories.catalog import DatasetRow
 from trajectories.formats.dqn_replay import COLUMNS, Selection, file_name
 from trajectories.formats.whole import check_gzip, is_whole
@@ -50,12 +51,10 @@ def fetched(cache: Path, row: DatasetRow, last: int) -> Path:
     missing = [name for name in shards(last) if not is_whole(target / name, check_gzip)]
     if missing:
         print(f"Fetching {len(missing)} files of DQN-replay's {row.name}: many gigabytes; what is here stays here.")
-        make_folder(target)
         with progress(len(missing), f"DQN-replay's {row.name}", "files") as bar:
             for name in missing:
-                with file_lock(target / name):
-                    if not is_whole(target / name, check_gzip):
-                        fetch([address(row, name)], target / name, Published(check=check_gzip))
+                get = partial(fetch, [address(row, name)], target / name, Published(check=check_gzip))
+                make_once(target / name, get, partial(is_whole, check=check_gzip))
                 bar.update(1)
     return target
 

@@ -50,7 +50,7 @@ def to_minari(data: Trajectories, name: str, root: Path | None = None) -> Path:
         raise UserError(f"{folder} is there already: choose another --id, or remove it.")
     row = environment(data.spec.name)
     size = 2 * (data.observations.nbytes + data.actions.nbytes + data.rewards.nbytes)
-    with disk_errors(folder.parent, size), atomic_directory(folder) as fresh:
+    with disk_errors(folder.parent, size, "--out"), atomic_directory(folder) as fresh:
         (fresh / "data").mkdir()
         _write_episodes(fresh / "data" / "main_data.hdf5", data, row)
         told = {
@@ -83,7 +83,7 @@ def to_d4rl(data: Trajectories, path: Path) -> Path:
     if path.exists():
         raise UserError(f"{path} is there already: choose another --out, or remove it.")
     size = data.observations.nbytes + data.actions.nbytes + 6 * len(data)
-    with disk_errors(path.absolute().parent, size), atomic_file(path) as fresh, h5py.File(fresh, "w") as file:
+    with disk_errors(path.absolute().parent, size, "--out"), atomic_file(path) as fresh, h5py.File(fresh, "w") as file:
         file["observations"], file["rewards"], file["terminals"] = data.observations, data.rewards, data.terminated
         file["actions"] = _own_actions(data, environment(data.spec.name))
         marked = np.append(np.ones(data.episodes - 1, bool), data.finished[-1])

@@ -24,7 +24,7 @@ from sources import dqn_replay_download
 from sources.description import against_published, describe, is_published
 from sources.fetch import FetchError, Published, fetch
 from trajectories.actions import scaled
-from trajectories.atomic import disk_errors, file_lock
+from trajectories.atomic import disk_errors, make_once
 from trajectories.catalog import OWN, DatasetRow, dataset, environment
 from trajectories.disk import data_folder, named_in_cache
 from trajectories.errors import DatasetError, UserError, did_you_mean
@@ -158,9 +158,7 @@ def _reroll(request: Request, row: DatasetRow) -> Trajectories:
         raise UserError(f"{original} carries no behaviour policy to roll out: give D4RL's v2 file of medium or expert.")
     steps = request.steps or REROLL_STEPS
     file = _recording(request, row, "reroll", steps, policy)
-    with file_lock(file):
-        if not file.exists():
-            collect.reroll(original, file, row.env, steps, request.seed, request.physics)
+    make_once(file, lambda: collect.reroll(original, file, row.env, steps, request.seed, request.physics))
     return _columns(request, row, "reroll", file, _made(request, steps, policy), d4rl.read)
 
 
@@ -176,9 +174,7 @@ def _collected(request: Request, row: DatasetRow) -> Trajectories:
     steps = request.steps or row.collected_steps
     policies = collect.policies_digest(row.env, row.quality)
     file = _recording(request, row, "collected", steps, policies)
-    with file_lock(file):
-        if not file.exists():
-            collect.collect(row.env, row.quality, file, steps, request.seed, request.physics)
+    make_once(file, lambda: collect.collect(row.env, row.quality, file, steps, request.seed, request.physics))
     return _columns(request, row, "collected", file, _made(request, steps, policies), d4rl.read)
 
 
@@ -190,9 +186,7 @@ def _collected_atari(request: Request, row: DatasetRow) -> Trajectories:
     steps, player = request.steps or row.collected_steps, collect_atari.player_digest(row.env.partition("?")[0])
     details = {"seed": request.seed, "steps": steps, "policy": player, "rewards": "as the game's score"}
     folder = data_folder(request.data_dir) / "collected" / f"{row.name}-{steps}-seed{request.seed}-{player[:12]}"
-    with file_lock(folder):
-        if not folder.exists():
-            collect_atari.collect(row.env, folder, steps, request.seed)
+    make_once(folder, lambda: collect_atari.collect(row.env, folder, steps, request.seed))
     return _stacks(request, row, "collected", folder, details, dqn_replay.Selection())
 
 
@@ -257,12 +251,9 @@ def _d4rl_file(request: Request, row: DatasetRow) -> Path:
     if row.file is None:
         raise UserError(f"D4RL has no {row.name}: use --source collected.")
     file = data_folder(request.data_dir) / "d4rl" / row.file
-    if not is_whole(file, check_hdf5):
-        with file_lock(file):
-            if not is_whole(file, check_hdf5):
-                size, sha256 = row.size_and_sha256
-                fetch(row.urls, file, Published(sha256, size, check_hdf5))
-    return file
+    size, sha256 = row.size_and_sha256
+    get = partial(fetch, row.urls, file, Published(sha256, size, check_hdf5))
+    return make_once(file, get, partial(is_whole, check=check_hdf5))
 
 
 def _recording(request: Request, row: DatasetRow, source: str, steps: int, policy: str) -> Path:

@@ -9,14 +9,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import Timeout
 
+from training.run_lock import hold_run
+from trajectories import atomic
 from trajectories.atomic import (
+    acquire,
     atomic_directory,
     atomic_file,
     disk_errors,
     file_lock,
     leftovers,
     make_folder,
+    make_once,
     write_text,
 )
 from trajectories.errors import UserError
@@ -124,6 +129,65 @@ def test_a_second_process_waits_for_the_first_and_finds_what_it_made(
     waiting.join()
     assert seen == [True]
     assert names(tmp_path) == ["data"]  # the lock's file goes with the lock
+
+
+def test_what_is_there_already_is_neither_locked_nor_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def make() -> None:
+        made.append("data")
+        write_text(tmp_path / "data", "1")
+
+    assert make_once(tmp_path / "data", make) == tmp_path / "data"
+    monkeypatch.setattr(atomic, "file_lock", None)  # a folder that may only be read
+    assert make_once(tmp_path / "data", make) == tmp_path / "data"
+    assert made == ["data"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP])
+def test_a_file_system_without_locks_has_them_as_files(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(descriptor: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(pytest.importorskip("fcntl"), "flock", unsupported)
+    with file_lock(tmp_path / "data"), pytest.raises(Timeout):
+        acquire(tmp_path / ".data.lock", timeout=0.0)
+    with file_lock(tmp_path / "data"):
+        write_text(tmp_path / "data", "1")
+    assert names(tmp_path) == ["data"]
+
+
+def test_a_lock_file_that_a_dead_process_left_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = (
+        "import errno, fcntl, os, sys; from pathlib import Path; from trajectories.atomic import *\n"
+        "def unsupported(*_): raise OSError(errno.ENOLCK, 'no locks')\n"
+        "fcntl.flock = unsupported\n"
+        "with file_lock(Path(sys.argv[1])): sys.argv[2:] or os._exit(9)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "data")]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 9
+    assert names(tmp_path) != []
+    assert subprocess.run([*command, "end well"], cwd=ROOT, check=False, timeout=60).returncode == 0
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("place", ["a file", "a file/below", "/proc/nowhere"])
+def test_a_folder_that_cannot_be_made_is_one_sentence(place: str, tmp_path: Path) -> None:
+    (tmp_path / "a file").write_text("")
+    with (
+        pytest.raises(UserError, match=r"cannot be written .*--data-dir or \$TRAJECTORIES_DIR"),
+        file_lock(tmp_path / place / "data"),
+    ):
+        pass
+    with (
+        pytest.raises(UserError, match=r"cannot be written .*: choose another folder with --results-dir"),
+        hold_run(tmp_path / place / "run", {}),
+    ):
+        pass
 
 
 def test_what_a_killed_process_was_writing_goes_with_the_next_lock(tmp_path: Path) -> None:

@@ -43,6 +43,14 @@ def test_ctrl_c_says_how_to_continue_and_exits_130(capsys: pytest.CaptureFixture
     assert (code, said) == (130, "Interrupted. Run the same command again to continue dt-toy.\n")
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOTDIR])
+def test_a_file_that_this_account_may_not_use_is_named(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = ended(OSError(number, "forbidden", "/there/file"), capsys)
+    assert code == 2
+    assert said.startswith("/there/file cannot be read or written here (forbidden): name another place")
+    assert said.count("\n") == 1
+
+
 @pytest.mark.parametrize("error", [OSError(errno.EACCES, "forbidden"), ValueError("a mistake of ours")])
 def test_other_errors_keep_their_traceback(error: Exception) -> None:
     with pytest.raises(type(error)), exit_on_user_error():
@@ -63,7 +71,9 @@ def test_a_full_disk_under_a_checkpoint_is_a_full_disk(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("ending", ["print('y' * 100000)", "sys.exit(0)"])
 def test_a_reader_that_has_seen_enough_is_no_error(ending: str) -> None:
-    code = f"import sys\nfrom training.cli import complaining\nwith complaining():\n  print(1)\n  {ending}\n"
+    code = (
+        f"import sys\nfrom training.cli import exit_on_user_error\nwith exit_on_user_error():\n  print(1)\n  {ending}\n"
+    )
     command = subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

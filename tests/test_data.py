@@ -10,6 +10,7 @@ import pytest
 
 from environments.make import make
 from experiments import data as verbs
+from sources import data_pictures
 from sources.data_report import duplicates, histogram, not_finite
 from sources.experts import table as policies
 from sources.inventory import kept
@@ -146,6 +147,20 @@ def test_show_prints_the_numbers_beside_the_published_ones_and_draws_them(
     assert picture.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(UserError, match=r"name it .png, .svg or .pdf"):
         verbs.main(["show", "hopper-medium", "--path", file, "--picture", "hopper.bmp"])
+
+
+def test_show_says_so_where_it_cannot_keep_the_picture(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise UserError("/there/pictures cannot be written.")
+
+    monkeypatch.setattr(data_pictures, "draw", refuse)
+    words = ["show", "toy-medium", "--source", "collected", "--steps", "50"]
+    verbs.main(words)
+    assert capsys.readouterr().out.endswith("no picture: /there/pictures cannot be written.\n")
+    with pytest.raises(UserError, match="cannot be written"):
+        verbs.main([*words, "--picture", "there.png"])
 
 
 def test_what_is_wrong_with_steps_is_counted() -> None:

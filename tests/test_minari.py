@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -296,6 +297,18 @@ def test_a_bad_data_set_is_refused_in_one_sentence(root: Path, how: str, sentenc
         load(Request("toy-medium", path=folder))
     assert str(error.value).endswith(".")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["total_steps", "total_episodes"])
+@pytest.mark.parametrize("total", [None, "many", -1, 1.5, math.inf])
+def test_metadata_that_do_not_count_steps_and_episodes_are_refused(root: Path, name: str, total: object) -> None:
+    folder = export.to_minari(toy(), "ours/toy-v0")
+    file = minari.metadata_file(folder)
+    content = json.loads(file.read_text(encoding="utf-8"))
+    content.pop(name)
+    file.write_text(json.dumps(content | ({} if total is None else {name: total})), encoding="utf-8")
+    with pytest.raises(DatasetError, match=rf"metadata.json: its {name} is .* and not a count"):
+        load(Request("toy-medium", path=folder))
 
 
 def test_a_folder_of_another_environment_is_refused(root: Path) -> None:

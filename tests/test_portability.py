@@ -2,8 +2,10 @@
 
 import ast
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -11,15 +13,19 @@ from unittest.mock import Mock
 import pytest
 import torch
 
+from sources.loading import Request, load
 from training import devices, jobs, provenance
 from training.devices import find_device
 from training.grid import Planned
+from trajectories import disk
 from trajectories.errors import UserError
+from trajectories.formats import minari
 from trajectories.output import similar_character
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (*provenance.CODE, "benchmarks")
 SOURCES = tuple(sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py")))
+POSIX = {"fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog"}
 RUN = ("--model", "bc", "--env", "toy-medium", "--steps", "200", "--source", "collected", "--updates", "2")
 
 
@@ -30,6 +36,21 @@ def tree(path: Path) -> ast.Module:
 # ---- systems ---------------------------------------------------------------------------------------------------------
 
 
+def unguarded(node: ast.AST) -> Iterator[str]:
+    """What is imported outside of a `try`."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield str(node.module)
+    for child in ast.iter_child_nodes(node) if not isinstance(node, ast.Try) else node.handlers:
+        yield from unguarded(child)
+
+
+def test_no_module_imports_what_only_posix_systems_have_without_a_guard() -> None:
+    for path in SOURCES:
+        assert not POSIX & set(unguarded(tree(path))), path
+
+
 def test_peak_memory_is_zero_where_no_system_call_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert devices.peak_memory_mb(torch.device("cpu")) > 10
     monkeypatch.setattr(devices, "resource", None)
@@ -37,6 +58,29 @@ def test_peak_memory_is_zero_where_no_system_call_tells_it(monkeypatch: pytest.M
 
 
 # ---- encodings -------------------------------------------------------------------------------------------------------
+
+
+def texts_without_encoding(path: Path) -> list[str]:
+    """Calls that read or write text in whatever encoding the account happens to have."""
+    found = []
+    for node in ast.walk(tree(path)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        owner = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
+        named = {word.arg for word in node.keywords}
+        mode = node.args[0 if owner else 1 :][:1]  # Path.open(mode), open(file, mode)
+        opens = name == "open" and all(
+            isinstance(word, ast.Constant | ast.IfExp) and "b'" not in ast.unparse(word) for word in mode
+        )
+        opens |= bool(owner) and name in ("read_text", "write_text")  # the function is trajectories/atomic.py's
+        if (opens or (owner == "subprocess" and "text" in named)) and "encoding" not in named:
+            found.append(ast.unparse(node))
+    return found
+
+
+def test_text_is_read_and_written_in_an_encoding_that_is_named() -> None:
+    assert {str(path): found for path in SOURCES if (found := texts_without_encoding(path))} == {}
 
 
 def test_every_command_prints_on_terminals_of_any_encoding() -> None:
@@ -63,6 +107,61 @@ def test_a_run_ends_well_where_the_terminal_has_no_signs_for_its_table(encoding:
 
 def test_signs_that_a_terminal_lacks_are_shown_by_similar_ones() -> None:
     assert "".join(map(similar_character, "┏━┃┼█▏±—é\udce9")) == "+-|+##+--??"
+
+
+# ---- accounts --------------------------------------------------------------------------------------------------------
+
+
+def test_an_account_without_a_name_and_a_home_is_asked_where_data_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("HOME", "XDG_CACHE_HOME", disk.VARIABLE, minari.VARIABLE):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(pytest.importorskip("pwd"), "getpwuid", Mock(side_effect=KeyError("uid not found: 12345")))
+    with pytest.raises(UserError, match=r"no home folder: name a cache with --data-dir or \$TRAJECTORIES_DIR"):
+        disk.data_folder()
+    with pytest.raises(UserError, match=r"no home folder: set \$MINARI_DATASETS_PATH"):
+        minari.root()
+    assert minari.local() == []
+    assert disk.data_folder(tmp_path) == tmp_path
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert disk.data_folder() == tmp_path / "trajectories"
+
+
+def as_somebody_else(*words: str) -> list[str]:
+    """A command of an account that may read everything and write nothing, not even as root."""
+    if os.name == "posix" and os.geteuid() != 0:
+        return list(words)
+    if not shutil.which("setpriv"):
+        pytest.skip("root may write everything, and there is no setpriv to be somebody else")
+    account = ("--reuid=12345", "--regid=12345", "--clear-groups")
+    reads = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
+    return ["setpriv", *account, *reads, *words]
+
+
+def locked(folder: Path) -> None:
+    """Let nobody write below it."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+
+def test_a_cache_that_may_only_be_read_is_enough_where_it_has_the_data(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    load(Request("toy-medium", "collected", steps=200, data_dir=cache))
+    code = (
+        "import sys; from sources.loading import Request, load; from pathlib import Path\n"
+        "from training.cli import exit_on_user_error\n"
+        "with exit_on_user_error():\n"
+        "    for steps in (200, 100):\n"
+        "        print(len(load(Request('toy-medium', 'collected', steps=steps, data_dir=Path(sys.argv[1])))))"
+    )
+    locked(cache)
+    command = as_somebody_else(sys.executable, "-c", code, str(cache))
+    machine = {name: value for name, value in os.environ.items() if name != "HOME"}
+    done = subprocess.run(command, cwd=ROOT, env=machine, capture_output=True, encoding="utf-8", check=False)
+    assert done.stdout == "200\n"
+    assert "collected cannot be written (Permission denied): choose another folder with --data-dir" in done.stderr
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
 # ---- devices ---------------------------------------------------------------------------------------------------------

@@ -1,11 +1,11 @@
 """How a command ends when it cannot go on: one sentence and an exit code, never a traceback for the user's mistake."""
 
-import errno
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from trajectories.atomic import FORBIDDEN, FULL, OCCUPIED
 from trajectories.errors import UserError
 from trajectories.output import print_any_text
 
@@ -14,7 +14,7 @@ BROKEN_PIPE = 128 + 13  # a shell's exit code for SIGPIPE, which Windows does no
 
 @contextmanager
 def exit_on_user_error(to_continue: str = "") -> Iterator[None]:
-    """Exit 2 on bad input or a full disk, 130 on Ctrl-C; `to_continue` says how to go on after an interruption.
+    """Exit 2 on bad input, a full disk or a forbidden file, 130 on Ctrl-C; `to_continue` says how to go on after it.
 
     A reader that has seen enough (`| head`) is no mistake: nothing is said, and the exit code is a shell's for it, 141.
     """
@@ -30,10 +30,13 @@ def exit_on_user_error(to_continue: str = "") -> Iterator[None]:
     except UserError as error:
         sys.exit(_say(str(error), 2))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
         where = f" while writing {error.filename}" if error.filename else ""
-        sys.exit(_say(f"The disk is full{where}: free some room. {to_continue}".rstrip(), 2))
+        if error.errno in FULL:
+            sys.exit(_say(f"The disk is full{where}: free some room. {to_continue}".rstrip(), 2))
+        if error.errno in (*FORBIDDEN, *OCCUPIED) and error.filename:
+            reason = f"{error.filename} cannot be read or written here ({error.strerror})"
+            sys.exit(_say(f"{reason}: name another place, or change whose it is. {to_continue}".rstrip(), 2))
+        raise
     except KeyboardInterrupt:
         sys.exit(_say(f"Interrupted. {to_continue or 'Nothing was recorded; the same command starts again.'}", 130))
 

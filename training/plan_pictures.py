@@ -103,5 +103,5 @@ def draw(plans: Plans, env: str, title: str, file: Path) -> None:
     rows[-1][0].set_xlabel("step")
     rows[-1][1].set_xlabel(f"step, {CLOSE} of them")
     figure.suptitle(title)
-    with disk_errors(file.absolute().parent), atomic_file(file) as fresh:
+    with disk_errors(file.absolute().parent, option="--plans"), atomic_file(file) as fresh:
         figure.savefig(fresh, format=file.suffix[1:], dpi=120)

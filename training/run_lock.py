@@ -15,10 +15,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from report.store import plain
-from trajectories.atomic import LEFTOVER, make_folder, remove, write_text
+from trajectories.atomic import LEFTOVER, acquire, disk_errors, release, remove, write_text
 from trajectories.errors import UserError
 
 LOCK, UNFINISHED, STATE, PLAYED = ".lock", ".unfinished.json", "state.safetensors", "played.safetensors"
@@ -32,12 +32,11 @@ def hold_run(folder: Path, identity: Mapping[str, Any]) -> Iterator[None]:
     What an unfinished run needs stays afterwards only if there is work to continue.
 
     Raises:
-        UserError: another process is running it.
+        UserError: another process is running it, or the folder cannot be made or written.
     """
-    make_folder(folder)
-    lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=PATIENCE)
+        with disk_errors(folder, option="--results-dir"):
+            lock = acquire(folder / LOCK, PATIENCE)
     except Timeout:
         holder = unfinished(folder).get("process", "of another machine")
         raise UserError(f"{folder}: process {holder} is at this run already: wait for it, or end it.") from None
@@ -49,12 +48,10 @@ def hold_run(folder: Path, identity: Mapping[str, Any]) -> Iterator[None]:
         yield
         finished = True
     finally:
-        if finished or {each.name for each in folder.iterdir()} <= {LOCK, UNFINISHED}:
+        if finished or all(each.name.startswith((LOCK, UNFINISHED)) for each in folder.iterdir()):
             for name in (UNFINISHED, STATE, PLAYED):
                 (folder / name).unlink(missing_ok=True)
-        with suppress(OSError):  # Windows keeps an open file
-            (folder / LOCK).unlink()  # while it is held: a process that waits for it notices, and makes a new one
-        lock.release()
+        release(lock)
         with suppress(OSError):
             folder.rmdir()  # where nothing was begun
 

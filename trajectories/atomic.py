@@ -9,11 +9,11 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from trajectories.disk import VARIABLE
 from trajectories.errors import UserError
@@ -21,18 +21,24 @@ from trajectories.errors import UserError
 LEFTOVER = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.tmp")  # what a killed process was writing
 FULL = (errno.ENOSPC, errno.EDQUOT)
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+OCCUPIED = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR)  # a file where a folder is meant, or the other way round
 UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP)  # of file systems that cannot flush a folder
+LOCKLESS = (errno.ENOSYS, errno.ENOLCK, *UNSUPPORTED)  # of file systems without locks: some of networks and of users
+CACHE = f"--data-dir or ${VARIABLE}"
 
 
 @contextmanager
-def disk_errors(folder: Path, size: int = 0) -> Iterator[None]:
+def disk_errors(folder: Path, size: int = 0, option: str = CACHE) -> Iterator[None]:
     """Make `folder` and write up to `size` bytes below it.
 
+    Args:
+        option: what names another folder.
+
     Raises:
-        UserError: the disk is full, or the folder may not be written; the message says how much is needed and where.
+        UserError: the disk is full, or the folder cannot be made or written; the message says what is needed and where.
     """
     needed = f"{size / 1e6:,.0f} MB" if size else "more room"
-    elsewhere = f"choose another folder with --data-dir or ${VARIABLE}"
+    elsewhere = f"choose another folder with {option}"
     try:
         make_folder(folder)
         if size > shutil.disk_usage(folder).free:
@@ -41,9 +47,18 @@ def disk_errors(folder: Path, size: int = 0) -> Iterator[None]:
     except OSError as error:
         if error.errno in FULL:
             raise UserError(f"The disk that holds {folder} is full: free {needed} there, or {elsewhere}.") from error
-        if error.errno in FORBIDDEN or isinstance(error, FileExistsError | NotADirectoryError):
+        if error.errno in (*FORBIDDEN, *OCCUPIED) or not os.path.isdir(folder):
             raise UserError(f"{folder} cannot be written ({error.strerror}): {elsewhere}.") from error
         raise
+
+
+def make_once(target: Path, make: Callable[[], object], is_made: Callable[[Path], bool] = Path.exists) -> Path:
+    """`target`, made by the first process that needs it. Where it is there, nothing is locked and nothing written."""
+    if not is_made(target):
+        with file_lock(target):
+            if not is_made(target):
+                make()
+    return target
 
 
 @contextmanager
@@ -51,23 +66,52 @@ def file_lock(target: Path) -> Iterator[None]:
     """One process at a time makes `target`; the others wait, and then find it made. A killed process holds no lock.
 
     What a killed process left of `target` is removed first.
+
+    Raises:
+        UserError: the folder of `target` cannot be made or written.
     """
-    make_folder(target.parent)
     path = target.with_name(f".{target.name}.lock")
-    lock = FileLock(path)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        print(f"Waiting for another process to make {target.name}.")
-        lock.acquire()
+    with disk_errors(target.parent):
+        try:
+            lock = acquire(path, timeout=0.0)
+        except Timeout:
+            print(f"Waiting for another process to make {target.name}.")
+            lock = acquire(path)
     try:
         for leftover in leftovers(target):
             remove(leftover)
         yield
     finally:
+        release(lock)
+
+
+def acquire(path: Path, timeout: float = -1.0) -> BaseFileLock:
+    """Hold the lock of this path: the operating system's, or a file of its own on file systems without locks.
+
+    Raises:
+        Timeout: another process holds it for more than `timeout` seconds.
+        OSError: its file cannot be written.
+    """
+    try:
+        return _acquired(FileLock(path, fallback_to_soft=False), timeout)
+    except OSError as error:
+        if error.errno not in LOCKLESS:
+            raise
+    path.unlink(missing_ok=True)
+    return _acquired(SoftFileLock(path.with_name(f"{path.name}.soft")), timeout)  # a dead process's is taken over
+
+
+def release(lock: BaseFileLock) -> None:
+    """Let go of a lock that `acquire` gave, and leave no file behind."""
+    if not isinstance(lock, SoftFileLock):
         with suppress(OSError):  # Windows keeps an open file
-            path.unlink()  # while it is held: a process that waits for it notices, and makes a new one
-        lock.release()
+            os.unlink(lock.lock_file)  # while it is held: a process that waits for it notices, and makes a new one
+    lock.release()
+
+
+def _acquired(lock: BaseFileLock, timeout: float) -> BaseFileLock:
+    lock.acquire(timeout=timeout)
+    return lock
 
 
 @contextmanager

@@ -5,18 +5,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from trajectories.errors import DamagedFileError, DatasetError
+from trajectories.errors import DamagedFileError, DatasetError, UserError
 
 VARIABLE = "TRAJECTORIES_DIR"
 
 
 def data_folder(choice: Path | None = None) -> Path:
     """The cache: --data-dir, else $TRAJECTORIES_DIR, else $XDG_CACHE_HOME/trajectories, else ~/.cache/trajectories."""
-    if choice is not None:
-        return Path(choice).expanduser().absolute()
-    if named := os.environ.get(VARIABLE):
-        return Path(named).expanduser().absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "trajectories"
+    named = choice or os.environ.get(VARIABLE) or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "trajectories")
+    return home_expanded(named, f"name a cache with --data-dir or ${VARIABLE}")
+
+
+def home_expanded(path: str | Path, otherwise: str) -> Path:
+    """The absolute path, ~ being the user's home folder.
+
+    Raises:
+        UserError: there is no such home folder, as for an account that only has a number; `otherwise` says what to do.
+    """
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:
+        raise UserError(f"{path}: this account has no home folder: {otherwise}.") from error
 
 
 @contextmanager

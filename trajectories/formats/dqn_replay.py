@@ -18,6 +18,7 @@ Frames go straight from the gzipped file into the file of the column (store.py),
 Shapes   K checkpoints, N steps of one, E episodes of all, T steps of a data set
 """
 
+import math
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -158,7 +159,7 @@ def _checkpoint(folder: Path, number: int, first_steps: int | None) -> Checkpoin
         with GzippedColumn(folder / file_name(column, number)) as file:
             lengths[column] = file.length
             if column != "observation":
-                values[column] = columns.flat(file.rows(min(file.length, first_steps or file.length)))
+                values[column] = _one_a_step(file, min(file.length, first_steps or file.length))
     place = f"{folder}, checkpoint {number}"
     columns.same_length(lengths, place)
     own = _own_rows(folder, number, lengths["terminal"])
@@ -171,13 +172,21 @@ def _checkpoint(folder: Path, number: int, first_steps: int | None) -> Checkpoin
     return Checkpoint(number, actions, rewards, terminals, starts, ends)
 
 
+def _one_a_step(file: GzippedColumn, count: int) -> np.ndarray:
+    """The next `count` rows of a column that holds one number a step."""
+    if math.prod(file.shape[1:]) != 1 or file.dtype.kind not in "biuf":
+        found = f"{file.dtype} of the shape {file.shape}"
+        raise DatasetError(f"{file.path} holds {found}, where one number a step is meant: give files of DQN-replay.")
+    return file.rows(count).reshape(count)
+
+
 def _own_rows(folder: Path, number: int, steps: int) -> int:
     """How many rows are this checkpoint's own; the rest is what the buffer held before."""
     file = folder / f"add_count_ckpt.{number}.gz"
     if not file.exists():
         return steps
     with GzippedColumn(file) as stored:
-        added = int(stored.rows(1).flat[0])
+        added = int(_one_a_step(stored, 1)[0])
     return added % steps or steps
 
 

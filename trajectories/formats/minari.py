@@ -27,6 +27,7 @@ import numpy as np
 
 from trajectories import foreign
 from trajectories.catalog import EnvironmentRow, environment, environment_names
+from trajectories.disk import home_expanded
 from trajectories.errors import DamagedFileError, DatasetError, UserError, did_you_mean
 from trajectories.formats import columns
 from trajectories.formats.hdf5 import Hdf5Array, Hdf5Group, open_hdf5
@@ -43,12 +44,15 @@ LARGE = 1 << 30  # bytes; a hundred thousand screens of Atari as Minari keeps th
 
 def root() -> Path:
     """Where Minari keeps its data sets on this machine."""
-    return Path(os.environ.get(VARIABLE) or "~/.minari/datasets").expanduser()
+    return home_expanded(os.environ.get(VARIABLE) or "~/.minari/datasets", f"set ${VARIABLE}")
 
 
 def local(folder: Path | None = None) -> list[str]:
     """The ids of all data sets below `folder`, or else Minari's own folder, in alphabetical order."""
-    folder = folder or root()
+    try:
+        folder = folder or root()
+    except UserError:  # no home folder, so that nothing is there
+        return []
     found = {path.parent for path in folder.glob(f"**/data/{METADATA}")}
     return sorted(str(path.parent.relative_to(folder)) for path in found if path.parent != folder)
 
@@ -137,7 +141,7 @@ def read(
     folder = Path(path)
     told = metadata(folder)
     seen = _layout(folder, told)
-    steps, episodes = int(told["total_steps"]), int(told["total_episodes"])
+    steps, episodes = (_total(folder, told, name) for name in ("total_steps", "total_episodes"))
     table: dict[str, np.ndarray] = {}
     lengths: list[int] = []
     filled = 0
@@ -169,6 +173,15 @@ def read(
     }
     origin, long_episodes = Provenance(name, source, "", details), long_episodes or bool(told.get("long_episodes"))
     return columns.trajectories(table, bounds, spec, origin, str(folder), trailing_zeros, long_episodes)
+
+
+def _total(folder: Path, told: dict[str, Any], name: str) -> int:
+    """How many steps or episodes the metadata announce."""
+    total = told.get(name)
+    if not isinstance(total, int | float) or not 0 < total < math.inf or total % 1:
+        found = repr(total)[:40]
+        raise DatasetError(f"{metadata_file(folder)}: its {name} is {found} and not a count: get a whole copy.")
+    return int(total)
 
 
 def _room(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
