@@ -29,6 +29,7 @@ from trajectories import gym_registry
 from trajectories.catalog import dataset
 from trajectories.disk import data_folder
 from trajectories.errors import UserError
+from trajectories.names import plain_name
 from trajectories.store import digest
 from trajectories.types import Trajectories
 
@@ -88,7 +89,7 @@ class Show(One):
         data_report.print_summary(data)
         if self.dimensions:
             data_report.print_dimensions(data)
-        name = f"{data.origin.name}-{data.origin.source}".replace("/", "-")
+        name = plain_name(f"{data.origin.name}-{data.origin.source}")
         file = self.picture or data_folder(self.data_dir) / "pictures" / f"{name}.png"
         try:
             data_pictures.draw(data, file)
@@ -163,7 +164,7 @@ class Export(One):
             print(f"{len(data):,} steps written: {export.to_minari(data, name, self.out)}")
             print(f'Minari loads them: minari.load_dataset("{name}"); so do we: --env {name}')
         else:
-            file = self.out or Path(f"{data.origin.name}-{data.origin.source}.hdf5".replace("/", "-"))
+            file = self.out or Path(f"{plain_name(f'{data.origin.name}-{data.origin.source}')}.hdf5")
             print(f"{len(data):,} steps written: {export.to_d4rl(data, file)}")
 
 

@@ -22,7 +22,7 @@ from backbone.interface import Player, SequenceModel
 from environments.interface import Environments, Step, Wrapped
 from environments.make import make
 from report.grid import command
-from report.store import RECORD, Record, file_name, read_record
+from report.store import RECORD, Record, read_record
 from training.checkpoint import CARD, WEIGHTS, load_model
 from training.cli import exit_on_user_error
 from training.devices import find_device
@@ -31,6 +31,7 @@ from training.plan_pictures import Plans, check_file, draw
 from trajectories.atomic import atomic_file
 from trajectories.errors import UserError, did_you_mean
 from trajectories.gym_registry import trust
+from trajectories.names import file_name
 
 FASTEST = 60  # frames a second; a faster simulator is shown every few steps
 USUAL = 30  # frames a second where an environment does not say how long a step lasts

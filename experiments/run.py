@@ -28,7 +28,6 @@ from report.curve import return_column
 from report.store import (
     RECORD,
     Evaluation,
-    file_name,
     read_record,
     run_hash,
     run_name,
@@ -52,6 +51,7 @@ from training.tensorboard_log import writer
 from training.train import Clock, Progress, train
 from trajectories.catalog import dataset
 from trajectories.mixture import Mixture
+from trajectories.names import file_name
 from trajectories.types import Trajectories
 
 RESULTS = provenance.PROJECT / "results"

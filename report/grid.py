@@ -136,7 +136,7 @@ def names(table: Sequence[Row]) -> list[str]:
     given: list[str] = []
     for row in table:
         words = [row.label, row.first.source, *(("gymnasium",) if row.first.protocol.physics == "gymnasium" else ())]
-        plain = "-".join(re.findall("[a-z0-9-]+", " ".join(words).lower()))
+        plain = "-".join(re.findall("[a-z0-9-]+", " ".join(words).lower()))[:120]
         given.append(plain if plain not in given else f"{plain}-{_hash(row.key)}")
     return given
 

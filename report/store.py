@@ -11,7 +11,6 @@ drawn on any machine that has NumPy.
 
 import hashlib
 import json
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -26,6 +25,7 @@ from report.checks import check
 from report.parsing import build, read_json
 from trajectories.atomic import make_folder, write_text
 from trajectories.errors import UserError
+from trajectories.names import file_name, plain_name
 
 RECORD = "record.json"
 FORMAT = 2  # of record.json; 1, which is read too, has no `numerics` and may have settings by their old names
@@ -163,12 +163,7 @@ def several(tasks: Sequence[str]) -> str:
 
 def run_name(model: str, dataset: str, source: str, seed: int, hashed: str) -> str:
     """The folder of a run: the same settings always give the same name."""
-    return file_name(f"{model}-{dataset}-{source}-s{seed}-{hashed[:8]}")
-
-
-def file_name(text: str) -> str:
-    """What may be one: a Minari id has slashes, an environment's options have more."""
-    return re.sub(r"[^\w@+.-]+", "-", text)
+    return f"{plain_name(f'{model}-{dataset}')}-{plain_name(source)}-s{seed}-{plain_name(hashed[:8])}"
 
 
 def run_hash(model: str, config: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from trajectories.atomic import atomic_directory, atomic_file, disk_errors
 from trajectories.catalog import EnvironmentRow, environment
 from trajectories.errors import UserError
 from trajectories.formats import minari
+from trajectories.names import path_name, plain_name
 from trajectories.progress import progress
 from trajectories.types import Spec, Trajectories
 
@@ -30,7 +31,8 @@ MINARI_VERSION = "0.5.4"  # whose layout this is
 
 def minari_id(data: Trajectories) -> str:
     """What a data set of ours is called among Minari's, if not otherwise: hopper-medium/reroll-v0."""
-    return f"{data.origin.name.partition('@')[0].replace(' ', '-')}/{data.origin.source}-v0"
+    parts = data.origin.name.partition("@")[0].split("/")
+    return "/".join([*map(plain_name, parts), f"{data.origin.source}-v0"])
 
 
 def to_minari(data: Trajectories, name: str, root: Path | None = None) -> Path:
@@ -41,10 +43,14 @@ def to_minari(data: Trajectories, name: str, root: Path | None = None) -> Path:
         root: where Minari keeps its data sets, if not where it does.
 
     Raises:
-        UserError: the id has no version, or is taken, or the disk is full.
+        UserError: the id has no version, leads out of the folder, or is taken, or the disk is full.
     """
     if not minari.VERSION.search(name):
         raise UserError(f"Minari wants a version in the name {name!r}: call it {name}-v0.")
+    if path_name(name) != name:
+        raise UserError(
+            f"--id {name!r} is no name for a Minari data set: choose letters, digits, - and _, as in my/toy-v0."
+        )
     folder = (root or minari.root()) / name
     if folder.exists():
         raise UserError(f"{folder} is there already: choose another --id, or remove it.")

@@ -8,6 +8,7 @@ from sources import dqn_replay_download
 from sources.experts.recipes import available
 from trajectories.catalog import DatasetRow, dataset, dataset_names
 from trajectories.formats import minari
+from trajectories.names import path_name
 
 SOURCES = ("d4rl", "reroll", "collected", "minari", "dqn-replay", "file")
 
@@ -60,20 +61,20 @@ def rows(folder: Path, part: str = "", versions: bool = False) -> list[Listed]:
 
 def kept(folder: Path, name: str) -> list[Kept]:
     """What the cache holds of a data set."""
-    found = []
+    found, called = [], path_name(name)
     file = dataset(name).file if name in dataset_names() else None
     if file and (folder / "d4rl" / file).exists():
         found.append(Kept(folder / "d4rl" / file, "d4rl", columns=False))
     if name in dataset_names() and (row := dataset(name)).format == "dqn_replay":
-        paths = [dqn_replay_download.folder(folder, row), *sorted((folder / "collected").glob(f"{name}-*-seed*"))]
+        paths = [dqn_replay_download.folder(folder, row), *sorted((folder / "collected").glob(f"{called}-*-seed*"))]
         sources = ["dqn-replay", *["collected"] * (len(paths) - 1)]
         found += [Kept(path, each, columns=False) for path, each in zip(paths, sources, strict=True) if path.is_dir()]
     for source in ("reroll", "collected"):  # a recording's name: NAME-PHYSICS-STEPS-seedN-POLICY
         for physics in ("d4rl", "gymnasium"):
-            paths = sorted((folder / source).glob(f"{name}-{physics}-*-seed*.hdf5"))
+            paths = sorted((folder / source).glob(f"{called}-{physics}-*-seed*.hdf5"))
             found += [Kept(path, source, columns=False) for path in paths]
     for source in SOURCES:
-        columns = folder / "columns" / f"{name}-{source}-"
+        columns = folder / "columns" / f"{called}-{source}-"
         keys = columns.parent.glob(f"{columns.name}*") if columns.parent.is_dir() else []
         whole = (path for path in keys if len(path.name) == len(columns.name) + 16)  # a key
         found += [Kept(path, source, columns=True) for path in sorted(whole)]

@@ -30,6 +30,7 @@ from trajectories.disk import data_folder, named_in_cache
 from trajectories.errors import DatasetError, UserError, did_you_mean
 from trajectories.formats import d4rl, dqn_replay, minari, own_files
 from trajectories.formats.whole import check_hdf5, is_whole
+from trajectories.names import path_name
 from trajectories.store import cached
 from trajectories.types import Trajectories
 
@@ -185,7 +186,8 @@ def _collected_atari(request: Request, row: DatasetRow) -> Trajectories:
 
     steps, player = request.steps or row.collected_steps, collect_atari.player_digest(row.env.partition("?")[0])
     details = {"seed": request.seed, "steps": steps, "policy": player, "rewards": "as the game's score"}
-    folder = data_folder(request.data_dir) / "collected" / f"{row.name}-{steps}-seed{request.seed}-{player[:12]}"
+    name = f"{path_name(row.name)}-{steps}-seed{request.seed}-{player[:12]}"
+    folder = data_folder(request.data_dir) / "collected" / name
     make_once(folder, lambda: collect_atari.collect(row.env, folder, steps, request.seed))
     return _stacks(request, row, "collected", folder, details, dqn_replay.Selection())
 
@@ -257,7 +259,7 @@ def _d4rl_file(request: Request, row: DatasetRow) -> Path:
 
 
 def _recording(request: Request, row: DatasetRow, source: str, steps: int, policy: str) -> Path:
-    name = f"{row.name}-{request.physics}-{steps}-seed{request.seed}-{policy[:12]}.hdf5"
+    name = f"{path_name(row.name)}-{request.physics}-{steps}-seed{request.seed}-{policy[:12]}.hdf5"
     return data_folder(request.data_dir) / source / name
 
 

@@ -99,7 +99,8 @@ def test_the_report_knows_of_the_house_its_errors_and_how_to_write() -> None:
     for path in (ROOT / "report").rglob("*.py"):
         outside = {each for each in imported(path) if room(each) in {*MAY_IMPORT} - {"report"}}
         writing = {f"trajectories.atomic.{each}" for each in ("atomic_file", "make_folder", "sync", "write_text")}
-        assert outside <= {"trajectories.errors.UserError", *writing}, name(path)
+        named = {"trajectories.names.file_name", "trajectories.names.plain_name"}
+        assert outside <= {"trajectories.errors.UserError", *writing, *named}, name(path)
 
 
 def test_no_module_imports_itself_round_a_corner() -> None:

@@ -12,13 +12,14 @@ from backbone.options import as_option
 from report.checks import PROGRAM
 from report.curve import Curve
 from report.migration import current_config
-from report.store import Record, file_name, leave_out, plain
+from report.store import Record, leave_out, plain
 from training.run_lock import UNFINISHED, unfinished
 from training.settings import Run, Settings, flag, parse
 from training.staleness import differences
 from training.suites import Suite
 from trajectories.catalog import dataset
 from trajectories.errors import UserError
+from trajectories.names import file_name
 
 
 @dataclass(frozen=True)

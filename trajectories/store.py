@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from trajectories.atomic import atomic_directory, disk_errors, file_lock, remove
+from trajectories.names import path_name
 from trajectories.types import Provenance, Spec, Trajectories
 
 PIECE = 1 << 26  # bytes hashed at once
@@ -55,7 +56,7 @@ def cached(
     stamp = file_stamp(file)
     decides = {"version": VERSION, "file": stamp, "spec": spec.to_json(), "details": details}
     key = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
-    target = folder / "columns" / f"{name}-{source}-{key}"
+    target = folder / "columns" / f"{path_name(name)}-{source}-{key}"
     if (data := _opened(target)) is not None:
         return data
     with file_lock(target):
