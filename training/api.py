@@ -24,6 +24,7 @@ from training import evaluate as evaluation
 from training.devices import find_device, has_bf16
 from training.registry import find
 from training.settings import Run, preset_settings
+from training.train import Clock
 from training.train import train as fit
 from trajectories.catalog import dataset
 from trajectories.errors import UserError, did_you_mean
@@ -91,7 +92,7 @@ def train(
     with kept as place:
         Path(place).mkdir(parents=True, exist_ok=True)
         seconds = usual.machine.checkpoint_seconds if folder is not None else float("inf")
-        fit(trained, data, run, Path(place), seconds, lambda _: {}, lambda _: None)
+        fit(trained, data, run, Path(place), Clock(seconds), lambda _: {}, lambda _: None)
     return trained.eval()
 
 
