@@ -21,6 +21,7 @@ from report.table import Report
 
 POINTS = 80  # of a curve
 BINS = 48  # of a distribution
+INKS = {"bc", "dt", "tt", "gato", "gato-tasks"}  # of models that page.css has a color for
 AXES = {"learning": ("updates", "tokens", "seconds"), "compute": ("seconds", "tokens", "parameters")}
 
 Thinned = Mapping[str, Mapping[str, Any]]  # curves by run
@@ -59,9 +60,10 @@ def drawn(report: Report) -> list[SuiteComparison]:
 
 
 def ink(column: str) -> str:
-    """The name of a column's colour in page.css."""
+    """The name of a column's color in page.css."""
     model, _, tasks = column.partition(" ")
-    return f"{model}-tasks" if tasks else model
+    name = f"{model}-tasks" if tasks else model
+    return name if name in INKS else "other"
 
 
 def thinned(report: Report, curves: Curves) -> Thinned:

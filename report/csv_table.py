@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -29,7 +30,7 @@ def long_csv(rows: Sequence[Row]) -> str:
         for cell in row.all_cells:
             for place in range(len(cell.first.evaluations)):
                 beside = [(*column.scores.get(row.first.dataset, ()), "")[0] for column in others]
-                writer.writerow([*csv_line(row, cell, place), *beside])
+                writer.writerow([*map(inert, csv_line(row, cell, place)), *beside])
     return text.getvalue()
 
 
@@ -48,6 +49,12 @@ def csv_line(row: Row, cell: Cell, place: int) -> list[str | int | float]:
         number(first.behaviour.mean), number(first.behaviour.normalised),
         number(float(np.mean([record.seconds.get("train", 0) for record in cell.records]))), command(first),
     ]  # fmt: skip
+
+
+def inert(cell: str | int | float) -> str | int | float:
+    """A cell that no spreadsheet takes for a formula: a text that begins like one gets an apostrophe before it."""
+    formula = isinstance(cell, str) and re.match(r"[=+@＝＋＠\t\r]|[-－](?!\d)", cell)
+    return f"'{cell}" if formula else cell
 
 
 def number(value: float | None) -> str:

@@ -54,6 +54,7 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "trajectories",  # the same ids in every run
     "svg.fonttype": "none",
     "savefig.dpi": 160,
+    "text.parse_math": False,  # a dollar in a name is a dollar
     "savefig.facecolor": "white",
 }
 

@@ -5,8 +5,15 @@ import re
 from report.cell_text import ABSENT, Table, Text
 from report.markdown import EMPTY
 
-SPECIAL = re.compile(r"[&%$#_{}~^\\]")
-NAMED = {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
+SPECIAL = re.compile(r"[&%$#_{}~^<>|\\]")
+NAMED = {
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+}
 SIGNS = {"±": r"$\pm$", ABSENT: "--", "†": r"$^\dagger$", "×": r"$\times$", "−": "$-$"}
 
 

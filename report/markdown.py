@@ -1,11 +1,14 @@
 """The report as Markdown: results/table.md, and the short table between the markers of a README."""
 
+import re
 from collections.abc import Mapping
 
 from report.cell_text import Table, Text
 from report.table import Report
 from trajectories.errors import UserError
 
+SPECIAL = re.compile(r"[\\`*|<>&]|\](?=[(:\[])")  # a bracket only where a link's address would follow
+ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 BEGIN, END = "<!-- table:begin -->", "<!-- table:end -->"
 HOW = "Written by `python experiments/report.py` from `results/runs/*/record.json`; edit nothing here."
 EMPTY = "There are no finished runs yet: `python experiments/run.py --model dt --env hopper-medium` makes one."
@@ -60,7 +63,7 @@ def document(report: Report) -> str:
     for table in report.tables:
         parts += [f"## {table.title}", grid(table), "\n".join(f"- {note}" for note in table.notes)]
     if report.missing:
-        parts += ["## Missing", "\n".join(f"- {line}" for line in report.missing)]
+        parts += ["## Missing", "\n".join(f"- {escape(where)}: {code(line)}" for where, line in report.missing)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -83,8 +86,20 @@ def cell(text: Text, words: Mapping[str, str] | None = None) -> str:
     small = list(text.small)
     for word, translated in (words or {}).items():
         small = [line.replace(word, translated) for line in small]
-    main = f"**{text.main}**" if text.bold else text.main
-    return "<br>".join([main, *(f"<sub>{line}</sub>" for line in small)]).replace("|", "\\|")
+    main = f"**{escape(text.main)}**" if text.bold else escape(text.main)
+    return "<br>".join([main, *(f"<sub>{escape(line)}</sub>" for line in small)])
+
+
+def escape(text: str) -> str:
+    """What Markdown and HTML would read as markup, as it should be printed: names may be a stranger's."""
+    return SPECIAL.sub(lambda found: ENTITIES.get(found[0], f"\\{found[0]}"), text)
+
+
+def code(text: str) -> str:
+    """Text as code, between more backquotes than it holds in a row."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    space = " " if "`" in text else ""
+    return f"{fence}{space}{text}{space}{fence}"
 
 
 def between_markers(page: str, table: str, name: str) -> str:

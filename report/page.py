@@ -181,7 +181,7 @@ def row_charts(row: Row, place: int, curves: Thinned) -> str:
 
 def absent(report: Report, stale: Mapping[str, Sequence[str]] | None) -> str:
     """Runs that a full table would have, and records that the code of today would not give."""
-    gone = "\n".join(f"<li>{inline(line)}</li>" for line in report.missing)
+    gone = "\n".join(f"<li>{escape(where)}: <code>{escape(line)}</code></li>" for where, line in report.missing)
     missing = f"<ul>\n{gone}\n</ul>" if gone else paragraph("No run is missing from these rows.")
     if stale is None:
         old = paragraph("Whether records are stale was not looked at.")

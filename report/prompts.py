@@ -13,7 +13,7 @@ import numpy as np
 
 from report.cell_text import Table, Text
 from report.checks import COMMIT, MOST, check_evaluation
-from report.markdown import grid
+from report.markdown import code, grid
 from report.parsing import build, is_command, read_json, require
 from report.store import Evaluation, Record, layout, leave_out, plain, read_record
 from trajectories.atomic import write_text
@@ -136,8 +136,8 @@ def page(measured: Sequence[tuple[Record, Ablation]]) -> str:
     """results/prompts.md."""
     shown = table(measured)
     commands = "\n".join(
-        f"- `{record.command}` (commit {record.commit[:7]}{', with changes' if record.dirty else ''}), then\n"
-        f"  `{ablation.command}` (commit {ablation.commit[:7]}{', with changes' if ablation.dirty else ''})"
+        f"- {code(record.command)} (commit {record.commit[:7]}{', with changes' if record.dirty else ''}), then\n"
+        f"  {code(ablation.command)} (commit {ablation.commit[:7]}{', with changes' if ablation.dirty else ''})"
         for record, ablation in measured
     )
     how = f"Written by `python experiments/report.py` from `results/runs/*/{PROMPTS}`; edit nothing here."

@@ -18,7 +18,7 @@ class Report:
     scores: tuple[Table, ...]  # what is looked for first: one of D4RL's environments, one of Atari's games
     compared: tuple[Table, ...]  # models over several data sets
     further: tuple[Table, ...]
-    missing: tuple[str, ...]
+    missing: tuple[tuple[str, str], ...]  # in which row, and the command that makes the run
     rows: tuple[Row, ...] = ()
     ladders: tuple[SuiteComparison, ...] = ()
 
@@ -46,7 +46,7 @@ def report(
         scores=first or (scores((), columns, D4RL),),
         compared=filled((overall(over), improvement(over))),
         further=filled(further),
-        missing=tuple(f"{row.label}, {row.first.source}: `{line}`" for row, _, _, line in missing(arranged, columns)),
+        missing=tuple((f"{row.label}, {row.first.source}", line) for row, _, _, line in missing(arranged, columns)),
         rows=tuple(arranged),
         ladders=tuple(over),
     )

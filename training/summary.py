@@ -23,12 +23,12 @@ def summarize(record: Record, folder: Path) -> str:
         table.add_row(asked, spread, f"{played.normalised:.1f}", str(len(played.returns)))
     table.add_section()
     table.add_row(
-        "[dim]behaviour[/]",
+        "behaviour",
         f"{behaviour.mean:.1f} ± {behaviour.std:.1f}",
         f"{behaviour.normalised:.1f}",
         str(behaviour.episodes),
     )
-    text = Console(file=io.StringIO(), width=100)
+    text = Console(file=io.StringIO(), width=100, markup=False, emoji=False)  # names are not markup
     text.print(table)
     seconds = ", ".join(f"{name} {value:.0f}" for name, value in record.seconds.items())
     steps = f"{record.data.get('steps', 0):,} steps"
