@@ -31,6 +31,7 @@ from trajectories.atomic import atomic_file
 COLOURS = {"bc": "#D55E00", "dt": "#0072B2", "tt": "#009E73", "gato": "#AA4499"}
 BEHAVIOUR = "#6B7280"
 FORMATS = ("png", "svg")
+OURS = re.compile(r"((learning|episodes|asked)-.*|return_conditioning)\.(png|svg)")  # what `draw` may remove
 Several = Sequence[Mapping[str, np.ndarray]]  # curves of one model, by seed
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -64,10 +65,7 @@ def draw(folder: Path, curves: Curves, records: Sequence[Record]) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     wanted = plan(curves, records)
     for old in folder.iterdir():
-        if (
-            re.fullmatch(r"((learning|episodes|asked)-.*|return_conditioning)\.(png|svg)", old.name)
-            and old.stem not in wanted
-        ):
+        if OURS.fullmatch(old.name) and old.stem not in wanted:
             old.unlink()
     drawn = []
     with plt.rc_context(STYLE):
