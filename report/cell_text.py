@@ -67,8 +67,9 @@ def spread(cell: Cell, place: int) -> float:
 def behaviour(row: Row) -> Text:
     seen = row.first.behaviour
     text = (f"{seen.episodes} episodes", f"best {seen.best:.0f}")
-    clipped = ("of clipped rewards",) if "clipped" in str(row.first.data.get("rewards")) else ()
-    return Text(f"{seen.normalised:.1f}", clipped, text, value=seen.normalised)
+    if seen.normalised is None:
+        return Text(ABSENT, ("of clipped rewards",), text)
+    return Text(f"{seen.normalised:.1f}", (), text, value=seen.normalised)
 
 
 def quoted(column: Published, row: Row) -> Text:

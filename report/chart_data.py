@@ -88,11 +88,9 @@ def thin(record: Record, table: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 def row_data(row: Row) -> dict[str, Any]:
     """One row of the table."""
-    seen = row.first.behaviour
     asked = [asked_data(cell) for cell in row.cells.values() if len(asked_returns(cell)) > 1]
     return {
-        "behaviour": number(seen.mean),
-        "levels": [{"y": number(seen.mean), "name": "behaviour"}, {"y": number(seen.best), "name": "best recorded"}],
+        "levels": [{"y": number(y), "name": name} for name, y in row.first.behaviour.levels],
         "models": [
             {
                 "label": label(column),

@@ -133,9 +133,9 @@ def returns_while_learning(axes: Axes, row: Row, curves: Mapping[str, Several]) 
         column = return_column(row.cells[model].first.evaluations[0].target_return)
         end = band(axes, several, column, colour(model), marker="o")
         ends += [(end, label(model), colour(model))] if end is not None else []
-    seen = row.first.behaviour
-    axes.axhline(seen.mean, color=BEHAVIOUR, linestyle=(0, (5, 3)), linewidth=1.2)
-    ends.append((seen.mean, "behaviour", BEHAVIOUR))
+    for name, level in row.first.behaviour.levels[:1]:
+        axes.axhline(level, color=BEHAVIOUR, linestyle=(0, (5, 3)), linewidth=1.2)
+        ends.append((level, name, BEHAVIOUR))
     bottom, top = min(0, axes.get_ylim()[0]), axes.get_ylim()[1]
     axes.set_ylim(bottom, bottom + 1.05 * (top - bottom))
     label_ends(axes, ends)
@@ -197,11 +197,10 @@ def ridge(axes: Axes, height: int, edges: np.ndarray, returns: np.ndarray, mean:
 
 
 def recorded_returns(row: Row) -> np.ndarray:
-    """Returns distributed as the behaviour's: the record has their quantiles."""
-    quantiles = row.first.behaviour.quantiles
-    return (
-        np.interp(np.linspace(0, 1, 2001), np.linspace(0, 1, len(quantiles)), quantiles) if quantiles else np.empty(0)
-    )
+    """Returns distributed as the behaviour's: the record has their quantiles. None where they are no points."""
+    quantiles = row.first.behaviour.quantiles if row.first.behaviour.levels else ()
+    places = np.linspace(0, 1, len(quantiles))
+    return np.interp(np.linspace(0, 1, 2001), places, quantiles) if quantiles else np.empty(0)
 
 
 # ---- what they made of being asked -----------------------------------------------------------------------------------
@@ -218,18 +217,18 @@ def asked(row: Row) -> Figure:
             ends.append((achieved(axes, cell, targets, colour(model)), label(model), colour(model)))
     asks = [target for cell in row.cells.values() for target in asked_returns(cell)]
     least, most = min(0.0, *asks), max(0.0, *asks)  # Pong's returns begin at -21
-    seen, (bottom, top) = row.first.behaviour, axes.get_ylim()
+    recorded, (bottom, top) = dict(row.first.behaviour.levels), axes.get_ylim()
     axes.set_xlim(least * 1.06, most * 1.06)
-    axes.set_ylim(min(bottom, 1.04 * min(seen.mean, least)), 1.04 * max(top, seen.best, most))
+    axes.set_ylim(min(bottom, 1.04 * min(least, most, *recorded.values())), 1.04 * max(top, most, *recorded.values()))
     axes.plot([least, most], [least, most], color="#9CA3AF", linewidth=1, linestyle=":")
     length = most - least
     axes.text(
         least + 0.4 * length, least + 0.42 * length, "as asked", color=BEHAVIOUR, fontsize=9.5, rotation=45,
         rotation_mode="anchor", transform_rotates_text=True,
     )  # fmt: skip
-    for level, text in ((seen.mean, "behaviour's mean"), (seen.best, "best recorded")):
+    for name, level in recorded.items():
         axes.axhline(level, color=BEHAVIOUR, linestyle=(0, (5, 3)), linewidth=1)
-        ends.append((level, text, BEHAVIOUR))
+        ends.append((level, "behaviour's mean" if name == "behaviour" else name, BEHAVIOUR))
     label_ends(axes, ends)
     axes.set(xlabel="return asked for", ylabel="return achieved")
     axes.set_title("dots: one run's mean; bars: the middle half of all episodes", fontsize=9, fontweight="normal")

@@ -172,7 +172,7 @@ function position(run, k, axis) {
 function learning(box, figure) {
   const row = data.rows[box.dataset.row], models = box.dataset.run ? [{ ink: box.dataset.ink, runs: [box.dataset.run] }] : row.models;
   const column = box.dataset.column, axis = figure.querySelector("select")?.value || "updates";
-  const levels = column === "return" ? [{ y: row.behaviour, name: "behaviour" }] : [];
+  const levels = column === "return" ? row.levels.slice(0, 1) : [];
   const series = curves(models, axis, column);
   const values = series.flatMap((each) => each.points.map((point) => point[1]));
   const logY = column === "loss" && Math.min(...values) > 0 && Math.max(...values) > 8 * Math.min(...values);

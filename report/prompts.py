@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from report.cell_text import Table, Text
+from report.cell_text import ABSENT, Table, Text
 from report.checks import COMMIT, MOST, check_evaluation
 from report.markdown import code, grid
 from report.parsing import build, is_command, read_json, require
@@ -110,7 +110,9 @@ def table(measured: Sequence[tuple[Record, Ablation]]) -> Table:
             error = f" ± {scores.std(ddof=1) / np.sqrt(len(scores)):.1f}" if len(scores) > 1 else ""
             words = (record.dataset, record.source, training(record), str(record.seed), each.prompt)
             numbers = (f"{returns.mean():.0f}", f"{np.mean(each.played.lengths):.0f}", f"{scores.mean():.1f}{error}")
-            lines.append(tuple(map(Text, (*words, *numbers, f"{record.behaviour.normalised:.1f}", str(len(returns))))))
+            seen = record.behaviour.normalised
+            behaviour = ABSENT if seen is None else f"{seen:.1f}"
+            lines.append(tuple(map(Text, (*words, *numbers, behaviour, str(len(returns))))))
     header = ("Data set", "Source", "Prompts while training", "Seed", "Prompt", "Return", "Steps", "Score")
     return Table(
         title="Prompts",

@@ -54,9 +54,8 @@ def outcome(record: Record) -> dict[str, str]:
             f"{np.mean(played.lengths):.0f} steps: score {played.normalised:.1f}"
         )
     seen = record.behaviour
-    lines["behaviour"] = (
-        f"{seen.mean:.1f} ± {seen.std:.1f} over {seen.episodes:,} episodes: score {seen.normalised:.1f}"
-    )
+    score = ", of clipped rewards" if seen.normalised is None else f": score {seen.normalised:.1f}"
+    lines["behaviour"] = f"{seen.mean:.1f} ± {seen.std:.1f} over {seen.episodes:,} episodes{score}"
     return lines
 
 

@@ -57,11 +57,11 @@ class Behaviour:
     mean: float  # return
     std: float  # over the episodes
     best: float
-    normalised: float  # score of the mean
+    normalised: float | None  # score of the mean; None where returns are sums of clipped rewards, and no points
     quantiles: tuple[float, ...] = ()  # of the returns, at equal steps from 0 to 1: enough to draw their distribution
 
     @classmethod
-    def of(cls, returns: Any, normalised: float) -> "Behaviour":
+    def of(cls, returns: Any, normalised: float | None) -> "Behaviour":
         """Summarise the episodes' returns, (E,), whose mean scores `normalised`."""
         values = np.asarray(returns, np.float64)
         return cls(
@@ -69,9 +69,14 @@ class Behaviour:
             mean=float(values.mean()),
             std=float(values.std()),
             best=float(values.max()),
-            normalised=float(normalised),
+            normalised=None if normalised is None else float(normalised),
             quantiles=tuple(round(float(value), 3) for value in np.quantile(values, np.linspace(0, 1, 101))),
         )
+
+    @property
+    def levels(self) -> tuple[tuple[str, float], ...]:
+        """What stands beside returns that were played; nothing where the recorded ones are no points."""
+        return () if self.normalised is None else (("behaviour", self.mean), ("best recorded", self.best))
 
 
 @dataclass(frozen=True)
@@ -219,6 +224,8 @@ def _record(row: Any) -> Record:
         raise ValueError(f"its format is {record.format}, and this reader knows 1 to {FORMAT}")
     check(record)
     config = migration.current_config(record.model, record.config)
+    if "clipped" in str(record.data.get("rewards")):  # earlier records have a score of such sums
+        record = replace(record, behaviour=replace(record.behaviour, normalised=None))
     return replace(record, config=config, command=migration.current_command(record.command), format=FORMAT)
 
 

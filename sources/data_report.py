@@ -46,7 +46,6 @@ def aligned(lines: Sequence[Sequence[str]], numbers: bool = False) -> str:
 def print_summary(data: Trajectories) -> None:
     """Episodes, lengths and returns of finished ones, how these are spread, and what is wrong with the steps."""
     returns, lengths = data.finished_returns, data.lengths[data.finished_episodes]
-    scores = normalized(data.spec.name, returns)
     quantiles = np.quantile(returns, [0, 0.25, 0.5, 0.75, 1])
     ended = int(data.terminated[data.starts[1:] - 1].sum())
     lines = [
@@ -54,7 +53,7 @@ def print_summary(data: Trajectories) -> None:
         ("episodes", f"{data.episodes:,}, of which {ended:,} ended by themselves"),
         ("unfinished", f"{(~data.finished).sum():,} episodes, left out of what follows"),
         ("lengths", f"{lengths.mean():.1f} ± {lengths.std():.1f}, {lengths.min()} to {lengths.max()}"),
-        ("returns", f"{returns.mean():.5g} ± {returns.std():.4g}, normalised {scores.mean():.1f}"),
+        ("returns", f"{returns.mean():.5g} ± {returns.std():.4g}{score(data)}"),
         ("quartiles", "  ".join(f"{value:.5g}" for value in quantiles)),
         ("sha256", data.origin.digest),
         ("not finite", f"{not_finite(data)} numbers"),
@@ -63,6 +62,13 @@ def print_summary(data: Trajectories) -> None:
     for name, text in lines:
         print(f"{name:<10} {text}")
     print("\n".join(histogram(returns)))
+
+
+def score(data: Trajectories) -> str:
+    """The mean return's, behind it. Sums of clipped rewards are no points, and have none."""
+    if data.spec.clipped_rewards:
+        return ", of clipped rewards"
+    return f", normalised {normalized(data.spec.name, data.finished_returns).mean():.1f}"
 
 
 def histogram(values: np.ndarray) -> list[str]:

@@ -2,14 +2,18 @@
 
 import gzip
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from environments.scores import normalized
 from sources import dqn_replay_download, export, loading
 from sources import fetch as fetching
+from sources.data_report import print_summary
 from sources.loading import Request, describe, load
+from training.record import behaviour
 from trajectories import store
 from trajectories.catalog import dataset, environment
 from trajectories.errors import DatasetError, UserError
@@ -217,6 +221,19 @@ def test_rewards_that_its_agents_clipped_are_told_from_those_of_somebody_who_did
     assert "clipped" in describe(clipped)
     assert "clipped" not in str(raw.origin.details["rewards"]) + describe(raw)
     assert Spec.from_json(clipped.spec.to_json()) == clipped.spec
+
+
+def test_a_sum_of_clipped_rewards_is_not_normalized_as_if_it_were_points(folder: Path, tmp_path: Path, capsys) -> None:
+    written(folder, [12, 9, 30], capacity=500)
+    clipped = load(Request("breakout", path=tmp_path, data_dir=tmp_path / "cache"))
+    row, points = environment("breakout"), replace(clipped, spec=replace(clipped.spec, clipped_rewards=False))
+    assert behaviour(clipped, row).normalised is None
+    assert behaviour(points, row) == replace(
+        behaviour(clipped, row), normalised=normalized("breakout", points.returns).mean()
+    )
+    for data, words in ((clipped, ", of clipped rewards"), (points, ", normalised ")):
+        print_summary(data)
+        assert words in next(line for line in capsys.readouterr().out.splitlines() if line.startswith("returns"))
 
 
 def test_what_is_exported_is_read_again_as_it_was(folder: Path, tmp_path: Path) -> None:

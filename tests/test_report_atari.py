@@ -1,15 +1,17 @@
 """Games in the report: a table of their own, human-normalised, beside what the Decision Transformer's paper prints."""
 
+import csv
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
-from report import markdown, table
-from report.cell_text import Table
+from report import chart_data, csv_table, figures, markdown, run_sections, table
+from report.cell_text import ABSENT, Table
 from report.published import published
-from report.store import Evaluation, Record
-from tests.records import made_up
+from report.store import Evaluation, Record, read_record
+from tests.records import made_up, write
 from training.summary import summarize
 from trajectories.catalog import environment
 
@@ -85,12 +87,40 @@ def test_the_papers_scores_follow_from_their_points() -> None:
             assert column.normalised(game, column.returns[game][0]) == pytest.approx(score, abs=0.3)  # printed rounded
 
 
-def test_data_of_clipped_rewards_say_so_beside_the_behaviour() -> None:
-    clipped = "the game's, clipped to [-1, 1]"
-    (row,) = named("Atari", played("breakout", 30.5, source="dqn-replay", rewards=clipped)).rows
-    assert row[2].small == ("of clipped rewards",)
-    (row,) = named("Atari", played("breakout", 30.5, rewards="as the game's score")).rows
-    assert row[2].small == ()
+@pytest.fixture
+def of_clipped(tmp_path) -> Record:
+    """A record of data with clipped rewards, as it is read: the one that was written still has a score of them."""
+    record = played("breakout", 30.5, source="dqn-replay", rewards="the game's, clipped to [-1, 1]")
+    write(tmp_path / "results" / "runs", record)
+    return read_record(tmp_path / "results" / "runs" / record.name)
+
+
+def test_a_sum_of_clipped_rewards_has_no_score_anywhere(of_clipped: Record, tmp_path) -> None:
+    assert of_clipped.behaviour.normalised is None
+    assert of_clipped.evaluations[0].normalised == pytest.approx(100.0)  # what is played earns points
+    (row,) = named("Atari", of_clipped).rows
+    assert (row[2].main, row[2].small, row[2].value) == (ABSENT, ("of clipped rewards",), None)
+    assert "behaviour" in summarize(of_clipped, tmp_path)
+    assert "45.2" not in summarize(of_clipped, tmp_path)
+    made = table.report([of_clipped])
+    (line,) = csv.DictReader(csv_table.long_csv(made.rows).splitlines())
+    assert (line["behaviour_score"], line["behaviour_return"]) == ("", "1450.000")
+    (game,) = made.rows
+    assert run_sections.outcome(of_clipped)["behaviour"].endswith("over 200 episodes, of clipped rewards")
+    assert chart_data.row_data(game)["levels"] == []
+    assert "behaviour" not in {each["name"] for each in chart_data.row_data(game)["ridges"]}
+    for figure in (figures.episodes(game), figures.asked(game)):
+        assert not any("behaviour" in text.get_text() for text in figure.findobj(Text))
+
+
+def test_the_score_of_rewards_that_are_points_is_shown() -> None:
+    record = played("breakout", 30.5, rewards="as the game's score")
+    (row,) = named("Atari", record).rows
+    assert (row[2].main, row[2].small) == ("45.2", ())
+    assert [each["name"] for each in chart_data.row_data(*table.report([record]).rows)["levels"]] == [
+        "behaviour",
+        "best recorded",
+    ]
 
 
 def test_the_last_lines_of_a_run_tell_recorded_games_from_the_steps_that_were_asked_for(tmp_path) -> None:

@@ -37,7 +37,7 @@ def record(
         data=provenance_of(data),
         config=identity,
         protocol=protocol(run, row),
-        behaviour=Behaviour.of(data.finished_returns, float(normalized(row.name, data.finished_returns).mean())),
+        behaviour=behaviour(data, row),
         evaluations=evaluations,
         parameters=parameters(model),
         updates=progress.update,
@@ -56,6 +56,12 @@ def record(
         command=settings.command(),
         preset=run.preset,
     )
+
+
+def behaviour(data: Trajectories, row: EnvironmentRow) -> Behaviour:
+    """The recorded episodes. Sums of clipped rewards are no points, and have no score."""
+    returns = data.finished_returns
+    return Behaviour.of(returns, None if data.spec.clipped_rewards else normalized(row.name, returns).mean())
 
 
 def protocol(run: Run, row: EnvironmentRow) -> Protocol:

@@ -25,7 +25,7 @@ def summarize(record: Record, folder: Path) -> str:
     table.add_row(
         "behaviour",
         f"{behaviour.mean:.1f} ± {behaviour.std:.1f}",
-        f"{behaviour.normalised:.1f}",
+        "" if behaviour.normalised is None else f"{behaviour.normalised:.1f}",
         str(behaviour.episodes),
     )
     text = Console(file=io.StringIO(), width=100, markup=False, emoji=False)  # names are not markup
