@@ -181,10 +181,10 @@ class Remove(Cache):
         kept = [one for one in inventory.kept(data_folder(self.data_dir), name) if self.source in ("all", one.source)]
         if not kept:
             raise UserError(f"The cache {data_folder(self.data_dir)} holds nothing of {name} from {self.source}.")
-        for one in kept:
+        for one, size in [(one, one.size) for one in kept]:
             if not self.dry_run:
                 one.remove()
-            print(f"{'would remove' if self.dry_run else 'removed'} {one.path} ({one.size / 1e6:,.1f} MB)")
+            print(f"{'would remove' if self.dry_run else 'removed'} {one.path} ({size / 1e6:,.1f} MB)")
 
 
 COMMANDS: tuple[type[Any], ...] = (List, Show, Fetch, Collect, Verify, Export, Remove)

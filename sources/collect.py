@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-import h5py
 import numpy as np
 
 from environments.make import make
 from sources.experts.policy import Policy, from_d4rl
 from sources.experts.recipes import available, parts, policies_digest
+from sources.hdf5_writer import NewHdf5, new_hdf5
 from sources.rollout import Columns, Recordable, rolled
 from trajectories import catalog
 from trajectories.atomic import atomic_file, disk_errors
@@ -83,7 +83,7 @@ def play(
 
 
 def _record(
-    file: h5py.File, environment: str, shares: list[tuple[Policy, int]], seed: int, physics: str, doing: str
+    file: NewHdf5, environment: str, shares: list[tuple[Policy, int]], seed: int, physics: str, doing: str
 ) -> None:
     """Fill the file's columns with each policy's share of the steps, one after the other."""
     total = sum(steps for _, steps in shares)
@@ -133,17 +133,18 @@ def _joined(episodes: list[Columns]) -> Columns:
     return {name: np.concatenate([episode[name] for episode in episodes]) for name in episodes[0]}
 
 
-def _append(file: h5py.File, block: Columns, filled: int, total: int) -> int:
+def _append(file: NewHdf5, block: Columns, filled: int, total: int) -> int:
     """Write a block's columns behind what is there; the number of steps then there."""
     end = filled + len(block["rewards"])
     for name, column in block.items():
         if name not in file:
             file.create_dataset(name, (total, *column.shape[1:]), column.dtype)
         file[name][filled:end] = column
+    file.check()
     return end
 
 
-def _describe(file: h5py.File, details: dict[str, Any]) -> None:
+def _describe(file: NewHdf5, details: dict[str, Any]) -> None:
     """How the file was recorded, beside whatever metadata it holds."""
     metadata = file.require_group("metadata")
     for name, value in details.items():
@@ -168,13 +169,13 @@ def _check_fits(policy: Policy, copies: Recordable) -> None:
 
 
 @contextmanager
-def _written(destination: Path, environment: str, steps: int) -> Iterator[h5py.File]:
+def _written(destination: Path, environment: str, steps: int) -> Iterator[NewHdf5]:
     """A new HDF5 file that appears at `destination` when it is complete, or not at all."""
     row = catalog.environment(environment)
     numbers = 3 * row.spec().observation_size + row.spec().action_size + 4  # about; infos are as wide as observations
     with (
         disk_errors(destination.parent, size=4 * numbers * steps),
         atomic_file(destination) as fresh,
-        h5py.File(fresh, "w") as file,
+        new_hdf5(fresh) as file,
     ):
         yield file

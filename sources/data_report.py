@@ -22,9 +22,13 @@ def print_list(rows: list[Listed], folder: Path) -> None:
         row = one.row
         facts = [f"{row.steps:,} steps"] if row.steps else []
         facts += [f"{row.episodes:,} episodes"] if row.episodes else []
-        held = [f"{kept.source} {kept.size / 1e6:,.1f} MB" for kept in one.kept if not kept.columns]
-        mapped = sum(kept.size for kept in one.kept if kept.columns)
-        held += [f"columns {mapped / 1e6:,.1f} MB"] if mapped else []
+        whole, unfinished = ([kept for kept in one.kept if bool(kept.unfinished) == half] for half in (False, True))
+        held = [f"{kept.source} {kept.size / 1e6:,.1f} MB" for kept in whole if not kept.columns]
+        for what, size in (
+            ("columns", sum(kept.size for kept in whole if kept.columns)),
+            ("unfinished", sum(kept.size for kept in unfinished)),
+        ):
+            held += [f"{what} {size / 1e6:,.1f} MB"] if size else []
         lines.append((row.name, " ".join(one.sources), ", ".join(facts), ", ".join(held)))
     print(aligned(lines))
     print(f"{len(rows)} data sets; the cache is {folder}.")

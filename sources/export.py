@@ -13,9 +13,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
+from sources.hdf5_writer import new_hdf5
 from trajectories import foreign
 from trajectories.actions import bounds, stretched
 from trajectories.atomic import atomic_directory, atomic_file, disk_errors
@@ -89,7 +89,7 @@ def to_d4rl(data: Trajectories, path: Path) -> Path:
     if path.exists():
         raise UserError(f"{path} is there already: choose another --out, or remove it.")
     size = data.observations.nbytes + data.actions.nbytes + 6 * len(data)
-    with disk_errors(path.absolute().parent, size, "--out"), atomic_file(path) as fresh, h5py.File(fresh, "w") as file:
+    with disk_errors(path.absolute().parent, size, "--out"), atomic_file(path) as fresh, new_hdf5(fresh) as file:
         file["observations"], file["rewards"], file["terminals"] = data.observations, data.rewards, data.terminated
         file["actions"] = _own_actions(data, environment(data.spec.name))
         marked = np.append(np.ones(data.episodes - 1, bool), data.finished[-1])
@@ -106,7 +106,7 @@ def _truncated(data: Trajectories, finished: np.ndarray) -> np.ndarray:
 
 def _write_episodes(path: Path, data: Trajectories, row: EnvironmentRow) -> None:
     truncated = _truncated(data, data.finished)
-    with h5py.File(path, "w", track_order=True) as file, progress(data.episodes, "exporting", "episodes") as bar:
+    with new_hdf5(path, track_order=True) as file, progress(data.episodes, "exporting", "episodes") as bar:
         for number, (start, end) in enumerate(zip(data.starts, data.starts[1:], strict=False)):
             group = file.create_group(f"episode_{number}")
             group.attrs["id"], group.attrs["total_steps"] = number, int(end - start)
@@ -120,6 +120,7 @@ def _write_episodes(path: Path, data: Trajectories, row: EnvironmentRow) -> None
             }
             for name, values in columns.items():
                 group.create_dataset(name, data=values, chunks=True, maxshape=(None, *values.shape[1:]))
+            file.check()
             bar.update(1)
 
 

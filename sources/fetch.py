@@ -24,6 +24,7 @@ from trajectories.atomic import disk_errors, replace
 from trajectories.errors import DatasetError, one_line
 from trajectories.progress import progress
 
+PART = re.compile(r"(?P<name>.+)\.[0-9a-f]{8}\.(part|tag)")  # of a file, from one mirror, and the state it is of
 BLOCK = 1 << 18  # bytes
 LARGEST = 1 << 34  # bytes of a file at most; D4RL's largest has 0.75 GB, a checkpoint of DQN-replay's frames less
 TAG = re.compile(r'"[!#-~]*"|\w{3}, [\w :]{22} GMT')  # a strong ETag, or the date of the last change

@@ -1,11 +1,13 @@
 """What the cache holds: D4RL's files, recordings of our own, and the columns of both; counted, never opened."""
 
-import shutil
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sources import dqn_replay_download
 from sources.experts.recipes import available
+from sources.fetch import PART
+from trajectories.atomic import file_lock, leftover_of, remove
 from trajectories.catalog import DatasetRow, dataset, dataset_names
 from trajectories.formats import minari
 from trajectories.names import path_name
@@ -19,7 +21,8 @@ class Kept:
 
     path: Path
     source: str  # one of SOURCES
-    columns: bool  # whether it is the memory-mapped form of something else
+    columns: bool = False  # whether it is the memory-mapped form of something else
+    unfinished: Path | None = None  # what a killed process was making here
 
     @property
     def size(self) -> int:
@@ -28,11 +31,13 @@ class Kept:
         return sum(file.stat().st_size for file in files if file.is_file())
 
     def remove(self) -> None:
-        if self.path.is_dir():
-            shutil.rmtree(self.path)
-        else:
-            self.path.unlink()
-            self.path.with_name(f".{self.path.name}.lock").unlink(missing_ok=True)
+        """Remove it.
+
+        Raises:
+            UserError: another process is making it at this moment.
+        """
+        with file_lock(self.unfinished or self.path, wait=False):
+            remove(self.path)
 
 
 @dataclass(frozen=True)
@@ -54,30 +59,35 @@ def rows(folder: Path, part: str = "", versions: bool = False) -> list[Listed]:
     for name in minari.local():
         if part in name:
             row = DatasetRow(name=name, env="", format="minari", minari=name)
-            held = Kept(minari.root() / name, "minari", columns=False)
+            held = Kept(minari.root() / name, "minari")
             listed.append(Listed(row, ("minari",), (held, *kept(folder, name))))
     return listed
 
 
 def kept(folder: Path, name: str) -> list[Kept]:
-    """What the cache holds of a data set."""
-    found, called = [], path_name(name)
-    file = dataset(name).file if name in dataset_names() else None
-    if file and (folder / "d4rl" / file).exists():
-        found.append(Kept(folder / "d4rl" / file, "d4rl", columns=False))
-    if name in dataset_names() and (row := dataset(name)).format == "dqn_replay":
-        paths = [dqn_replay_download.folder(folder, row), *sorted((folder / "collected").glob(f"{called}-*-seed*"))]
-        sources = ["dqn-replay", *["collected"] * (len(paths) - 1)]
-        found += [Kept(path, each, columns=False) for path, each in zip(paths, sources, strict=True) if path.is_dir()]
+    """What the cache holds of a data set, and what killed processes left of it there."""
+    row, called = dataset(name) if name in dataset_names() else None, path_name(name)
+    found = _matching(folder / "d4rl" / row.file, "d4rl") if row and row.file else []
+    if row and row.format == "dqn_replay":
+        found += _matching(dqn_replay_download.folder(folder, row), "dqn-replay")
+        found += _matching(folder / "collected" / called, "collected", r"-\d+-seed\d+-\w+")
     for source in ("reroll", "collected"):  # a recording's name: NAME-PHYSICS-STEPS-seedN-POLICY
-        for physics in ("d4rl", "gymnasium"):
-            paths = sorted((folder / source).glob(f"{called}-{physics}-*-seed*.hdf5"))
-            found += [Kept(path, source, columns=False) for path in paths]
+        found += _matching(folder / source / called, source, r"-(d4rl|gymnasium)-\d+-seed\d+-\w+\.hdf5")
     for source in SOURCES:
-        columns = folder / "columns" / f"{called}-{source}-"
-        keys = columns.parent.glob(f"{columns.name}*") if columns.parent.is_dir() else []
-        whole = (path for path in keys if len(path.name) == len(columns.name) + 16)  # a key
-        found += [Kept(path, source, columns=True) for path in sorted(whole)]
+        columns = _matching(folder / "columns" / f"{called}-{source}", source, r"-[0-9a-f]{16}")
+        found += [replace(one, columns=True) for one in columns]
+    return found
+
+
+def _matching(path: Path, source: str, ending: str = "") -> list[Kept]:
+    """What is called as `path` is, followed by `ending`, and unfinished files and folders that were to be called so."""
+    wanted = re.compile(re.escape(path.name) + ending)
+    found = []
+    for each in sorted(path.parent.iterdir()) if path.parent.is_dir() else []:
+        part = PART.fullmatch(each.name)
+        unfinished = each.with_name(part["name"]) if part else leftover_of(each)
+        if wanted.fullmatch((unfinished or each).name):
+            found.append(Kept(each, source, unfinished=unfinished))
     return found
 
 

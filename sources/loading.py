@@ -29,13 +29,14 @@ from trajectories.catalog import OWN, DatasetRow, dataset, environment
 from trajectories.disk import data_folder, named_in_cache
 from trajectories.errors import DatasetError, UserError, did_you_mean
 from trajectories.formats import d4rl, dqn_replay, minari, own_files
-from trajectories.formats.whole import check_hdf5, is_whole
+from trajectories.formats.whole import check_gzips, check_hdf5, is_whole
 from trajectories.names import path_name
 from trajectories.store import cached
 from trajectories.types import Trajectories
 
 __all__ = ["SOURCES", "Request", "describe", "load"]
 
+WHOLE, WHOLE_FOLDER = partial(is_whole, check=check_hdf5), partial(is_whole, check=check_gzips)
 REROLL_STEPS = 1_000_000  # as many as D4RL's medium and expert files hold
 
 
@@ -159,7 +160,7 @@ def _reroll(request: Request, row: DatasetRow) -> Trajectories:
         raise UserError(f"{original} carries no behaviour policy to roll out: give D4RL's v2 file of medium or expert.")
     steps = request.steps or REROLL_STEPS
     file = _recording(request, row, "reroll", steps, policy)
-    make_once(file, lambda: collect.reroll(original, file, row.env, steps, request.seed, request.physics))
+    make_once(file, lambda: collect.reroll(original, file, row.env, steps, request.seed, request.physics), WHOLE)
     return _columns(request, row, "reroll", file, _made(request, steps, policy), d4rl.read)
 
 
@@ -175,7 +176,8 @@ def _collected(request: Request, row: DatasetRow) -> Trajectories:
     steps = request.steps or row.collected_steps
     policies = collect.policies_digest(row.env, row.quality)
     file = _recording(request, row, "collected", steps, policies)
-    make_once(file, lambda: collect.collect(row.env, row.quality, file, steps, request.seed, request.physics))
+    collecting = partial(collect.collect, row.env, row.quality, file, steps, request.seed, request.physics)
+    make_once(file, collecting, WHOLE)
     return _columns(request, row, "collected", file, _made(request, steps, policies), d4rl.read)
 
 
@@ -188,7 +190,7 @@ def _collected_atari(request: Request, row: DatasetRow) -> Trajectories:
     details = {"seed": request.seed, "steps": steps, "policy": player, "rewards": "as the game's score"}
     name = f"{path_name(row.name)}-{steps}-seed{request.seed}-{player[:12]}"
     folder = data_folder(request.data_dir) / "collected" / name
-    make_once(folder, lambda: collect_atari.collect(row.env, folder, steps, request.seed))
+    make_once(folder, lambda: collect_atari.collect(row.env, folder, steps, request.seed), WHOLE_FOLDER)
     return _stacks(request, row, "collected", folder, details, dqn_replay.Selection())
 
 
@@ -255,7 +257,7 @@ def _d4rl_file(request: Request, row: DatasetRow) -> Path:
     file = data_folder(request.data_dir) / "d4rl" / row.file
     size, sha256 = row.size_and_sha256
     get = partial(fetch, row.urls, file, Published(sha256, size, check_hdf5))
-    return make_once(file, get, partial(is_whole, check=check_hdf5))
+    return make_once(file, get, WHOLE)
 
 
 def _recording(request: Request, row: DatasetRow, source: str, steps: int, policy: str) -> Path:

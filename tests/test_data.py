@@ -19,6 +19,7 @@ from tests.recordings import made_up, table, write_d4rl
 from tests.toys import walk
 from training.evaluate import play
 from training.settings import Settings, parse
+from trajectories.atomic import file_lock
 from trajectories.catalog import dataset, dataset_names, environment
 from trajectories.errors import UserError
 from trajectories.types import Trajectories
@@ -128,6 +129,39 @@ def test_what_is_cached_is_counted_for_its_own_data_set_alone(tmp_path: Path) ->
     assert kept(tmp_path, "hopper-medium") == []
     held = kept(tmp_path, "hopper-medium-replay")
     assert [(one.source, one.columns, one.size) for one in held] == [("collected", False, 4), ("collected", True, 0)]
+
+
+def left_by_kills(cache: Path) -> list[Path]:
+    """What killed processes leave of hopper-medium: a recording, a download, and columns."""
+    names = [
+        "collected/.hopper-medium-d4rl-10-seed0-abc.hdf5.0123abcd.tmp",
+        "d4rl/hopper_medium-v2.hdf5.0123abcd.part",
+        f"columns/.hopper-medium-collected-{'0' * 16}.0123abcd.tmp/rewards.npy",
+    ]
+    for name in names:
+        (cache / name).parent.mkdir(parents=True)
+        (cache / name).write_bytes(b"0" * 10**6)
+    return [cache / name for name in names]
+
+
+def test_what_killed_processes_left_is_listed_and_removed(own_cache: Path, capsys: pytest.CaptureFixture) -> None:
+    left = left_by_kills(own_cache)
+    verbs.main(["list", "hopper-medium"])
+    assert re.search(r"^hopper-medium .* unfinished 3\.0 MB$", capsys.readouterr().out, re.MULTILINE)
+    assert kept(own_cache, "hopper-medium-replay") == []
+    verbs.main(["remove", "hopper-medium"])
+    assert capsys.readouterr().out.count("(1.0 MB)") == 3
+    assert not [path for path in left if path.exists()]
+    assert not [path for path in own_cache.rglob("*") if path.is_file()]
+
+
+def test_what_another_process_is_making_is_not_removed(own_cache: Path) -> None:
+    left = left_by_kills(own_cache)
+    with file_lock(own_cache / "collected" / "hopper-medium-d4rl-10-seed0-abc.hdf5"):
+        left[0].write_bytes(b"1")
+        with pytest.raises(UserError, match="is being made by another process"):
+            verbs.main(["remove", "hopper-medium", "--source", "collected"])
+    assert left[0].exists()
 
 
 def test_show_prints_the_numbers_beside_the_published_ones_and_draws_them(

@@ -159,6 +159,15 @@ def test_collected_data_are_recorded_once_per_policy_seed_steps_and_physics(
     assert len(first) == 200
 
 
+@pytest.mark.parametrize("bytes_left", [0, 3000])
+def test_a_recording_that_is_cut_off_is_recorded_again(bytes_left: int, own_cache: Path, capsys) -> None:
+    whole = load(Request("toy-medium", "collected", steps=200))
+    (file,) = (own_cache / "collected").glob("*.hdf5")
+    os.truncate(file, bytes_left)
+    assert load(Request("toy-medium", "collected", steps=200)).origin.digest == whole.origin.digest
+    assert f"{file} is cut off: it is made again." in capsys.readouterr().out
+
+
 def test_without_network_auto_says_so_and_collects(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

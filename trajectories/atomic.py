@@ -57,24 +57,29 @@ def make_once(target: Path, make: Callable[[], object], is_made: Callable[[Path]
     if not is_made(target):
         with file_lock(target):
             if not is_made(target):
+                if target.exists():
+                    print(f"{target} is cut off: it is made again.")
+                    remove(target)
                 make()
     return target
 
 
 @contextmanager
-def file_lock(target: Path) -> Iterator[None]:
+def file_lock(target: Path, wait: bool = True) -> Iterator[None]:
     """One process at a time makes `target`; the others wait, and then find it made. A killed process holds no lock.
 
     What a killed process left of `target` is removed first.
 
     Raises:
-        UserError: the folder of `target` cannot be made or written.
+        UserError: the folder of `target` cannot be written, or another process makes it and nobody is to `wait`.
     """
     path = target.with_name(f".{target.name}.lock")
     with disk_errors(target.parent):
         try:
             lock = acquire(path, timeout=0.0)
         except Timeout:
+            if not wait:
+                raise UserError(f"{target} is being made by another process: wait for it, or end it.") from None
             print(f"Waiting for another process to make {target.name}.")
             lock = acquire(path)
     try:
@@ -188,8 +193,13 @@ def make_folder(folder: Path) -> None:
 
 def leftovers(target: Path) -> list[Path]:
     """What killed processes left of `target`; under its lock nobody else is writing them."""
-    found = ((path, LEFTOVER.fullmatch(path.name)) for path in target.parent.iterdir())
-    return sorted(path for path, match in found if match and match["name"] == target.name)
+    return sorted(path for path in target.parent.iterdir() if leftover_of(path) == target)
+
+
+def leftover_of(path: Path) -> Path | None:
+    """What a killed process was making where it left `path`; None if that is nothing unfinished."""
+    match = LEFTOVER.fullmatch(path.name)
+    return path.with_name(match["name"]) if match else None
 
 
 def remove(path: Path) -> None:

@@ -38,6 +38,20 @@ def check_gzip(path: Path) -> None:
             raise DatasetError(f"{path} is cut off: fetch it again.")
 
 
+def check_gzips(folder: Path) -> None:
+    """`check_gzip` of every such file in a folder.
+
+    Raises:
+        FileNotFoundError: there is none.
+        DatasetError: one of them is cut off, or no gzipped .npy.
+    """
+    files = sorted(folder.glob("*.gz"))
+    if not files:
+        raise FileNotFoundError(folder)
+    for file in files:
+        check_gzip(file)
+
+
 def is_whole(path: Path, check: Callable[[Path], None]) -> bool:
     """Whether a file is there and `check` finds nothing wrong with it; one that may not be read is left alone."""
     try:
