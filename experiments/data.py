@@ -48,6 +48,7 @@ class One(Cache):
     name: Annotated[str, tyro.conf.Positional] = option("hopper-medium", "data set, a Minari id, or mine@Hopper-v4")
     source: str = option("auto", "where the data come from: auto, d4rl, reroll, collected, minari, dqn-replay")
     path: Path | None = option(None, "a data file of your own, or the D4RL file whose policy is to be rerolled")
+    allow_mismatch: bool = option(False, "take a --path although its states are far from what is published of them")
     task: str | None = option(None, "with a --path of your own: the environment it belongs to, Hopper-v4 or hopper")
     steps: int | None = option(None, "steps to reroll or collect, if not the data set's own number")
     seed: int = option(0, "seed of rerolled and collected data")
@@ -59,7 +60,8 @@ class One(Cache):
         name = self.name if self.task is None else f"{self.name.partition('@')[0]}@{self.task}"
         gym_registry.trust(name)
         request = Request(name, self.source, self.path, self.steps, self.seed, self.physics, self.data_dir)
-        return load(replace(request, replay_steps=self.replay_steps, replay_checkpoints=self.replay_checkpoints))
+        request = replace(request, replay_steps=self.replay_steps, replay_checkpoints=self.replay_checkpoints)
+        return load(replace(request, allow_mismatch=self.allow_mismatch))
 
 
 @dataclass(frozen=True)

@@ -163,6 +163,7 @@ def load_data(settings: Settings, name: str, path: Path | None) -> Trajectories:
             replay_checkpoints=run.replay_checkpoints,
             physics=run.physics,
             data_dir=settings.machine.data_dir,
+            allow_mismatch=run.allow_mismatch,
         )
     )
     print(describe(data))

@@ -2,16 +2,22 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from trajectories.catalog import DatasetRow, dataset
-from trajectories.errors import UserError
+from trajectories.catalog import DatasetRow, dataset, dataset_names
+from trajectories.errors import DatasetError, UserError
 from trajectories.store import release
 from trajectories.types import Trajectories
 
 ROWS, NUMBERS = 1 << 16, 1 << 22  # the most that is looked at at once
+# Published deviations between means of states. D4RL's files of one environment are at most 4.2 from each other, those
+# of two environments with the same shapes (halfcheetah, walker2d) at least 10.
+FAR = 1.0  # from which on it is said that the states are others than the published ones
+FOREIGN = 8.0  # from which on they are refused as another environment's
 TOLERANCE = 0.02  # of a published deviation: what the unfinished last episode, which others drop, may change
 
 
@@ -34,6 +40,9 @@ def describe(data: Trajectories) -> str:
     if "actions" in details:
         lines.append(f"      Its actions are {details['actions']}, and back in play.")
     caveats = [*filter(None, [details.get("differs")]), *details.get("caveats", ())]
+    away = details.get("against_published", {}).get("mean", 0)
+    if away >= FAR:
+        caveats.append(f"Its states are not those of D4RL's own file: means are up to {away:.2g} deviations away.")
     if not data.finished.any():
         caveats.append("No episode is finished: all of them count where episodes are ranked or averaged.")
     return "\n".join([*lines, *(f"      Beware: {caveat}" for caveat in caveats)])
@@ -68,14 +77,59 @@ def against_published(data: Trajectories, row: DatasetRow) -> dict[str, Any]:
     """How far the states' statistics are from the published ones, at the worst of S dimensions; {} if none are.
 
     Returns:
-        under "against_published", `mean`: difference of means in published deviations; `deviation`: relative one.
+        under "against_published", `mean`: difference of means in published deviations; `deviation`: relative one. Where
+        nothing is published of the data set but of another in its environment, that under "against_similar".
     """
-    if row.state_mean is None or row.state_std is None or data.spec.observation_shape != (len(row.state_mean),):
+    own = row.state_mean is not None
+    known = row if own else next((other for other in _published_rows() if other.env == row.env), None)
+    if known is None or data.spec.observation_shape != np.array(known.state_mean).shape:
         return {}
     mean, std = moments(data.observations)
-    known_mean, known_std = np.array(row.state_mean), np.array(row.state_std)
+    known_mean, known_std = np.array(known.state_mean), np.array(known.state_std)
     away = {"mean": np.abs(mean - known_mean) / known_std, "deviation": np.abs(std / known_std - 1)}
-    return {"against_published": {key: round(float(values.max()), 4) for key, values in away.items()}}
+    rounded: dict[str, Any] = {key: round(float(values.max()), 4) for key, values in away.items()}
+    return {"against_published": rounded} if own else {"against_similar": {"data_set": known.name, **rounded}}
+
+
+def compared(data: Trajectories, row: DatasetRow) -> Trajectories:
+    """The data with what is known of their row in their details: how far from published, and what to beware of."""
+    details = data.origin.details
+    facts = against_published(data, row) if data.origin.source != "collected" else {}
+    caveats = [*row.caveats, *details.get("caveats", ())]
+    details = {**details, **facts, **({"caveats": caveats} if caveats else {})}
+    return replace(data, origin=replace(data.origin, details=details))
+
+
+def check_environment(data: Trajectories, row: DatasetRow) -> None:
+    """Refuse what has the right shapes and is another environment's all the same. Minari's data name their own.
+
+    Raises:
+        DatasetError: the states' statistics are that far from those of D4RL's own files.
+    """
+    details = data.origin.details
+    away = _away(details) or _away(against_published(data, row))
+    if away.get("mean", 0) < FOREIGN or data.origin.source == "minari":
+        return
+    mean, _ = moments(data.observations)
+    near = [one for one in _published_rows() if np.array(one.state_mean).shape == mean.shape]
+    nearest = min(near, key=lambda one: float((np.abs(mean - one.state_mean) / np.array(one.state_std)).max()))
+    known, near_to = away.get("data_set", row.name), f" (nearest is {nearest.name})" if nearest.env != row.env else ""
+    raise DatasetError(
+        f"{details.get('file', data.origin.name)} is hardly a recording of {row.env}: means of its states are up to "
+        f"{away['mean']:.3g} deviations from those of {known}{near_to}: name the data set that it belongs to, or add "
+        f"--allow-mismatch."
+    )
+
+
+def _away(details: dict[str, Any]) -> dict[str, Any]:
+    """What `against_published` found."""
+    return details.get("against_published") or details.get("against_similar") or {}
+
+
+@cache
+def _published_rows() -> tuple[DatasetRow, ...]:
+    """The data sets whose states' statistics are published."""
+    return tuple(row for row in map(dataset, dataset_names()) if row.state_mean is not None)
 
 
 def is_published(data: Trajectories, row: DatasetRow) -> bool:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from sources import dqn_replay_download
-from sources.description import against_published, describe, is_published
+from sources.description import against_published, check_environment, compared, describe, is_published
 from sources.fetch import FetchError, Published, fetch
 from trajectories.actions import scaled
 from trajectories.atomic import disk_errors, make_once
@@ -53,6 +53,7 @@ class Request:
     data_dir: Path | None = None  # the cache
     replay_steps: int = 500_000  # dqn-replay: how many to select; kzl's run_dt_atari.py, --num_steps
     replay_checkpoints: int = 50  # dqn-replay: of the last so many of 50; kzl's --num_buffers
+    allow_mismatch: bool = False  # take a file whose states are far from what is published of its environment
 
 
 def load(request: Request | str, **options: Any) -> Trajectories:
@@ -87,8 +88,11 @@ def load(request: Request | str, **options: Any) -> Trajectories:
         raise UserError(f"--source collected records its own data and cannot use --path {request.path}: leave one out.")
     with named_in_cache(data_folder(request.data_dir), row.name):
         data = SOURCES[request.source](request, row)
+    if request.path is not None and not request.allow_mismatch:
+        check_environment(data, row)
     differs = environment(data.spec.name).differs
-    return _with(data, differs=differs) if differs else data
+    details = {**data.origin.details, **({"differs": differs} if differs else {})}
+    return replace(data, origin=replace(data.origin, details=details))
 
 
 def _auto(request: Request, row: DatasetRow) -> Trajectories:
@@ -158,8 +162,9 @@ def _reroll(request: Request, row: DatasetRow) -> Trajectories:
     policy = d4rl.policy_digest(original)
     if policy is None:
         raise UserError(f"{original} carries no behaviour policy to roll out: give D4RL's v2 file of medium or expert.")
-    steps = request.steps or REROLL_STEPS
-    file = _recording(request, row, "reroll", steps, policy)
+    file = _recording(request, row, "reroll", steps := request.steps or REROLL_STEPS, policy)
+    if request.path is not None and not request.allow_mismatch and not file.exists():
+        check_environment(d4rl.read(original, *_as_recorded(row)), row)
     make_once(file, lambda: collect.reroll(original, file, row.env, steps, request.seed, request.physics), WHOLE)
     return _columns(request, row, "reroll", file, _made(request, steps, policy), d4rl.read)
 
@@ -281,16 +286,15 @@ def _columns(
     """The file's columns, from the cache or through it; frames may be written by `read` itself."""
     if not file.exists():
         raise DatasetError(f"There is no file {file}: check --path.")
-    played = row.environment
 
     def read_and_compare(fresh: Path) -> Trajectories:
         streamed = {"frames": fresh / "observations.npy"} if streams_frames else {}
-        data = read(file, played.spec(), row.name, source, played.trailing_zeros, row.long_episodes, **streamed)
-        return _with(scaled(data, played), **(against_published(data, row) if source != "collected" else {}))
+        return compared(scaled(read(file, *_as_recorded(row, source), **streamed), row.environment), row)
 
     folder = data_folder(request.data_dir)
-    return cached(folder, row.name, source, file, played.spec(), read_and_compare, details)
+    return cached(folder, row.name, source, file, row.environment.spec(), read_and_compare, details)
 
 
-def _with(data: Trajectories, **details: Any) -> Trajectories:
-    return replace(data, origin=replace(data.origin, details={**data.origin.details, **details}))
+def _as_recorded(row: DatasetRow, source: str = "d4rl") -> tuple[Any, ...]:
+    """What a reader needs to know beside the file."""
+    return row.environment.spec(), row.name, source, row.environment.trailing_zeros, row.long_episodes

@@ -94,7 +94,7 @@ def test_a_rerolled_file_reads_like_d4rls_and_carries_its_policy(tmp_path: Path)
     data = d4rl.read(path, environment("hopper").spec(), "hopper-medium", "reroll")
     assert data.episodes > 1
     assert 100 < data.returns[:-1].mean() < 3600
-    assert data.origin.details["physics"] == "d4rl"
+    assert data.origin.details["metadata"]["physics"] == "d4rl"
 
 
 def test_recorded_steps_follow_from_one_another(tmp_path: Path) -> None:

@@ -148,12 +148,12 @@ def test_metadata_of_every_kind_become_what_a_record_can_hold(tmp_path: Path) ->
             group[key] = value
         group["reference"], group["long"], group["nothing"] = file.ref, "x" * 5000, h5py.Empty("f4")
     details = d4rl.read(path, SPEC, "made-up").origin.details
-    assert {key: details[key] for key in kinds} == {
+    assert {key: details["metadata"][key] for key in kinds} == {
         "text": "SAC", "whole": 3, "real": 0.5, "truth": True, "nan": "nan", "bytes": "ab",
     }  # fmt: skip
-    assert isinstance(details["reference"], str)
-    assert len(details["long"]) == 1000
-    assert "nothing" not in details
+    assert isinstance(details["metadata"]["reference"], str)
+    assert len(details["metadata"]["long"]) == 1000
+    assert "nothing" not in details["metadata"]
 
 
 # ---- pickles --------------------------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ class Run:
     path: tuple[Path, ...] = option(
         (), "a data file of your own, or the D4RL file whose policy is to be rerolled; one for each --env"
     )
+    allow_mismatch: bool = option(False, "take a --path although its states are far from what is published of them")
     task: str | None = option(None, "with a --path of your own: the environment it belongs to, Hopper-v4 or hopper")
     steps: int | None = option(None, "steps to reroll or collect, if not the data set's own number")
     data_seed: int = option(0, "seed of rerolled and collected data; the same data serve every --seed")
@@ -83,7 +84,7 @@ class Settings:
     def resolved(self) -> dict[str, Any]:
         """What decides the result, for the record; where a file lies does not, what is in it does (the digest)."""
         run = asdict(self.run)
-        del run["path"], run["preset"], run["task"]  # the task is in the data set's name
+        del run["path"], run["preset"], run["task"], run["allow_mismatch"]  # the task is in the data set's name
         del run["replay_steps"], run["replay_checkpoints"]  # likewise in the digest
         if len(self.run.env) == 1:
             del run["task_weights"]

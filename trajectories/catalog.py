@@ -16,6 +16,7 @@ import math
 import re
 import tomllib
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,11 @@ class DatasetRow:
     @property
     def environment(self) -> EnvironmentRow:
         return environment(self.env)
+
+    @property
+    def caveats(self) -> list[str]:
+        """What to beware of in these data."""
+        return [text for pattern, text in _tables()["caveats"].items() if fnmatch(self.name, pattern)]
 
     @property
     def urls(self) -> tuple[str, ...]:

@@ -70,7 +70,11 @@ def environment_row(name: str) -> EnvironmentRow:
 def _scores(gym_id: str, options: dict[str, Any]) -> dict[str, Any]:
     """Reference scores: those in the name, those of the catalog's row for the same environment, or none."""
     if all(score in options for score in SCORES):
-        return {"random_score": float(options[SCORES[0]]), "expert_score": float(options[SCORES[1]])}
+        low, high = (options[score] for score in SCORES)
+        if not are_scores(low, high):
+            named_scores = f"{' and '.join(SCORES)} of {gym_id} are {low!r} and {high!r}"
+            raise UserError(f"{named_scores}, between which nothing can be normalised: give two different numbers.")
+        return {"random_score": float(low), "expert_score": float(high)}
     known = next((row for row in map(environment, environment_names()) if row.gym_id == gym_id), None)
     if known:
         return {"random_score": known.random_score, "expert_score": known.expert_score}
@@ -78,6 +82,12 @@ def _scores(gym_id: str, options: dict[str, Any]) -> dict[str, Any]:
     older = any(row.gym_id.rpartition("-")[0] == family for row in map(environment, environment_names()))
     differs = (NEWER if older else "") + NO_SCORES
     return {"random_score": 0.0, "expert_score": 100.0, "differs": differs.format(*[gym_id] * 2)}
+
+
+def are_scores(low: Any, high: Any) -> bool:
+    """Whether scores can be normalised between two values."""
+    numbers = all(isinstance(score, int | float) and abs(score) < BOUNDLESS for score in (low, high))
+    return numbers and low != high
 
 
 def frames_limit(arguments: dict[str, Any]) -> int | None:

@@ -6,6 +6,7 @@ Frames   where an observation is the last S frames (Atari's are), a column holds
          windows.py stacks them
 """
 
+import math
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,8 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, device
 
 from trajectories.errors import DatasetError
+
+PAGE = 1000  # characters kept of a text that a file tells of itself
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,27 @@ class Provenance:
     source: str  # d4rl, reroll, collected, minari, file
     digest: str  # sha256 of the columns (see store.digest)
     details: dict[str, Any] = field(default_factory=dict)  # file, policy, physics, seed, what was kept or dropped
+
+    def __post_init__(self) -> None:
+        """Whatever a file told is what JSON can hold, or else a text: nothing may prevent a record in the end."""
+        object.__setattr__(self, "details", as_json(self.details))
+
+
+def as_json(value: Any) -> Any:
+    """A value of JSON's own types: finite numbers, truths and texts as they are, and the rest as a text."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, dict):
+        return {_text(key): as_json(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(inner) for inner in value]
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    return text[:PAGE].encode(errors="replace").decode()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -228,7 +252,8 @@ def returns_to_go(rewards: np.ndarray, starts: np.ndarray) -> np.ndarray:
     ahead = np.concatenate(
         [np.cumsum(rewards[::-1], dtype=np.float64)[::-1], [0.0]]
     )  # from each step to the file's end
-    return (ahead[:-1] - np.repeat(ahead[starts[1:]], np.diff(starts))).astype(np.float32)
+    with np.errstate(over="ignore"):  # infinity is refused where files are read (formats/columns.py)
+        return (ahead[:-1] - np.repeat(ahead[starts[1:]], np.diff(starts))).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ def trajectories(
         zero_columns, long_episodes: as in `d4rl.read`.
 
     Raises:
-        DatasetError: a column is of another width than `spec`'s, or holds what `numbers` and `flags` refuse.
+        DatasetError: a column is of another width than `spec`'s, or holds what `numbers` and `flags` refuse, or an
+            episode's rewards add up to more than there are numbers for.
     """
     table, bounds, unfilled = filled(table, bounds, file)
     terminated = flags(table.pop("terminals"), "terminals", file)
@@ -46,7 +47,7 @@ def trajectories(
     rewards = fitting(flat(table.pop("rewards")), (), "rewards", file)
     if spec.actions is not None:
         actions = choices(actions, spec.actions, file)
-    return Trajectories.of(
+    data = Trajectories.of(
         spec,
         origin,
         observations=numbers(observations, spec.observation_dtype, "observations", file),
@@ -56,6 +57,10 @@ def trajectories(
         starts=starts,
         finished=finished,
     )
+    if not np.isfinite(data.returns_to_go).all():
+        largest = np.abs(data.rewards).max()
+        raise DatasetError(f"{file}: its rewards, as large as {largest:.3g}, add up to infinity: scale them.")
+    return data
 
 
 def numbers(values: np.ndarray, dtype: str, column: str, file: str) -> np.ndarray:
@@ -166,6 +171,8 @@ def fitting(values: np.ndarray, shape: tuple[int, ...], column: str, file: str, 
                     f"(between steps {first} and {first + len(block)}): keep them by another row in catalog.toml."
                 )
         return np.ascontiguousarray(values[:, : shape[0]])
+    if shape == () and column != "actions":
+        raise DatasetError(f"{file}: its {column} have the shape {_told(found)} at each step: write one number a step.")
     raise DatasetError(
         f"{file}: its {column} have the shape {_told(found)}, but the environment's have {_told(shape)}: "
         f"name the environment of this file with --task, or its data set with --env."

@@ -8,7 +8,8 @@ Units    the simulator's: m, rad, m/s, rad/s; rewards unscaled
 Keeps    every step. An episode ends at terminals or timeouts, or else at the environment's time limit (episodes.py).
          The file may end inside an episode: that unfinished tail is kept as an episode that is not finished. kzl and
          CORL drop it without a word
-Drops    next_observations (the next row, except at an episode's end) and infos
+Drops    next_observations (the next row, except at an episode's end) and infos. Scalars under metadata/ are kept in
+         `details["metadata"]`, apart from what is ours to say
 """
 
 import hashlib

@@ -19,7 +19,6 @@ from trajectories.errors import DamagedFileError, DatasetError
 from trajectories.formats.limits import SMALL, check_declared, check_memory
 
 SOFT_LINKS = 8  # that may follow each other
-TEXT = 1000  # characters kept of a text under metadata/
 ITEM = 16  # bytes; whatever is in a group takes more than that in its file
 
 
@@ -181,22 +180,11 @@ def reading(path: Path) -> Iterator[None]:
         raise DamagedFileError(path, error) from error
 
 
-def metadata(file: Hdf5Group) -> dict[str, Any]:
-    """The scalars under metadata/: which algorithm, after how many iterations. Numbers and texts are kept as such."""
-    group = file.get("metadata")
-    told: dict[str, Any] = {}
-    if not isinstance(group, Hdf5Group):
-        return told
-    for key in group:
-        item = group.get(key)
+def metadata(file: Hdf5Group) -> dict[str, dict[str, Any]]:
+    """The scalars under metadata/, as details under that name, apart from what is ours to say; {} if there are none."""
+    group, told = file.get("metadata"), {}
+    for key in group if isinstance(group, Hdf5Group) else ():
+        item = file.get(f"metadata/{key}")
         if isinstance(item, Hdf5Array) and item.shape == ():
-            told[key] = _plain(item[()])
-    return told
-
-
-def _plain(value: Any) -> Any:
-    """What JSON can hold: a finite number, a truth or a text, of which a record keeps no more than a page."""
-    value = value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
-        return value
-    return (value.decode(errors="replace") if isinstance(value, bytes) else str(value))[:TEXT]
+            told[key] = item[()]
+    return {"metadata": told} if told else {}

@@ -111,7 +111,7 @@ def environment_of(folder: Path) -> EnvironmentRow:
     if not spec or ":" in str(spec.get("id", ":")):  # a module before a colon would be imported
         raise DatasetError(f"{folder} does not say which of gymnasium's environments it belongs to: give --task.")
     options = foreign.differences(spec["id"], spec.get("kwargs") or {}, spec.get("max_episode_steps"))
-    if all(isinstance(told.get(score), int | float) for score in SCORES):
+    if foreign.are_scores(*map(told.get, SCORES)):
         options |= {score: told[score] for score in SCORES}
     row = environment(foreign.named(spec["id"], options))
     seen = _layout(folder, told)
