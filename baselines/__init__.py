@@ -1,1 +1,3 @@
 """What every idea has to beat."""
+
+import trajectories  # noqa: F401  before torch is imported

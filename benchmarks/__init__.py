@@ -1,0 +1,3 @@
+"""Speed and memory, each a ratio measured in one run: python -m benchmarks."""
+
+import trajectories  # noqa: F401  before torch is imported

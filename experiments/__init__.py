@@ -1,0 +1,3 @@
+"""The verbs: run, benchmark, report, play, data, prompts."""
+
+import trajectories  # noqa: F401  before torch is imported

@@ -10,6 +10,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import trajectories  # noqa: F401  before torch is imported
+
+# isort: split
 import numpy as np
 import torch
 import tyro

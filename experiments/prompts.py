@@ -16,6 +16,9 @@ from typing import Annotated
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import trajectories  # noqa: F401  before torch is imported
+
+# isort: split
 import torch
 import tyro
 

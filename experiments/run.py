@@ -18,6 +18,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import trajectories  # noqa: F401  before torch is imported
+
+# isort: split
 import torch
 
 from backbone.interface import SequenceModel

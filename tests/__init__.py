@@ -1,0 +1,3 @@
+"""Sentences, one file a room, and a battery that runs on every model."""
+
+import trajectories  # noqa: F401  before torch is imported

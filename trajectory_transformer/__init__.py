@@ -1,5 +1,6 @@
 """Trajectory Transformer: a language model of trajectories, and beam search for the ones that pay."""
 
+import trajectories  # noqa: F401  before torch is imported
 from trajectory_transformer.model import Config, TrajectoryTransformer
 
 __all__ = ["Config", "TrajectoryTransformer"]

@@ -1,0 +1,18 @@
+"""How torch's threads wait for each other, which must be said before torch is imported.
+
+libgomp, torch's pool of threads on Linux, lets a thread that waits try 300,000 times before it sleeps. Where another
+process is busy, too, the thread that is waited for does not get its core meanwhile: two threads are then many times
+slower than one. With a thousand tries training is about as fast on an idle machine, and several times faster on a busy
+one (`python -m benchmarks waiting` measures both). libgomp reads the number once, as it is loaded.
+"""
+
+import os
+
+SPINCOUNT = "1000"
+OWN = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}  # a user who sets one of these has chosen
+
+
+def wait_briefly() -> None:
+    """Have libgomp's threads sleep soon, unless the user has said how they are to wait."""
+    if not os.environ.keys() & OWN:
+        os.environ["GOMP_SPINCOUNT"] = SPINCOUNT
