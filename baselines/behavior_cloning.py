@@ -38,7 +38,7 @@ class DiscreteConfig(Config, SamplingConfig):
 
 
 class Cloning(SequenceModel):
-    """What cloning from numbers and from images (image_cloning.py) have in common: all but what they see with."""
+    """What cloning from numbers and from images (atari_bc.py) have in common: all but what they see with."""
 
     bf16_inference = True
 

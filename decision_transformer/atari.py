@@ -2,7 +2,7 @@
 
 Paper    Chen et al. 2021, arXiv:2106.01345, section 4.1 and appendix A.1; its code: kzl atari/mingpt at e2d82e6
 Tokens   (R_1, s_1, a_1, R_2, s_2, a_2, ...), each through a tanh: a linear layer of the return, convolutions of the
-         stacked frames (frames.py), a table of the actions
+         stacked frames (backbone/conv_encoder.py), a table of the actions
 Places   every token's own in the window, plus the number of the window's first step in its episode; all begin as zero
 Learns   a_t from everything up to s_t, by cross-entropy
 Acts     by drawing an action by its probability

@@ -2,7 +2,7 @@
 
 Paper    Chen et al. 2021, arXiv:2106.01345; its code: github.com/kzl/decision-transformer, gym/, at e2d82e6
 Tokens   (R_1, s_1, a_1, R_2, s_2, a_2, ...): 3 per step, continuous, one linear embedding each, plus the timestep's
-Learns   a_t from everything up to s_t, by squared error; discrete actions by cross-entropy (actions.py)
+Learns   a_t from everything up to s_t, by squared error; discrete actions by cross-entropy (backbone/action_head.py)
 Differs  no reward, return or state prediction (the paper trains none of them); returns are divided by the data's own
          size where the paper has no number for it (by its 1000, returns of about 1 are all one to the model); padding
          is zero after normalizing, in learning and in acting (kzl pads actions with -10 when learning and 0 when

@@ -2,7 +2,7 @@
 
     python experiments/run.py --model dt --env hopper-medium
     python experiments/run.py --model dt --help
-    torchrun --nproc-per-node 8 experiments/run.py --model gato --env ...     # one run on several GPUs, see team.py
+    torchrun --nproc-per-node 8 experiments/run.py --model gato --env ...     # several GPUs: training/distributed.py
 
 The same command run again finds the finished run and prints it; an interrupted run goes on from its last checkpoint. A
 run whose record came with the repository, and so without its weights, is trained anew in results/again.

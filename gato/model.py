@@ -45,8 +45,9 @@ class Gato(SequenceModel):
     """One network for one task or several.
 
     `Gato(config, spec)` is the form that the experiments use; `spec` may be a tuple of specs, one a task.
-    `Gato(input_dim=768, ...)` takes gato-torch's arguments (raw.py); the model called on `(input_ids, (encoding,
-    row_pos, col_pos), obs)` gives hidden states, and called on a dictionary of modalities (mixed.py) logits and a loss.
+    `Gato(input_dim=768, ...)` takes gato-torch's arguments (compat/gato_torch.py); the model called on
+    `(input_ids, (encoding, row_pos, col_pos), obs)` gives hidden states, and called on a dictionary of modalities
+    (compat/gia.py) logits and a loss.
 
     Args:
         core: any causal sequence model, (B, L, D) -> (B, L, D), in the transformer's place.

@@ -68,7 +68,7 @@ class EnvironmentRow:
 
     @property
     def unbounded(self) -> bool:
-        """Whether some of its actions have no bounds, so that the data's range must do (actions.py)."""
+        """Whether some of its actions have no bounds, so that the data's range must do (trajectories/actions.py)."""
         return any(map(math.isinf, self.action_low + self.action_high))
 
     @property

@@ -1,4 +1,4 @@
-"""The planner that is used: what reference_planner.py defines, without computing anything twice (memory.py).
+"""The planner that is used: what reference_planner.py defines, without computing anything twice (kv_cache.py).
 
 While the window holds all that is planned, a beam's memory only grows; once it is cropped, the past is encoded anew
 with every transition. Episodes are planned in the same products.

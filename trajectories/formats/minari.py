@@ -105,7 +105,7 @@ def environment_of(folder: Path) -> EnvironmentRow:
         UserError: it cannot be made here.
     """
     told = metadata(folder)
-    if told.get("environment") in environment_names():  # written here (export.py)
+    if told.get("environment") in environment_names():  # written here (sources/export.py)
         return environment(told["environment"])
     spec = told.get("env_spec")
     if not spec or ":" in str(spec.get("id", ":")):  # a module before a colon would be imported
@@ -164,7 +164,7 @@ def read(
         raise DamagedFileError(folder, f"its episodes do not fit each other: {error}") from error
     if filled != steps or not lengths:
         raise DamagedFileError(folder, f"it holds {filled:,} steps, but its metadata say {steps:,}")
-    if told.get("clipped_rewards"):  # written here (export.py)
+    if told.get("clipped_rewards"):  # written here (sources/export.py)
         spec = replace(spec, clipped_rewards=True)
     bounds = np.concatenate([[0], np.cumsum(lengths)])
     details = {
