@@ -10,7 +10,8 @@ you like: the same command goes on from the last checkpoints. Options that are n
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,11 +19,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import tyro
 
-from report.store import read_all
+from report.store import RECORD, read_all
 from training import jobs
 from training.cli import exit_on_user_error
 from training.grid import Planned, State, duration, plan, states
 from training.provenance import PROJECT, ROOT
+from training.run_lock import clear_finished
 from training.suites import Suite, find, suites
 from trajectories.errors import UserError
 
@@ -68,6 +70,8 @@ def main(options: Options, extra: Sequence[str]) -> int:
         for run, _ in missing:
             print(run.command)
         return 0
+    for record in options.results_dir.glob(f"*/{RECORD}"):
+        clear_finished(record.parent)
     at_once = 1 if options.ray else options.jobs
     overview(runs, before, at_once)
     failed = execute(options, missing) if missing else 0
@@ -120,16 +124,17 @@ def execute(options: Options, missing: Sequence[tuple[Planned, State]]) -> int:
     todo = [jobs.Job(run, machine, logs / f"{run.file}.log", threads) for run, _ in missing]
     left = {run.name: state.seconds for run, state in missing}
     failed = 0
-    for count, ended in enumerate(started(options, todo), 1):
-        left.pop(ended.job.run.name)
-        known = [seconds for seconds in left.values() if seconds is not None]
-        remaining = f"; about {duration(sum(known) / options.jobs)} left" if known else ""
-        failed += ended.code != 0
-        print(f"[{count}/{len(todo)}] {ended.job.run.name}: {outcome(options, ended)}{remaining}", flush=True)
+    with closing(started(options, todo)) as ends:  # which ends the others when this is interrupted
+        for count, ended in enumerate(ends, 1):
+            left.pop(ended.job.run.name)
+            known = [seconds for seconds in left.values() if seconds is not None]
+            remaining = f"; about {duration(sum(known) / options.jobs)} left" if known else ""
+            failed += ended.code != 0
+            print(f"[{count}/{len(todo)}] {ended.job.run.name}: {outcome(options, ended)}{remaining}", flush=True)
     return failed
 
 
-def started(options: Options, todo: Sequence[jobs.Job]) -> Iterator[jobs.Ended]:
+def started(options: Options, todo: Sequence[jobs.Job]) -> Generator[jobs.Ended, None, None]:
     if options.ray:
         return jobs.on_ray(todo, options.ray, options.gpus, print)
     return jobs.run_local(todo, options.jobs, print)

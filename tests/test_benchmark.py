@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from experiments.benchmark import Options, chosen, command_line
-from report.store import Record, read_all
+from experiments.benchmark import Options, chosen, command_line, main
+from report.store import RECORD, Record, read_all
 from tests.records import made_up, write
 from training.grid import duration, estimate, plan, state, states
-from training.run_lock import LOCK, hold_run
+from training.run_lock import LOCK, STATE, hold_run
 from training.suites import Suite, find, suites
 from trajectories.errors import UserError
 
@@ -172,6 +172,50 @@ def test_a_second_process_is_refused_and_the_first_goes_on(tmp_path: Path) -> No
         assert f"process {os.getpid()} is at this run already" in other.stderr
         assert (tmp_path / "run" / LOCK).exists()
     assert not (tmp_path / "run").exists()  # nothing was begun, nothing is left
+
+
+GRID = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from training import jobs
+from training.cli import exit_on_user_error
+jobs.PROGRAM, run = Path(sys.argv[1]), SimpleNamespace(name="a run", arguments=())
+with exit_on_user_error("Run it again to continue."):
+    for ended in jobs.run_local([jobs.Job(run, (), Path(log), 1) for log in sys.argv[2:]], 2, print):
+        print(ended)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_grid_alone_ends_its_runs_at_once(number: int, tmp_path: Path) -> None:
+    program, logs = tmp_path / "run.py", [tmp_path / name for name in "abc"]  # the third is never begun
+    program.write_text("import os, signal\nprint(os.getpid(), flush=True)\nsignal.pause()\n")
+    words = [sys.executable, "-c", GRID, str(program), *map(str, logs)]
+    process = subprocess.Popen(
+        words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    while process.poll() is None and not all(log.exists() and log.read_text() for log in logs[:2]):
+        try:
+            process.wait(timeout=0.05)
+        except subprocess.TimeoutExpired:
+            continue
+    os.kill(process.pid, number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (128 + number, "")
+    assert err.splitlines()[-1].endswith("Run it again to continue.")
+    assert not [log for log in logs if log.exists() and Path(f"/proc/{log.read_text().strip()}").exists()]
+    assert not logs[2].exists()
+
+
+def test_a_grid_clears_what_a_run_left_that_was_killed_after_its_record(tmp_path: Path) -> None:
+    write(tmp_path, recorded("bc"))
+    (record,) = tmp_path.glob(f"*/{RECORD}")
+    (record.parent / STATE).write_text("three times the weights")
+    words = ("--models", "bc", "--envs", "hopper-medium", "--source", "reroll", "--no-report")
+    assert main(*command_line([*words, "--results-dir", str(tmp_path)])) == 0
+    assert [path.name for path in record.parent.iterdir()] == [RECORD]
 
 
 # ---- killed ----------------------------------------------------------------------------------------------------------

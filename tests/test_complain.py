@@ -1,6 +1,8 @@
 """How commands end: one sentence and an exit code for what the user can mend, quietly for a reader that has gone."""
 
 import errno
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +43,18 @@ def test_a_full_disk_is_said_with_the_file_and_how_to_continue(number: int, caps
 def test_ctrl_c_says_how_to_continue_and_exits_130(capsys: pytest.CaptureFixture[str]) -> None:
     code, said = ended(KeyboardInterrupt(), capsys, "Run the same command again to continue dt-toy.")
     assert (code, said) == (130, "Interrupted. Run the same command again to continue dt-toy.\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_command_with_one_sentence(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(SystemExit) as exit, exit_on_user_error("Run it again to continue."):
+        os.kill(os.getpid(), number)
+    said = {signal.SIGINT: "Interrupted.", signal.SIGTERM: "Ended by SIGTERM."}[number]
+    assert exit.value.code == 128 + number
+    assert capsys.readouterr().err == f"{said} Run it again to continue.\n"
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOTDIR])

@@ -1,27 +1,35 @@
 """How a command ends when it cannot go on: one sentence and an exit code, never a traceback for the user's mistake."""
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from trajectories.atomic import FORBIDDEN, FULL, OCCUPIED
 from trajectories.errors import UserError
 from trajectories.output import print_any_text
 
+NOTHING = "Nothing was recorded; the same command starts again."
 BROKEN_PIPE = 128 + 13  # a shell's exit code for SIGPIPE, which Windows does not have
 
 
 @contextmanager
 def exit_on_user_error(to_continue: str = "") -> Iterator[None]:
-    """Exit 2 on bad input, a full disk or a forbidden file, 130 on Ctrl-C; `to_continue` says how to go on after it.
+    """Exit 2 on bad input, a full disk or a forbidden file, 130 on Ctrl-C, 143 on SIGTERM; each with one sentence.
+
+    Args:
+        to_continue: how to go on afterwards.
 
     A reader that has seen enough (`| head`) is no mistake: nothing is said, and the exit code is a shell's for it, 141.
     """
     print_any_text()
     try:
         try:
-            yield
+            with _ended_by_signals():
+                yield
         finally:
             sys.stdout.flush()  # here, where a closed pipe can still be caught, after --help too
     except BrokenPipeError:
@@ -38,7 +46,38 @@ def exit_on_user_error(to_continue: str = "") -> Iterator[None]:
             sys.exit(_say(f"{reason}: name another place, or change whose it is. {to_continue}".rstrip(), 2))
         raise
     except KeyboardInterrupt:
-        sys.exit(_say(f"Interrupted. {to_continue or 'Nothing was recorded; the same command starts again.'}", 130))
+        sys.exit(_say(f"Interrupted. {to_continue or NOTHING}", 130))
+    except _TerminatedError:
+        sys.exit(_say(f"Ended by SIGTERM. {to_continue or NOTHING}", 143))
+
+
+class _TerminatedError(BaseException):
+    """SIGTERM: like Ctrl-C it is nobody's to catch on the way, so that everything is left in order."""
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """The first SIGINT or SIGTERM ends the block as an exception; after it, SIGTERM is nothing new.
+
+    What torchrun starts dies of SIGTERM at once, as it would otherwise wait for processes that are gone.
+    """
+    ending = [signal.SIGINT, *([signal.SIGTERM] if os.environ.get("WORLD_SIZE", "1") == "1" else [])]
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise _TerminatedError if number == signal.SIGTERM else KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # where no handler can be set
+        ending = []
+    before = {number: signal.getsignal(number) for number in ending}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # below a shell's `&` SIGINT is ignored
+            signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _say(sentence: str, code: int) -> int:

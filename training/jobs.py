@@ -11,7 +11,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +26,7 @@ from trajectories.errors import UserError
 
 PROGRAM = ROOT / "experiments" / "run.py"
 SAY_EVERY = 60.0  # seconds between two lines on what is running
+TO_END = 10.0  # seconds in which a run that is asked to end has to do so
 CONNECT_TIMEOUT = 10.0  # seconds in which a cluster has to answer
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -55,10 +58,13 @@ class Ended:
         return last_line(self.job.log)
 
 
-def run_local(jobs: Sequence[Job], at_once: int, say: Callable[[str], None]) -> Iterator[Ended]:
-    """Run the jobs, `at_once` of them at a time, and hand each back when it ends."""
+def run_local(jobs: Sequence[Job], at_once: int, say: Callable[[str], None]) -> Generator[Ended, None, None]:
+    """Run the jobs, `at_once` of them at a time, and hand each back when it ends; who stops waiting ends them all."""
+    running = Running()
     with ThreadPoolExecutor(at_once) as pool:
-        futures: dict[Future[int], Job] = {pool.submit(start, job.words, job.log, job.threads): job for job in jobs}
+        futures: dict[Future[int], Job] = {
+            pool.submit(start, job.words, job.log, job.threads, running=running): job for job in jobs
+        }
         try:
             while futures:
                 ended, _ = wait(futures, SAY_EVERY, FIRST_COMPLETED)
@@ -70,9 +76,46 @@ def run_local(jobs: Sequence[Job], at_once: int, say: Callable[[str], None]) -> 
         finally:
             for future in futures:
                 future.cancel()
+            running.end()
 
 
-def start(words: Sequence[str], log: Path, threads: int, folder: Path | None = None) -> int:
+class Running:
+    """The processes that are running now."""
+
+    def __init__(self) -> None:
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._ending = False
+        self._lock = threading.Lock()
+
+    def wait(self, process: subprocess.Popen[bytes]) -> int:
+        """The exit code of a process, which `end` ends."""
+        with self._lock:
+            self._processes.add(process)
+            if self._ending:
+                process.terminate()
+        code = process.wait()
+        with self._lock:
+            self._processes.discard(process)
+        return code
+
+    def end(self) -> None:
+        """Ask every process to end, and those that are started from now on; kill those that do not."""
+        with self._lock:
+            self._ending = True
+            processes = tuple(self._processes)
+        for process in processes:
+            process.terminate()
+        deadline = time.monotonic() + TO_END
+        for process in processes:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def start(
+    words: Sequence[str], log: Path, threads: int, folder: Path | None = None, running: Running | None = None
+) -> int:
     """Run one job to its end, in `folder`; its exit code. On Linux it is killed when this thread's process dies."""
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
@@ -81,15 +124,15 @@ def start(words: Sequence[str], log: Path, threads: int, folder: Path | None = N
     if sys.platform == "linux":
         die_with_parent = partial(ctypes.CDLL(None).prctl, PR_SET_PDEATHSIG, signal.SIGKILL)
     with log.open("ab") as file:
-        return subprocess.run(
+        process = subprocess.Popen(
             [sys.executable, *words],
             cwd=folder,
             env=environment,
             stdout=file,
             stderr=file,
             preexec_fn=die_with_parent,
-            check=False,
-        ).returncode
+        )
+    return (running or Running()).wait(process)
 
 
 def last_line(log: Path) -> str:
@@ -105,7 +148,7 @@ def last_line(log: Path) -> str:
 # ---- on a cluster ----------------------------------------------------------------------------------------------------
 
 
-def on_ray(jobs: Sequence[Job], address: str, gpus: float, say: Callable[[str], None]) -> Iterator[Ended]:
+def on_ray(jobs: Sequence[Job], address: str, gpus: float, say: Callable[[str], None]) -> Generator[Ended, None, None]:
     """Run the jobs as tasks of a Ray cluster that shares this file system, and hand each back when it ends.
 
     A task takes its job's threads as CPUs, and `gpus`. One whose worker or machine dies is started anew elsewhere, and
@@ -165,7 +208,9 @@ def connected(address: str) -> Any:
         raise UserError("Ray is not installed: pip install -r requirements-ray.txt, or leave --ray away.") from None
     try:
         check_reachable(address)
+        on_signal = signal.getsignal(signal.SIGTERM)  # Ray sets its own, which ends without a word
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        signal.signal(signal.SIGTERM, on_signal)
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"No Ray cluster at {address!r} ({reason}): ray start --head starts one here.") from error
