@@ -1,5 +1,6 @@
 """Files that a stranger made to hurt: each is refused in one sentence, before it costs anything."""
 
+import gzip
 import os
 import pickle
 import struct
@@ -16,6 +17,7 @@ from tests.recordings import SPEC, made_up, table, write_d4rl
 from trajectories.errors import DatasetError, UserError
 from trajectories.formats import d4rl, limits, own_files
 from trajectories.formats.hdf5 import Hdf5Group, open_hdf5
+from trajectories.formats.streams import GzippedColumn
 
 STEPS = 60
 
@@ -216,6 +218,37 @@ def test_lists_of_numbers_and_of_arrays_are_arrays(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data.observations, rows)
     np.testing.assert_array_equal(data.actions, rows[:, :2])
     np.testing.assert_array_equal(data.rewards, rows[:, 0])
+
+
+# ---- DQN-replay ------------------------------------------------------------------------------------------------------
+
+
+def header(dtype: str = "'|u1'", shape: str = "(30,)") -> str:
+    return f"{{'descr': {dtype}, 'fortran_order': False, 'shape': {shape}, }}"
+
+
+HEADERS = {
+    "ten thousand million frames": header(shape="(10000000000, 84, 84)"),
+    "a negative length": header(shape="(-1,)"),
+    "a length that is no number": header(shape="(1.5,)"),
+    "more than a number holds": header(shape="(4611686018427387904, 4)"),
+    "nothing, often": header("'|V0'", "(30,)"),
+    "objects": header("'|O'"),
+    "fields": header("[('a', '<f4', (1000000000,))]", "(3,)"),
+    "text of no length": header("'<U0'"),
+    "brackets without end": "(" * 9000,
+    "a program": "__import__('os').system('x')",
+    "half of a text": "'''",
+    "nothing": "",
+    "signs without end": "-" * 9000 + "1",
+}
+
+
+@pytest.mark.parametrize("text", HEADERS.values(), ids=HEADERS)
+def test_a_header_that_lies_is_refused(tmp_path: Path, text: str) -> None:
+    content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text) + 1) + text.encode() + b"\n" + bytes(30)
+    (tmp_path / "a.gz").write_bytes(gzip.compress(content))
+    refusal(lambda: GzippedColumn(tmp_path / "a.gz").rows(30))
 
 
 # ---- sentences ------------------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ state.safetensors               a training under way: weights, the optimiser's m
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,23 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_buffer_registration_hook as register_buffers_hook
+from torch.nn.modules.module import register_module_parameter_registration_hook as register_parameters_hook
 
 from backbone.interface import SequenceModel
-from backbone.options import as_option
+from backbone.options import as_option, fits
 from report import migration
+from report.parsing import build, read_json
 from training.distributed import full_tensor, is_main_process, shard_tensor
+from training.ranges import check_ranges
 from training.registry import find
 from trajectories.atomic import atomic_file, make_folder, write_text
 from trajectories.errors import UserError
 from trajectories.types import Spec
 
 WEIGHTS, CARD = "model.safetensors", "model.json"
+SMALL = 1 << 20  # bytes
 
 
 def save_model(folder: Path, name: str, model: SequenceModel) -> None:
@@ -57,20 +63,49 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> SequenceMode
     card_path = folder / CARD
     if not card_path.exists():
         raise UserError(f"{folder}: there is no model here: run the command in its record.json again to train it.")
+    weights = folder / WEIGHTS
     try:
-        card = json.loads(card_path.read_text(encoding="utf-8"))
-        spec = _spec_from_json(card["spec"])
-        entry = find(card["model"], spec)
-        known = {field.name for field in fields(entry.config)}
-        settings = migration.current(card["model"], dict(card["config"]), known)
-        if unknown := set(settings) - known:
-            raise ValueError(f"unknown settings {sorted(unknown)}")
-        config = entry.config(**{key: as_option(value) for key, value in settings.items()})
-        model = entry.model(config, spec)
-    except (ValueError, KeyError, TypeError) as error:
+        make = _described(read_json(card_path))
+        with _no_larger_than(weights), torch.device("meta"):  # where nothing takes memory
+            make()
+        model = make()
+    except Exception as error:  # a card of anybody's fails in any way: what it says is only sizes and choices
         raise UserError(f"{card_path}: damaged or of another version ({error}): train the run again.") from error
-    load_weights(model, folder / WEIGHTS)
+    load_weights(model, weights)
     return model.to(device).eval()
+
+
+def _described(card: Any) -> Callable[[], SequenceModel]:
+    """What makes the model that a card describes, its settings checked like a command's."""
+    spec = _spec_from_json(card["spec"])
+    entry = find(card["model"], spec)
+    defaults = {field.name: field.default for field in fields(entry.config)}
+    settings = migration.current(card["model"], dict(card["config"]), set(defaults))
+    for name, value in settings.items():
+        if name not in defaults or not fits(value, defaults[name]):
+            raise ValueError(f"it has no setting {name} that can be {value}")
+    config = entry.config(**{name: as_option(value) for name, value in settings.items()})
+    check_ranges(config)
+    return lambda: entry.model(config, spec)
+
+
+@contextmanager
+def _no_larger_than(weights: Path) -> Iterator[None]:
+    """Raise ValueError where a model is made that is larger than the file that holds its weights."""
+    left = SMALL + 2 * weights.stat().st_size if weights.exists() else SMALL  # some parts are made and replaced
+
+    def count(module: nn.Module, name: str, tensor: Tensor | None) -> None:
+        nonlocal left
+        left -= tensor.nbytes if tensor is not None else 0
+        if left < 0:
+            raise ValueError(f"its settings make a model that is larger than {weights.name}")
+
+    hooks = [register(count) for register in (register_parameters_hook, register_buffers_hook)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def load_weights(model: SequenceModel, path: Path) -> None:
@@ -108,20 +143,22 @@ def load_state(
     """Continue where `save_state` left off; returns its `losses` and `progress`."""
     tensors, metadata = read_tensors(path)
     state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith("optimizer."):
-            _, index, name = key.split(".")
-            state.setdefault(int(index), {})[name] = value
     try:
+        for key, value in _within(tensors, "optimizer.").items():
+            index, name = key.split(".")
+            state.setdefault(int(index), {})[name] = value
         own, now = _within(tensors, "model."), model.state_dict()
         model.load_state_dict({key: shard_tensor(value, now.get(key)) for key, value in own.items()})
         parameters: list[Tensor] = [each for group in optimizer.param_groups for each in group["params"]]
         for place, moments in state.items():
+            shapes = {name: value.shape for name, value in moments.items()}
+            if shapes != {"step": (), **dict.fromkeys(("exp_avg", "exp_avg_sq"), parameters[place].shape)}:
+                raise ValueError(f"the moments of parameter {place} are {shapes}")
             for name, value in moments.items():
                 moments[name] = shard_tensor(value, parameters[place]) if value.ndim else value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        return _within(tensors, "losses."), json.loads(metadata["progress"])
-    except (RuntimeError, ValueError, KeyError) as error:
+        return _within(tensors, "losses."), dict(json.loads(metadata["progress"]))
+    except (RuntimeError, ValueError, KeyError, IndexError, TypeError) as error:
         raise UserError(f"{path}: this is another model's checkpoint or damaged: remove it to start anew.") from error
 
 
@@ -169,4 +206,11 @@ def _spec_to_json(spec: Spec | tuple[Spec, ...]) -> Any:
 
 
 def _spec_from_json(row: Any) -> Spec | tuple[Spec, ...]:
-    return tuple(map(Spec.from_json, row)) if isinstance(row, list) else Spec.from_json(row)
+    if isinstance(row, list):
+        return tuple(build(Spec, _today(each), "spec") for each in row)
+    return build(Spec, _today(row), "spec")
+
+
+def _today(row: dict[str, Any]) -> dict[str, Any]:
+    """A spec's fields by their names of today (Spec.to_json)."""
+    return {("max_episode_steps" if name == "horizon" else name): value for name, value in row.items()}

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from trajectories.errors import DatasetError
+from trajectories.errors import DamagedFileError, DatasetError
 from trajectories.formats import columns
 from trajectories.formats.streams import GrowingColumn, GzippedColumn
 from trajectories.progress import progress
@@ -186,8 +186,10 @@ def _own_rows(folder: Path, number: int, steps: int) -> int:
     if not file.exists():
         return steps
     with GzippedColumn(file) as stored:
-        added = int(_one_a_step(stored, 1)[0])
-    return added % steps or steps
+        (added,) = _one_a_step(stored, 1)
+    if not np.isfinite(added):
+        raise DamagedFileError(file, f"it counts {added} steps")
+    return int(added) % steps or steps
 
 
 def _begins_blank(folder: Path, number: int, most: int) -> bool:

@@ -2,7 +2,6 @@
 
 import gzip
 import math
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from trajectories.errors import DamagedFileError
+from trajectories.formats.limits import check_declared, check_memory
 
 PIECE = 1 << 23  # bytes that are skipped at once
 
@@ -19,6 +19,7 @@ class GzippedColumn:
 
     Raises:
         DamagedFileError: it is truncated or damaged, or holds objects, which would have to be unpickled.
+        DatasetError: it declares more than it can hold.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,9 +30,11 @@ class GzippedColumn:
             if version != (1, 0):
                 raise ValueError(f"its format is {version}")
             self.shape, by_columns, self.dtype = np.lib.format.read_array_header_1_0(self._file)
-            if (by_columns and len(self.shape) > 1) or self.dtype.hasobject:
-                raise ValueError(f"it holds {self.dtype}{' by columns' if by_columns else ''}")
+            empty = min((self.dtype.itemsize, *self.shape[1:])) < 1 or min(self.shape, default=0) < 0
+            if empty or self.dtype.kind not in "fiubU" or (by_columns and len(self.shape) > 1):
+                raise ValueError(f"it holds {self.dtype} {self.shape}{' by columns' if by_columns else ''}")
             self.header_bytes = self._file.tell()
+        check_declared(math.prod(self.shape) * self.dtype.itemsize, path.stat().st_size, str(path))
 
     def __enter__(self) -> "GzippedColumn":
         return self
@@ -49,6 +52,7 @@ class GzippedColumn:
 
     def rows(self, count: int) -> np.ndarray:
         """The next `count` rows."""
+        check_memory(count * self.row_bytes, str(self.path))
         with self._reading():
             content = self._file.read(count * self.row_bytes)
             if len(content) < count * self.row_bytes:
@@ -69,7 +73,7 @@ class GzippedColumn:
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except (EOFError, OSError, ValueError, zlib.error) as error:
+        except Exception as error:  # a header fails in any way that Python's own parser does
             raise DamagedFileError(self.path, error) from error
 
 
