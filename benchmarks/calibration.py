@@ -43,7 +43,7 @@ def main(config: Config) -> None:
     for name in config.datasets:
         row = dataset(name)
         assert row.file is not None
-        policy = from_d4rl(config.files / row.file)
+        policy = from_d4rl(config.files / row.file, row.environment.trailing_zeros)
         published = "not published"
         if row.mean_return is not None:
             published = f"{row.mean_return:.0f} ({normalized(row.env, np.array(row.mean_return)):.1f})"

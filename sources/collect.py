@@ -40,11 +40,13 @@ def reroll(
 ) -> None:
     """Record `steps` steps of the behaviour policy that the D4RL v2 file `source` carries.
 
+    Of Adroit's `cloned` files this is the half that their policy recorded; the other half are people's demonstrations.
+
     Raises:
         DatasetError: `source` cannot be read, carries no policy, or its policy is another environment's.
         UserError: unknown environment or physics, no steps, or no room on the disk.
     """
-    shares = [(cast(Policy, from_d4rl(source)), steps)]
+    shares = [(cast(Policy, from_d4rl(source, catalog.environment(environment).trailing_zeros)), steps)]
     with _written(destination, environment, steps) as file:
         _record(file, environment, shares, seed, physics, f"rerolling {environment}")
         with open_hdf5(source) as original:

@@ -1,11 +1,12 @@
 """Behaviour policies in NumPy: what recorded the data, and what records it again.
 
-Three kinds share one shape: chance is drawn beforehand, and an action is a function of an observation and its draw.
+All kinds share one shape: chance is drawn beforehand, and an action is a function of an observation and its draw.
 
     TanhGaussian   soft actor-critic's policy as D4RL's v2 files store it under metadata/policy (Haarnoja et al. 2018,
                    arXiv:1801.01290; trained with rlkit, whose log standard deviation is held within [-20, 2])
     Gaussian       proximal policy optimisation's as Stable-Baselines3 trains it, with the observations' normalisation;
                    also DAPG's (Rajeswaran et al. 2018, arXiv:1709.10087), which recorded D4RL's Adroit experts
+    Deterministic  behaviour cloning's, which filled half of D4RL's Adroit `cloned` files; clipped to [-1, 1]
     Uniform        actions drawn evenly from [-1, 1]
 
 Shapes   E environments, S observation numbers, A action numbers
@@ -107,6 +108,23 @@ class Gaussian:
 
 
 @dataclass(frozen=True)
+class Deterministic:
+    """A ReLU network's output, clipped to [-1, 1]."""
+
+    hidden: tuple[Layer, ...]
+    mean: Layer
+
+    def draw(self, generator: np.random.Generator, steps: int) -> np.ndarray:
+        return np.zeros((steps, len(self.mean.bias)))  # nothing is left to chance
+
+    def act(self, observations: np.ndarray, chance: np.ndarray) -> np.ndarray:
+        rows = np.asarray(observations, np.float64)
+        for layer in self.hidden:
+            rows = np.maximum(layer(rows), 0)
+        return np.clip(self.mean(rows), -1, 1).astype(np.float32)
+
+
+@dataclass(frozen=True)
 class Uniform:
     """Actions drawn evenly from [-1, 1], whatever is observed."""
 
@@ -119,11 +137,14 @@ class Uniform:
         return chance.astype(np.float32)
 
 
-def from_d4rl(path: Path) -> TanhGaussian | Gaussian:
-    """The policy that recorded a D4RL file, from the file itself: SAC's of locomotion v2, DAPG's of Adroit's experts.
+def from_d4rl(path: Path, trailing_zeros: int = 0) -> TanhGaussian | Gaussian | Deterministic:
+    """The policy that recorded a D4RL file, from the file itself: SAC's of locomotion v2, DAPG's of Adroit.
+
+    Args:
+        trailing_zeros: how many of its inputs, the last ones, were always zero and are not shown here (Ant's forces).
 
     Raises:
-        DatasetError: the file cannot be read, or carries no such policy (v0, random and replay files do not).
+        DatasetError: the file cannot be read, or carries no such policy (v0, random, replay and human files do not).
     """
     with open_hdf5(path) as file:
         stored = file.get("metadata/policy")
@@ -132,7 +153,14 @@ def from_d4rl(path: Path) -> TanhGaussian | Gaussian:
                 f"{path} does not carry its behaviour policy: give a D4RL file of medium (v2) or expert."
             )
         kind = tuple(_text(stored.array(key)) for key in ("nonlinearity", "output_distribution"))
-        layers = [Layer.of(*(_matrix(stored.array(f"{name}/{part}"), axes) for part, axes in PARTS)) for name in LAYERS]
+        names = LAYERS[:-1] if kind[1:] == ("deterministic",) else LAYERS
+        parts = [[_matrix(stored.array(f"{name}/{part}"), axes) for part, axes in PARTS] for name in names]
+        if kind == ("relu", "deterministic"):  # of which alone weights are stored (in, out)
+            *hidden, mean = (Layer(weight.astype(np.float64), bias.astype(np.float64)) for weight, bias in parts)
+            return Deterministic(tuple(hidden), mean)
+        layers = [Layer.of(weight, bias) for weight, bias in parts]
+        if trailing_zeros:
+            layers[0] = Layer(layers[0].weight[: max(0, len(layers[0].weight) - trailing_zeros)], layers[0].bias)
         if kind == ("relu", "tanh_gaussian"):
             return TanhGaussian(hidden=tuple(layers[:2]), mean=layers[2], log_std=layers[3])
         if kind == ("tanh", "gaussian"):

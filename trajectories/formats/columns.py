@@ -167,8 +167,9 @@ def fitting(values: np.ndarray, shape: tuple[int, ...], column: str, file: str, 
         for first, block in _blocks(values):
             if block[:, shape[0] :].any():
                 raise DatasetError(
-                    f"{file}: the last {trailing_zeros} {column} are zero in all files known, but not here "
-                    f"(between steps {first} and {first + len(block)}): keep them by another row in catalog.toml."
+                    f"{file}: its last {trailing_zeros} {column} are not zero (between steps {first} and "
+                    f"{first + len(block)}): D4RL's v0 of Ant has contact forces there, which no ant here shows and "
+                    f"today's MuJoCo does not repeat: use v2, or leave these columns out of the file."
                 )
         return np.ascontiguousarray(values[:, : shape[0]])
     if shape == () and column != "actions":
