@@ -30,9 +30,8 @@ def folder(cache: Path, row: DatasetRow) -> Path:
 
 def shards(last: int) -> list[str]:
     """The files of the last so many checkpoints; the frames of each come last, so that its small files tell first."""
-    total = catalog.replay()["checkpoints"]
-    columns = [*COLUMNS[1:], COLUMNS[0]]
-    return [file_name(column, number) for number in range(max(0, total - last), total) for column in columns]
+    numbers = selection(1, last, 0).of(range(catalog.replay()["checkpoints"]))
+    return [file_name(column, number) for number in numbers for column in [*COLUMNS[1:], COLUMNS[0]]]
 
 
 def is_here(cache: Path, row: DatasetRow, last: int) -> bool:
@@ -76,4 +75,5 @@ def clipped(data: Trajectories) -> Trajectories:
 def selection(steps: int, checkpoints: int, seed: int) -> Selection:
     """kzl's selection of so many steps."""
     usual: dict[str, Any] = catalog.replay()
-    return Selection(steps, checkpoints, usual["first_steps"], usual["episodes_at_once"], seed)
+    below, first_steps, at_once = (usual[name] for name in ("checkpoints", "first_steps", "episodes_at_once"))
+    return Selection(steps, checkpoints, below, first_steps, at_once, seed)

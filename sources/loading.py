@@ -210,6 +210,7 @@ def _dqn_replay(request: Request, row: DatasetRow) -> Trajectories:
     asked = {"replay_steps": request.replay_steps, "replay_checkpoints": request.replay_checkpoints}
     details = {**asked, "seed": request.seed, "rewards": "as in the files"}
     selection = dqn_replay_download.selection(request.replay_steps, request.replay_checkpoints, request.seed)
+    details |= {"checkpoints_below": selection.below}
     return dqn_replay_download.clipped(_stacks(request, row, "dqn-replay", folder, details, selection))
 
 

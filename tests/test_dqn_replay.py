@@ -186,6 +186,26 @@ def test_a_selection_is_whole_groups_of_a_checkpoint_s_first_episodes_until_ther
     assert read(folder, Selection(checkpoints=2, first_steps=81)).episodes == 20
 
 
+@pytest.mark.parametrize(("last", "first"), [(3, 47), (50, 0), (80, 0)])
+def test_own_checkpoints_and_fetched_ones_are_chosen_by_one_rule(
+    folder: Path, monkeypatch, last: int, first: int
+) -> None:
+    written(folder, [7] * 104, capacity=20)  # checkpoints 0 to 51; the public files are 0 to 50, of which 50 is unread
+    opened: list[int] = []
+    checkpoint = dqn_replay._checkpoint
+    monkeypatch.setattr(dqn_replay, "_checkpoint", lambda *words: opened.append(words[1]) or checkpoint(*words))
+    read(folder, dqn_replay_download.selection(20, last, 0))
+    assert opened == list(range(first, 50))
+    fetched = {int(name.split(".")[1]) for name in dqn_replay_download.shards(last)}
+    assert sorted(fetched) == opened
+
+
+def test_a_folder_without_a_checkpoint_that_is_read_is_refused(folder: Path) -> None:
+    written(folder, [7] * 3, capacity=20)
+    with pytest.raises(DatasetError, match="holds checkpoints 0 to 1, and none below 0"):
+        read(folder, Selection(below=0))
+
+
 def test_every_checkpoint_is_drawn_equally_often() -> None:
     ends = np.arange(10, 1001, 10)
     nothing = np.zeros(0)

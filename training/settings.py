@@ -47,7 +47,7 @@ class Run:
     steps: int | None = option(None, "steps to reroll or collect, if not the data set's own number")
     data_seed: int = option(0, "seed of rerolled and collected data; the same data serve every --seed")
     replay_steps: int = option(500_000, "dqn-replay: steps to select")
-    replay_checkpoints: int = option(50, "dqn-replay: of the last so many checkpoints")
+    replay_checkpoints: int = option(50, "dqn-replay: of the last so many of checkpoints 0 to 49")
     physics: str = option("d4rl", "d4rl: the bodies in which D4RL was recorded; gymnasium: as it ships them")
     fraction_best: float = option(1.0, "learn from the best episodes only, this share of the steps (%BC)")
     delayed_reward: bool = option(False, "give each episode's whole reward at its last step")

@@ -9,7 +9,8 @@ Layout   {Game}/{run}/replay_logs/$store$_{column}_ckpt.{K}.gz, each a gzipped .
 Blanks   the buffer begins each episode with three steps that are zero throughout. They are no steps of a game: dropped
 Whole    an episode that a checkpoint's end cuts in two is left out, and so are its other half at the beginning of the
          next checkpoint and what follows a checkpoint's last terminal
-Selects  as kzl (atari/create_dataset.py at e2d82e6): of the last checkpoints one is drawn, and gives its next ten
+Selects  as kzl (atari/create_dataset.py at e2d82e6): of the last of checkpoints 0 to 49 one is drawn (there is a 50th,
+         which it never opens, and neither is it opened here, whoever wrote the files), and gives its next ten
          episodes, until there are enough steps; nothing beyond step 100,000 of a checkpoint. Differs: ten are ten
          (kzl's are eleven), the last few before that step are taken too, and timesteps are 0 where an episode begins
 
@@ -20,6 +21,7 @@ Shapes   K checkpoints, N steps of one, E episodes of all, T steps of a data set
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,9 +46,15 @@ class Selection:
 
     steps: int | None = None  # episodes are drawn until they hold so many
     checkpoints: int | None = None  # of the last so many
+    below: int | None = None  # of checkpoints with numbers below this
     first_steps: int | None = None  # nothing beyond this step of a checkpoint
     episodes_at_once: int = 10  # that a drawn checkpoint gives
     seed: int = 0
+
+    def of(self, numbers: Iterable[int]) -> list[int]:
+        """Which of these checkpoints are read, ascending: the one rule for public files and for files of one's own."""
+        allowed = sorted(number for number in numbers if self.below is None or number < self.below)
+        return allowed[-(self.checkpoints or 0) :]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +126,9 @@ def read(
             lengths; an action is none of the game's; there is no whole episode.
     """
     path, selection = Path(path), selection or Selection()
-    numbers = _numbers(path)[-(selection.checkpoints or 0) :]
+    present = _numbers(path)
+    if not (numbers := selection.of(present)) and present:
+        raise DatasetError(f"{path} holds checkpoints {present[0]} to {present[-1]}, and none below {selection.below}.")
     found = [_checkpoint(path, number, selection.first_steps) for number in numbers]
     found = [one.first(count) for one, count in zip(found, _selected(found, selection), strict=True) if count]
     if not found:
