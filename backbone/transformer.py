@@ -136,7 +136,11 @@ def causal(real: Bool[Tensor, "B L"]) -> Bool[Tensor, "B L L"]:
 
 
 def init_weights(module: nn.Module) -> None:
-    """GPT-2's initial weights, as kzl's models inherit them: normal, deviation 0.02; biases zero."""
+    """GPT-2's initial weights: normal, deviation 0.02; biases zero.
+
+    kzl's Atari models have them everywhere, its models of numbers in the blocks only: their embeddings and head begin
+    as PyTorch's do (the timestep's with a deviation of 1).
+    """
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=0.02)
     if isinstance(module, nn.Linear) and module.bias is not None:

@@ -7,9 +7,10 @@ Places   every token's own in the window, plus the number of the window's first 
 Learns   a_t from everything up to s_t, by cross-entropy
 Acts     by drawing an action by its probability
 Differs  returns are scaled (return_scale); windows end at uniform steps and may be short at an episode's start, where
-         kzl's are full and may reach back into the episode before; steps are counted from 0 in every episode (kzl's
-         are off by one from the second on); the warm-up is a share of the updates, kzl's is 10,240 steps' worth: 3
-         updates of 20,000
+         kzl's are full and may reach back into the episode before; the place in the episode is that of the window's
+         first step in learning and in acting, where kzl's player gives the present step's (what that is worth was not
+         measured); steps are counted from 0 in every episode (kzl's are off by one from the second on); the warm-up is
+         a share of the updates, kzl's is 10,240 steps' worth: 3 updates of 20,000
 
 Shapes   B windows, T steps, A numbers in an action (or its logits), D width
 """

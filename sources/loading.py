@@ -207,10 +207,9 @@ def _dqn_replay(request: Request, row: DatasetRow) -> Trajectories:
         folder = dqn_replay.folder_of(request.path, row.path.partition("/")[0])
     else:
         folder = dqn_replay_download.fetched(data_folder(request.data_dir), row, request.replay_checkpoints)
-    asked = {"replay_steps": request.replay_steps, "replay_checkpoints": request.replay_checkpoints}
-    details = {**asked, "seed": request.seed, "rewards": "as in the files"}
     selection = dqn_replay_download.selection(request.replay_steps, request.replay_checkpoints, request.seed)
-    details |= {"checkpoints_below": selection.below}
+    asked = {"replay_steps": selection.steps, "replay_checkpoints": selection.checkpoints}
+    details = {**asked, "checkpoints_below": selection.below, "seed": selection.seed, "rewards": "as in the files"}
     return dqn_replay_download.clipped(_stacks(request, row, "dqn-replay", folder, details, selection))
 
 

@@ -5,9 +5,9 @@ A number lies in the last bin whose left edge it reaches, numbers outside the ra
 stands for its middle. Where a value repeats, quantile edges coincide: the bins between them stay empty, which `audit`
 counts.
 
-Differs  jannerm raises if the value column has coinciding edges; we count them. Its `percentile` reads the bin before
-         the one it found (trajectory/utils/discretization.py:113-115 at 8834a6e, for the first bin the last edge);
-         ours reads the bin found.
+Differs  coinciding edges are counted; jannerm's check of the value column's is commented out. Its `percentile` reads
+         the bin before the one it found (trajectory/utils/discretization.py:113-115 at 8834a6e, for the first bin the
+         last edge); ours reads the bin found.
 
 Shapes   D dimensions, N bins
 """

@@ -6,8 +6,8 @@ Tokens   every number of a transition is one: observation, action, reward, value
 Learns   the next token, whatever it is, by cross-entropy; those of actions weigh five times
 Acts     by beam search (planner.py): candidates are drawn from the model, and kept for the reward and value it expects
 Differs  windows start at any step, the last of an episode too; the loss is a mean over the tokens that are learnt, not
-         over those that lie past the time limit; the learning rate's cosine spans the whole run, not its first 20 of 50
-         epochs
+         over those that lie past the time limit, of which theirs learns one stop token; the learning rate's cosine
+         spans the whole run (theirs is down at epoch 20 of 50, and goes up again: README.md)
 
 Shapes   B windows, T transitions, D tokens of a transition
 """
