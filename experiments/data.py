@@ -30,8 +30,11 @@ from trajectories.catalog import dataset
 from trajectories.disk import data_folder
 from trajectories.errors import UserError
 from trajectories.names import plain_name
+from trajectories.own_names import check_named, own_name
 from trajectories.store import digest
 from trajectories.types import Trajectories
+
+USUAL = "hopper-medium"
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,9 @@ class Cache:
 class One(Cache):
     """A data set, and where it comes from."""
 
-    name: Annotated[str, tyro.conf.Positional] = option("hopper-medium", "data set, a Minari id, or mine@Hopper-v4")
+    name: Annotated[str, tyro.conf.Positional] = option(
+        "", f"data set, a Minari id, or mine@Hopper-v4; else {USUAL}, or the name of the file"
+    )
     source: str = option("auto", "where the data come from: auto, d4rl, reroll, collected, minari, dqn-replay")
     path: Path | None = option(None, "a data file of your own, or the D4RL file whose policy is to be rerolled")
     allow_mismatch: bool = option(False, "take a --path although its states are far from what is published of them")
@@ -57,7 +62,9 @@ class One(Cache):
     replay_checkpoints: int = option(50, "dqn-replay: of the last so many checkpoints")
 
     def load(self) -> Trajectories:
-        name = self.name if self.task is None else f"{self.name.partition('@')[0]}@{self.task}"
+        if self.task is None:
+            check_named([self.name] if self.name else [], [self.path] if self.path else [], self.source)
+        name = own_name(self.name or None, self.task, self.path) if self.task else self.name or USUAL
         gym_registry.trust(name)
         request = Request(name, self.source, self.path, self.steps, self.seed, self.physics, self.data_dir)
         request = replace(request, replay_steps=self.replay_steps, replay_checkpoints=self.replay_checkpoints)

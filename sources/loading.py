@@ -15,7 +15,7 @@ Every source ends in the same column cache (store.py). The name of what is made 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,17 @@ from typing import Any
 from sources import dqn_replay_download
 from sources.description import against_published, check_environment, compared, describe, is_published
 from sources.fetch import FetchError, Published, fetch
+from sources.folders import cannot_be_read
+from sources.request import Request, check
 from trajectories.actions import scaled
 from trajectories.atomic import disk_errors, make_once
-from trajectories.catalog import OWN, DatasetRow, dataset, environment
+from trajectories.catalog import DatasetRow, dataset, environment
 from trajectories.disk import data_folder, named_in_cache
-from trajectories.errors import DatasetError, UserError, did_you_mean
+from trajectories.errors import DatasetError, UserError
 from trajectories.formats import d4rl, dqn_replay, minari, own_files
 from trajectories.formats.whole import check_gzips, check_hdf5, is_whole
 from trajectories.names import path_name
+from trajectories.own_names import OWN, own_parts
 from trajectories.store import cached
 from trajectories.types import Trajectories
 
@@ -38,22 +41,6 @@ __all__ = ["SOURCES", "Request", "describe", "load"]
 
 WHOLE, WHOLE_FOLDER = partial(is_whole, check=check_hdf5), partial(is_whole, check=check_gzips)
 REROLL_STEPS = 1_000_000  # as many as D4RL's medium and expert files hold
-
-
-@dataclass(frozen=True)
-class Request:
-    """Which data set, and from where."""
-
-    name: str  # a data set of the catalog, an id of Minari's, or name@environment (catalog.py)
-    source: str = "auto"
-    path: Path | None = None  # a file of the user's: D4RL's (d4rl), one with a policy (reroll), or any (auto)
-    steps: int | None = None  # reroll and collected: how many to record
-    seed: int = 0  # reroll and collected: of the recording
-    physics: str = "d4rl"  # reroll and collected: d4rl or gymnasium
-    data_dir: Path | None = None  # the cache
-    replay_steps: int = 500_000  # dqn-replay: how many to select; kzl's run_dt_atari.py, --num_steps
-    replay_checkpoints: int = 50  # dqn-replay: of the last so many of 50; kzl's --num_buffers
-    allow_mismatch: bool = False  # take a file whose states are far from what is published of its environment
 
 
 def load(request: Request | str, **options: Any) -> Trajectories:
@@ -72,20 +59,8 @@ def load(request: Request | str, **options: Any) -> Trajectories:
     if isinstance(request, str):
         request = Request(request, **options)
     row = dataset(request.name)
-    if request.source not in SOURCES:
-        raise UserError(f"There is no source called {request.source!r}: {did_you_mean(request.source, SOURCES)}")
-    recorded = request.source in ("reroll", "collected")
-    if request.steps is not None and not recorded:
-        raise UserError(
-            f"--steps {request.steps} is for data recorded here: add --source reroll or --source collected."
-        )
-    if request.steps is not None and request.steps < 1:
-        raise UserError(f"--steps {request.steps} leaves nothing to learn from: ask for at least 1.")
-    for option, value in (("steps", request.replay_steps), ("checkpoints", request.replay_checkpoints)):
-        if value < 1:
-            raise UserError(f"--replay-{option} {value} leaves nothing to learn from: ask for at least 1.")
-    if request.path is not None and request.source == "collected":
-        raise UserError(f"--source collected records its own data and cannot use --path {request.path}: leave one out.")
+    request = replace(request, path=request.path and request.path.expanduser())
+    check(request, SOURCES)
     with named_in_cache(data_folder(request.data_dir), row.name):
         data = SOURCES[request.source](request, row)
     if request.path is not None and not request.allow_mismatch:
@@ -97,13 +72,14 @@ def load(request: Request | str, **options: Any) -> Trajectories:
 
 def _auto(request: Request, row: DatasetRow) -> Trajectories:
     path = request.path
-    if row.format == "dqn_replay" and not (path and (path.is_file() or minari.metadata_file(path).exists())):
+    if row.format == "dqn_replay" and not (path and (path.is_file() or minari.folder_of(path))):
         return _auto_atari(request, row)
-    if request.path is not None:
-        return _minari(request, row) if request.path.is_dir() else _file(request, row)
-    if row.minari == row.name:
+    own = own_parts(row.name)
+    if path is not None:
+        return _folder(request, row) if path.is_dir() else _file(request, row)
+    if row.minari == row.name or (own and minari.versions(own[0])):
         return _minari(request, row)
-    if OWN in row.name:
+    if own:
         raise UserError(f"{row.name} is data of your own: say with --path where they are.")
     if not row.urls:
         return _collected(request, row)
@@ -228,14 +204,36 @@ def _stacks(
         return _columns(request, row, source, folder, details, read, streams_frames=True)
 
 
+def _folder(request: Request, row: DatasetRow) -> Trajectories:
+    """A folder given with --path: a Minari data set, of any version of Minari's.
+
+    Raises:
+        DatasetError: it is none; the message says what is in the folder.
+    """
+    assert request.path is not None
+    old = request.path / "data" / "main_data.hdf5"
+    if old.is_file() and not minari.folder_of(request.path):
+        if not own_parts(row.name):
+            raise DatasetError(
+                f"{request.path} has no data/{minari.METADATA}, like those that minari wrote before 0.5, and does not "
+                f"say in which environment it was recorded: add --task."
+            )
+        return _file(replace(request, path=old), row)
+    return _minari(request, row)
+
+
 def _minari(request: Request, row: DatasetRow) -> Trajectories:
     """A Minari data set, in the environment that its own metadata name, unless the name or --task say another."""
-    if request.path is None and row.minari is None:
+    own = own_parts(row.name)
+    if request.path is None and row.minari is None and not own:
         raise UserError(f"Minari has no {row.name} that is known here: name it by its id, or its folder with --path.")
-    folder = request.path or minari.find(row.minari or "")
-    played = row.environment if OWN in row.name else minari.environment_of(folder)
+    folder = minari.folder_of(request.path) if request.path else minari.find(own[0] if own else row.minari or row.name)
+    if folder is None:
+        raise cannot_be_read(request.path or minari.root())
+    played = row.environment if own else minari.environment_of(folder)
     if request.path is None:
-        row = replace(row, name=str(folder.relative_to(minari.root())), env=played.name)
+        name = str(folder.relative_to(minari.root()))
+        row = replace(row, name=f"{name}{OWN}{row.env}" if own else name, env=played.name)
     elif played.name != row.env:
         raise UserError(f"{folder} was recorded in {played.name}, not in {row.env}: add --task {played.name!r}.")
 

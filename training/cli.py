@@ -1,6 +1,7 @@
 """How a command ends when it cannot go on: one sentence and an exit code, never a traceback for the user's mistake."""
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -13,6 +14,7 @@ from trajectories.errors import UserError
 from trajectories.output import print_any_text
 
 NOTHING = "Nothing was recorded; the same command starts again."
+HOME = re.compile(r"(?<![^=])~(?=/|$)")
 BROKEN_PIPE = 128 + 13  # a shell's exit code for SIGPIPE, which Windows does not have
 
 
@@ -24,8 +26,10 @@ def exit_on_user_error(to_continue: str = "") -> Iterator[None]:
         to_continue: how to go on afterwards.
 
     A reader that has seen enough (`| head`) is no mistake: nothing is said, and the exit code is a shell's for it, 141.
+    In the command line, ~ stands for the home folder behind a = too, where a shell leaves it as it is.
     """
     print_any_text()
+    sys.argv[1:] = [HOME.sub(lambda match: os.path.expanduser(match[0]), word) for word in sys.argv[1:]]
     try:
         try:
             with _ended_by_signals():

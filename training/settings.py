@@ -19,8 +19,9 @@ from backbone.options import as_option, fits, option, read_tables
 from training.ranges import check_ranges
 from training.registry import MODELS, Entry, find
 from trajectories import gym_registry
-from trajectories.catalog import OWN, dataset, environment, environment_names
+from trajectories.catalog import dataset, environment, environment_names
 from trajectories.errors import UserError, did_you_mean
+from trajectories.own_names import check_named, own_name
 from trajectories.types import Spec
 
 PRESETS = Path(__file__).parents[1] / "experiments" / "presets.toml"
@@ -115,13 +116,12 @@ def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:
         SystemExit: --help, or a value of the wrong type (tyro says which, exit code 2).
     """
     first = ArgumentParser(add_help=False, allow_abbrev=False)
-    for name in ("model", "env", "preset"):
-        first.add_argument(f"--{name}", default=getattr(Run(), name), nargs="+" if name == "env" else None)
-    first.add_argument("--task")
-    first.add_argument("--path", nargs="+", default=())
+    for name in ("model", "preset", "source", "task"):
+        first.add_argument(f"--{name}", default=getattr(Run(), name))
+    for name in ("env", "path"):
+        first.add_argument(f"--{name}", nargs="+", default=())
     chosen, _ = first.parse_known_args(list(arguments))
-    if chosen.task:
-        chosen.env = [own_name(chosen.task, chosen.path, chosen.env)]
+    chosen.env = named(chosen.env, chosen.task, [Path(path) for path in chosen.path], chosen.source)
     gym_registry.trust(*chosen.env)
     entry = find(chosen.model, seen(chosen.env))
     usual = preset_settings(entry, chosen.env, chosen.preset, presets)
@@ -156,16 +156,20 @@ def preset_settings(entry: Entry, env: Sequence[str], preset: str, presets: Path
     return settings
 
 
-def own_name(task: str, paths: Sequence[str], env: Sequence[str]) -> str:
-    """What data of somebody's own are called: as --env says or else their file, and the environment behind an @.
+def named(env: Sequence[str], task: str | None, paths: Sequence[Path], source: str) -> list[str]:
+    """The names of the data sets, as --env, --task and --path say.
 
     Raises:
-        UserError: there is not one file.
+        UserError: a file is given, and neither its data set nor its environment; or one --task for several files.
     """
-    if len(paths) != 1:
-        raise UserError(f"--task {task} says what one file of yours belongs to: name it with --path.")
-    name = env[0] if tuple(env) != Run().env else Path(paths[0]).stem
-    return f"{name}{OWN}{task}"
+    if task is None:
+        check_named(env, paths, source)
+        return list(env or Run().env)
+    if len(env) > 1 or len(paths) > 1:
+        raise UserError(
+            f"--task {task} says what one file of yours belongs to: give one --path, and one --env at most."
+        )
+    return [own_name(env[0] if env else None, task, paths[0] if paths else None)]
 
 
 def seen(env: Sequence[str]) -> Spec | None:

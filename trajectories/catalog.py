@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from trajectories.errors import UserError, did_you_mean
+from trajectories.own_names import own_parts
 from trajectories.types import Spec
 from trajectories.unknown import like_minari_id, unknown_dataset, unknown_environment
 
 FILE = Path(__file__).with_suffix(".toml")
 ATARI = FILE.with_name("atari.toml")
 CHECKSUMS = FILE.with_name("checksums.toml")
-OWN = "@"  # between the name of somebody's own data and its environment's
 FOREIGN = re.compile(r"^\S+-v\d+(\?.*)?$", re.DOTALL)  # what environments of gymnasium's are called
 
 
@@ -161,8 +161,8 @@ def dataset(name: str) -> DatasetRow:
         UserError: there is none; the message names the nearest ones.
     """
     rows = _datasets()
-    if name not in rows and OWN in name:
-        return DatasetRow(name=name, env=environment(name.partition(OWN)[2]).name)
+    if name not in rows and (parts := own_parts(name)):
+        return DatasetRow(name=name, env=environment(parts[1]).name)
     if "?" in name and (game := name.partition("?")[0]) in rows:
         return replace(dataset(game), name=name, env=environment(name).name)
     plain, _, version = name.rpartition("-")

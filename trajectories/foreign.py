@@ -41,8 +41,8 @@ def environment_row(name: str) -> EnvironmentRow:
     gym_id, options = parse(name)
     arguments = {key: value for key, value in options.items() if key not in SCORES}
     copy = make(gym_id, arguments)
-    seen = layout(copy.observation_space)
-    action_shape, actions = actions_of(copy.action_space)
+    seen = layout(copy.observation_space, gym_id)
+    action_shape, actions = actions_of(copy.action_space, gym_id)
     max_episode_steps = options.get(STEPS) or copy.spec.max_episode_steps or getattr(copy.unwrapped, "max_steps", None)
     max_episode_steps = max_episode_steps or frames_limit(copy.spec.kwargs)
     low, high = bounds(copy.action_space)

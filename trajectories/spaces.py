@@ -77,39 +77,47 @@ class Layout:
         return np.concatenate([column.reshape(len(column), -1) for column in columns], axis=1, dtype=self.dtype)
 
 
-def layout(space: Any) -> Layout:
+def layout(space: Any, owner: object = "The environment") -> Layout:
     """The layout of a gymnasium space, or of one that Minari wrote as JSON.
+
+    Args:
+        owner: whose observations they are, for what is said of them.
 
     Raises:
         DatasetError: the space holds something without a fixed size.
     """
-    return Layout(tuple(_parts(space, ())))
+    return Layout(tuple(_parts(space, (), owner)))
 
 
-def actions_of(space: Any) -> tuple[tuple[int, ...], int | None]:
-    """Shape of an action and how many there are; (None: continuous).
+def actions_of(space: Any, owner: object = "The environment") -> tuple[tuple[int, ...], int | None]:
+    """Shape of an action and how many there are (None: continuous).
+
+    Args:
+        owner: whose actions they are, for what is said of them.
 
     Raises:
-        DatasetError: neither Discrete nor a Box.
+        DatasetError: neither Discrete from 0 nor a Box.
     """
     kind = _kind(space)
     if kind == "Discrete":
-        if int(_get(space, "start") or 0) != 0:
-            raise DatasetError("Its discrete actions do not count from 0: shift them before they are stored.")
+        if start := int(_get(space, "start") or 0):
+            raise DatasetError(f"{owner} has discrete actions that count from {start}: shift them to count from 0.")
         return (), int(_get(space, "n"))
     if kind == "Box":
         return tuple(_get(space, "shape")), None
-    raise DatasetError(f"Its actions are {kind}: only Box and Discrete actions can be learnt.")
+    raise DatasetError(
+        f"{owner} has {kind} actions, and models learn only Box and Discrete ones: flatten them into one of these."
+    )
 
 
-def _parts(space: Any, path: tuple[str, ...]) -> list[Part]:
+def _parts(space: Any, path: tuple[str, ...], owner: object) -> list[Part]:
     kind = _kind(space)
     if kind == "Dict":
         inner = _get(space, "subspaces") if isinstance(space, dict) else space.spaces
-        return [part for key in in_order(list(inner)) for part in _parts(inner[key], (*path, key))]
+        return [part for key in in_order(list(inner)) for part in _parts(inner[key], (*path, key), owner)]
     if kind == "Tuple":
         inner = _get(space, "subspaces") if isinstance(space, dict) else space.spaces
-        return [part for place, one in enumerate(inner) for part in _parts(one, (*path, str(place)))]
+        return [part for place, one in enumerate(inner) for part in _parts(one, (*path, str(place)), owner)]
     if kind == "Box":
         dtype = np.dtype(_get(space, "dtype"))
         whole = "image" if dtype == np.uint8 else "integer" if dtype.kind in "iub" else "float"
@@ -122,7 +130,8 @@ def _parts(space: Any, path: tuple[str, ...]) -> list[Part]:
         sizes = _get(space, "nvec") if kind == "MultiDiscrete" else np.zeros(_get(space, "n"))
         return [Part(path, np.shape(sizes), "integer")]
     raise DatasetError(
-        f"Its observations hold {'/'.join(path) or 'a space'} of the kind {kind}, which has no fixed size."
+        f"{owner} has observations that hold {kind}{' as ' + '/'.join(path) if path else ''}, which has no fixed size: "
+        f"flatten them into arrays."
     )
 
 

@@ -18,7 +18,7 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,13 +31,15 @@ from trajectories.disk import home_expanded
 from trajectories.errors import DamagedFileError, DatasetError, UserError, did_you_mean
 from trajectories.formats import columns
 from trajectories.formats.hdf5 import Hdf5Array, Hdf5Group, open_hdf5
-from trajectories.spaces import Layout, layout
+from trajectories.spaces import Layout, actions_of, layout
 from trajectories.types import Provenance, Spec, Trajectories
 
 VARIABLE = "MINARI_DATASETS_PATH"  # Minari's own
 METADATA = "metadata.json"
 VERSION = re.compile(r"-v(\d+)$")
+EPISODE = re.compile(r"(?:episode_)?(\d{1,18})")
 ARROW = ("arrow", "parquet")
+JSON = ("observation_space", "action_space", "env_spec")  # what the metadata keep as JSON within JSON
 SCORES = ("ref_min_score", "ref_max_score")
 LARGE = 1 << 30  # bytes; a hundred thousand screens of Atari as Minari keeps them, in colour, are ten times that
 
@@ -76,6 +78,14 @@ def versions(name: str, folder: Path | None = None) -> list[str]:
     return [one for one in local(folder) if name in (one, VERSION.sub("", one))]
 
 
+def folder_of(path: Path) -> Path | None:
+    """The folder of the data set that `path` is, or whose folder `data` it is; None for any other path."""
+    return next(
+        (each for each in (path, *([path.parent] if path.name == "data" else [])) if metadata_file(each).is_file()),
+        None,
+    )
+
+
 def metadata(folder: Path) -> dict[str, Any]:
     """What Minari wrote about the data set in `folder`.
 
@@ -85,7 +95,7 @@ def metadata(folder: Path) -> dict[str, Any]:
     file = metadata_file(folder)
     try:
         told = json.loads(file.read_text(encoding="utf-8"))
-        return {**told, **{key: json.loads(told[key]) for key in ("observation_space", "env_spec") if told.get(key)}}
+        return {**told, **{key: json.loads(told[key]) for key in JSON if told.get(key)}}
     except FileNotFoundError:
         raise DatasetError(f"{folder} holds no Minari data set: it has no data/{METADATA}.") from None
     except (ValueError, TypeError, AttributeError) as error:
@@ -107,18 +117,29 @@ def environment_of(folder: Path) -> EnvironmentRow:
     told = metadata(folder)
     if told.get("environment") in environment_names():  # written here (sources/export.py)
         return environment(told["environment"])
-    spec = told.get("env_spec")
-    if not spec or ":" in str(spec.get("id", ":")):  # a module before a colon would be imported
-        raise DatasetError(f"{folder} does not say which of gymnasium's environments it belongs to: give --task.")
-    options = foreign.differences(spec["id"], spec.get("kwargs") or {}, spec.get("max_episode_steps"))
+    spec = told.get("env_spec") or {}
+    gym_id = str(spec.get("id", ""))
+    if not gym_id:
+        raise DatasetError(f"{folder} does not say which environment it was recorded in: add --task.")
+    if ":" in gym_id:  # the module before a colon would be imported
+        raise DatasetError(
+            f"{folder} was recorded in {gym_id}, and nothing is imported because a file names it: add --task."
+        )
+    options = foreign.differences(gym_id, spec.get("kwargs") or {}, spec.get("max_episode_steps"))
     if foreign.are_scores(*map(told.get, SCORES)):
         options |= {score: told[score] for score in SCORES}
-    row = environment(foreign.named(spec["id"], options))
+    try:
+        row = environment(foreign.named(gym_id, options))
+    except UserError as error:
+        raise UserError(
+            f"{folder} was recorded in {gym_id}, which cannot be used here ({str(error).rstrip('.')}): add --task "
+            f"and an environment that can."
+        ) from error
     seen = _layout(folder, told)
     if seen.shape != row.observation_shape:
         wrappers = ", ".join(wrapper["name"] for wrapper in spec.get("additional_wrappers") or [])
         raise DatasetError(
-            f"{folder} holds observations of the shape {seen.shape}, but {spec['id']} shows {row.observation_shape}"
+            f"{folder} holds observations of the shape {seen.shape}, but {gym_id} shows {row.observation_shape}"
             f"{f' without the wrappers {wrappers}' if wrappers else ''}: name another environment with --task."
         )
     return row
@@ -141,29 +162,9 @@ def read(
     folder = Path(path)
     told = metadata(folder)
     seen = _layout(folder, told)
-    steps, episodes = (_total(folder, told, name) for name in ("total_steps", "total_episodes"))
-    table: dict[str, np.ndarray] = {}
-    lengths: list[int] = []
-    filled = 0
-    try:
-        for episode in _episodes(folder, told, seen, episodes):
-            length = len(episode["rewards"])
-            _check_lengths(episode, f"{folder}, episode {len(lengths)}")
-            for column, values in episode.items():
-                values = values[:length]
-                if column not in table:
-                    table[column] = _room((steps, *values.shape[1:]), values.dtype)
-                table[column][filled : filled + length] = values
-            lengths.append(length)
-            filled += length
-    except (OSError, KeyError, RuntimeError) as error:
-        raise DamagedFileError(folder, error) from error
-    except ValueError as error:
-        if isinstance(error, UserError):
-            raise
-        raise DamagedFileError(folder, f"its episodes do not fit each other: {error}") from error
-    if filled != steps or not lengths:
-        raise DamagedFileError(folder, f"it holds {filled:,} steps, but its metadata say {steps:,}")
+    if "action_space" in told:
+        actions_of(told["action_space"], folder)
+    table, lengths = _table(folder, told, seen)
     if told.get("clipped_rewards"):  # written here (sources/export.py)
         spec = replace(spec, clipped_rewards=True)
     bounds = np.concatenate([[0], np.cumsum(lengths)])
@@ -175,9 +176,41 @@ def read(
     return columns.trajectories(table, bounds, spec, origin, str(folder), trailing_zeros, long_episodes)
 
 
-def _total(folder: Path, told: dict[str, Any], name: str) -> int:
-    """How many steps or episodes the metadata announce."""
+def _table(folder: Path, told: dict[str, Any], seen: Layout) -> tuple[dict[str, np.ndarray], list[int]]:
+    """The columns of all episodes, one behind another, and how long each episode is."""
+    steps, episodes = _total(folder, told, "total_steps"), _total(folder, told, "total_episodes")
+    if steps is None:
+        steps = sum(len(episode["rewards"]) for episode in _episodes(folder, told, seen, episodes))
+    table: dict[str, np.ndarray] = {}
+    lengths: list[int] = []
+    filled = 0
+    try:
+        for episode in _episodes(folder, told, seen, episodes):
+            length = len(episode["rewards"])
+            _check_lengths(episode, f"{folder}, episode {len(lengths)}")
+            if filled + length > steps:
+                raise DamagedFileError(folder, f"its episodes hold more than the {steps:,} steps that its metadata say")
+            for column, values in episode.items():
+                values = values[:length]
+                if column not in table:
+                    table[column] = _room((steps, *values.shape[1:]), values.dtype)
+                table[column][filled : filled + length] = values
+            lengths.append(length)
+            filled += length
+    except (OSError, KeyError, RuntimeError) as error:
+        raise DamagedFileError(folder, error) from error
+    except ValueError as error:
+        raise DamagedFileError(folder, f"its episodes do not fit each other: {error}") from error
+    if filled != steps or not lengths:
+        raise DamagedFileError(folder, f"it holds {filled:,} steps, but its metadata say {steps:,}")
+    return table, lengths
+
+
+def _total(folder: Path, told: dict[str, Any], name: str) -> int | None:
+    """How many steps or episodes the metadata announce; None if they do not."""
     total = told.get(name)
+    if total is None:
+        return None
     if not isinstance(total, int | float) or not 0 < total < math.inf or total % 1:
         found = repr(total)[:40]
         raise DatasetError(f"{metadata_file(folder)}: its {name} is {found} and not a count: get a whole copy.")
@@ -207,26 +240,28 @@ def _check_lengths(episode: dict[str, np.ndarray], place: str) -> None:
 def _layout(folder: Path, told: dict[str, Any]) -> Layout:
     if "observation_space" not in told:
         raise DatasetError(f"{folder} does not say what its observations are: write it again with a newer minari.")
-    return layout(told["observation_space"])
+    return layout(told["observation_space"], folder)
 
 
-def _episodes(folder: Path, told: dict[str, Any], seen: Layout, count: int) -> Iterator[dict[str, np.ndarray]]:
+def _episodes(folder: Path, told: dict[str, Any], seen: Layout, count: int | None) -> Iterator[dict[str, np.ndarray]]:
     kind = told.get("data_format", "hdf5")
     if kind in ARROW:
         from trajectories.formats import minari_arrow
 
-        yield from minari_arrow.episodes(folder / "data", kind, seen, count)
+        numbers = _numbers(folder, (each.name for each in (folder / "data").iterdir()), count)
+        yield from minari_arrow.episodes(folder / "data", kind, seen, numbers)
         return
     if kind != "hdf5":
-        raise DatasetError(f"{folder} is stored as {kind}: only hdf5, arrow and parquet are read.")
+        raise DatasetError(
+            f"{folder} is stored as {kind!r}, and only hdf5, arrow and parquet are read: write it as one of these."
+        )
     path = folder / "data" / "main_data.hdf5"
     if not path.exists():
         raise DamagedFileError(folder, f"it has no {path.relative_to(folder)}")
     with open_hdf5(path) as file:
-        for number in range(count):
+        for number in _numbers(folder, file, count):
             found = file.get(f"episode_{number}")
-            if not isinstance(found, Hdf5Group):
-                raise DamagedFileError(folder, f"it has no episode_{number}")
+            assert isinstance(found, Hdf5Group)
             yield {
                 "observations": seen.rows(_nested(found.get("observations"))),
                 "actions": found.array("actions")[()],
@@ -234,6 +269,19 @@ def _episodes(folder: Path, told: dict[str, Any], seen: Layout, count: int) -> I
                 "terminals": found.array("terminations")[()],
                 "timeouts": found.array("truncations")[()],
             }
+
+
+def _numbers(folder: Path, names: Iterable[str], count: int | None) -> list[int]:
+    """The numbers of the episodes that are there: from 0 on, but for data sets that were filtered.
+
+    Raises:
+        DamagedFileError: there are fewer than `count`.
+    """
+    numbers = sorted(int(match[1]) for name in names if (match := EPISODE.fullmatch(name)))
+    if count is not None and len(numbers) < count:
+        missing = min(set(range(count)) - set(numbers))
+        raise DamagedFileError(folder, f"it has {len(numbers):,} of {count:,} episodes, and no episode_{missing}")
+    return numbers[:count]
 
 
 def _nested(item: Hdf5Group | Hdf5Array | None) -> Any:

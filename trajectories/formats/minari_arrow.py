@@ -4,7 +4,7 @@ Numbers lie in lists of a fixed size, dictionaries in structs. The last row hold
 the other columns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ from trajectories.formats.limits import check_declared
 from trajectories.spaces import Layout
 
 
-def episodes(folder: Path, kind: str, seen: Layout, count: int) -> Iterator[dict[str, np.ndarray]]:
+def episodes(folder: Path, kind: str, seen: Layout, numbers: Sequence[int]) -> Iterator[dict[str, np.ndarray]]:
     """The columns of each episode in turn, D4RL's names.
 
     Raises:
         UserError: pyarrow is not installed.
-        DamagedFileError: an episode is missing or cannot be read.
+        DamagedFileError: an episode is empty or cannot be read.
     """
     try:
         from pyarrow import ArrowInvalid
@@ -29,7 +29,7 @@ def episodes(folder: Path, kind: str, seen: Layout, count: int) -> Iterator[dict
         raise UserError(
             f"{folder} is stored as {kind}, which pyarrow reads: pip install -r requirements-extra.txt."
         ) from error
-    for number in range(count):
+    for number in numbers:
         parts = sorted((folder / str(number)).glob(f"*.{kind}"))
         if not parts:
             raise DamagedFileError(folder, f"{number} holds no {kind} file")
