@@ -10,7 +10,7 @@ you like: the same command goes on from the last checkpoints. Options that are n
 import os
 import subprocess
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,6 +27,8 @@ from training.provenance import PROJECT, ROOT
 from training.run_lock import clear_finished
 from training.suites import Suite, find, suites
 from trajectories.errors import UserError
+
+NAME = 40  # characters of a run's name, so that a line fits a terminal's 80
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Options:
     gpus: float = 0.0
     """GPUs for each run on the Ray cluster; a fraction shares one"""
     dry_run: bool = False
-    """print the commands of what is missing, and stop"""
+    """print what is done and missing, as comments, and the commands of what is missing"""
     results_dir: Path = field(default_factory=lambda: PROJECT / "results" / "runs")
     """where runs are kept"""
     report: bool = True
@@ -66,14 +68,14 @@ def main(options: Options, extra: Sequence[str]) -> int:
     records = read_all(options.results_dir)
     before = states(runs, records, options.results_dir)
     missing = [(run, state) for run, state in zip(runs, before, strict=True) if not state.done]
+    for line in overview(runs, before, 1 if options.ray else options.jobs):
+        print(f"# {line}" if options.dry_run else line, flush=True)
     if options.dry_run:
         for run, _ in missing:
             print(run.command)
         return 0
     for record in options.results_dir.glob(f"*/{RECORD}"):
         clear_finished(record.parent)
-    at_once = 1 if options.ray else options.jobs
-    overview(runs, before, at_once)
     failed = execute(options, missing) if missing else 0
     if options.report:
         write_report(options.results_dir)
@@ -99,21 +101,22 @@ def chosen(options: Options) -> Suite:
     return suite
 
 
-def overview(runs: Sequence[Planned], before: Sequence[State], at_once: int) -> None:
+def overview(runs: Sequence[Planned], before: Sequence[State], at_once: int) -> Iterator[str]:
     """A line for each run, and how long the missing ones will take together."""
-    width = max(len(run.name) for run in runs)
+    width = min(NAME, max(len(run.name) for run in runs))
     for run, state in zip(runs, before, strict=True):
         if state.record is not None:
             text = f"done     score {state.record.evaluations[0].normalised:.1f}"
+        elif state.updates:
+            text = f"begun    {state.updates / run.settings.run.updates:.0%}, {duration(state.seconds)}"
         else:
-            begun = f"{state.updates:,} of {run.settings.run.updates:,} updates done, " if state.updates else ""
-            text = f"missing  {begun}{duration(state.seconds)}"
-        print(f"  {run.name:{width}}  {text}")
+            text = f"missing  {duration(state.seconds)}"
+        yield f"{run.name:{width}}  {text}"
     left = [state for state in before if not state.done]
     known = [state.seconds for state in left if state.seconds is not None]
     together = f"about {duration(sum(known) / at_once)} by earlier runs" if known else "no earlier runs to judge by"
     unknown = f", {len(left) - len(known)} of them unlike any earlier run" if known and len(known) < len(left) else ""
-    print(f"{len(runs) - len(left)} of {len(runs)} done, {len(left)} missing: {together}{unknown}.", flush=True)
+    yield f"{len(runs) - len(left)} of {len(runs)} done, {len(left)} missing: {together}{unknown}."
 
 
 def execute(options: Options, missing: Sequence[tuple[Planned, State]]) -> int:

@@ -277,7 +277,7 @@ def show(places: list[Path]) -> None:
 def console() -> None:
     """The command `trajectory-run`, and of this file."""
     with exit_on_user_error(), distributed.process_group():
-        main(sys.argv[1:])
+        main(sys.argv[1:] or ["--help"])
 
 
 if __name__ == "__main__":

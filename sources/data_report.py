@@ -1,5 +1,6 @@
 """What `data.py` prints: the list of data sets, and one data set's numbers."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,39 +13,47 @@ from trajectories.catalog import DatasetRow, dataset
 from trajectories.errors import UserError
 from trajectories.types import Trajectories
 
-BINS, WIDTH = 12, 40  # of the histogram in the terminal
+TERMINAL = 80  # characters of a line
+BINS, BAR = 12, 40  # of the histogram
+NAME = 26  # characters of a data set's name; longer ones stand above their line
+NUMBER = 9  # characters of a number
 
 
 def print_list(rows: list[Listed], folder: Path) -> None:
-    """A line for each data set, without asking any server."""
-    lines = [("data set", "sources", "published", "in the cache")]
+    """A line for each data set, and one for what the cache has of it, without asking any server."""
+    lines = [("data set", "sources", "steps", "episodes")]
     for one in rows:
-        row = one.row
-        facts = [f"{row.steps:,} steps"] if row.steps else []
-        facts += [f"{row.episodes:,} episodes"] if row.episodes else []
-        whole, unfinished = ([kept for kept in one.kept if bool(kept.unfinished) == half] for half in (False, True))
-        held = [f"{kept.source} {kept.size / 1e6:,.1f} MB" for kept in whole if not kept.columns]
-        for what, size in (
-            ("columns", sum(kept.size for kept in whole if kept.columns)),
-            ("unfinished", sum(kept.size for kept in unfinished)),
-        ):
-            held += [f"{what} {size / 1e6:,.1f} MB"] if size else []
-        lines.append((row.name, " ".join(one.sources), ", ".join(facts), ", ".join(held)))
-    print(aligned(lines))
+        steps, episodes = (f"{number:,}" if number else "" for number in (one.row.steps, one.row.episodes))
+        lines.append((one.row.name, " ".join(one.sources), steps, episodes))
+    widths = [max(map(len, column)) for column in list(zip(*lines, strict=True))[1:]]
+    for place, (name, sources, steps, episodes) in enumerate(lines):
+        above = f"{name}\n" if len(name) > NAME else ""
+        text = f"{'' if above else name:{NAME}}  {sources:{widths[0]}}  {steps:>{widths[1]}}  {episodes:>{widths[2]}}"
+        print(above + text.rstrip())
+        if place and rows[place - 1].kept:
+            print(textwrap.fill(in_cache(rows[place - 1]), TERMINAL, initial_indent="  ", subsequent_indent="    "))
     print(f"{len(rows)} data sets; the cache is {folder}.")
 
 
-def aligned(lines: Sequence[Sequence[str]], numbers: bool = False) -> str:
-    """Columns as wide as their longest cell; all but the first to the right if they are numbers."""
+def in_cache(one: Listed) -> str:
+    """How much the cache has of a data set, by source, and how much of that is columns."""
+    sizes: dict[str, int] = {}
+    for kept in one.kept:
+        part = "unfinished" if kept.unfinished else "columns" if kept.columns else kept.source
+        sizes[part] = sizes.get(part, 0) + kept.size
+    return "in the cache: " + ", ".join(f"{part} {size / 1e6:,.1f} MB" for part, size in sizes.items())
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Columns of numbers, to the right, as wide as their longest cell."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    text = []
-    for cells in lines:
-        placed = [
-            cell.rjust(width) if numbers and place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ]
-        text.append("  ".join(placed).rstrip())
-    return "\n".join(text)
+    return ["  ".join(map(str.rjust, cells, widths)).rstrip() for cells in lines]
+
+
+def short(number: float) -> str:
+    """A number with five digits, or as many as `NUMBER` characters hold."""
+    texts = [f"{number:.{digits}g}" for digits in (5, 4, 3, 2, 1)]
+    return next((text for text in texts if len(text) <= NUMBER), texts[-1])
 
 
 def print_summary(data: Trajectories) -> None:
@@ -80,7 +89,7 @@ def histogram(values: np.ndarray) -> list[str]:
     counts, edges = np.histogram(values, BINS if np.ptp(values) > 0 else 1)
     longest = counts.max()
     return [
-        f"{edge:>10.5g} {'█' * round(WIDTH * count / longest) or ('▏' if count else ''):<{WIDTH}} {count:,}"
+        f"{edge:>10.5g} {'█' * round(BAR * count / longest) or ('▏' if count else ''):<{BAR}} {count:,}"
         for edge, count in zip(edges, counts, strict=False)
     ]
 
@@ -89,16 +98,19 @@ def print_dimensions(data: Trajectories) -> None:
     """Range, mean and deviation of every number, the states' beside D4RL's published ones where these are known."""
     row = row_of(data)
     known = row is not None and row.state_mean is not None and data.origin.source != "minari"
-    lines = [["", "min", "max", "mean", "std", *(["D4RL's mean", "D4RL's std", "away"] if known else [])]]
+    lines = [["", "min", "max", "mean", "std", *(["D4RL mean", "D4RL std", "away"] if known else [])]]
+    titles = {}  # of the parts of the table, by the line that they stand above
     for kind, values in (("observation", data.observations), ("action", data.actions), ("reward", data.rewards)):
         mean, std, low, high = statistics(values)
+        titles[len(lines)] = kind
         for place in range(len(mean)):
-            cells = [f"{number:.5g}" for number in (low[place], high[place], mean[place], std[place])]
+            cells = [short(number) for number in (low[place], high[place], mean[place], std[place])]
+            cells[3] = "constant" if low[place] == high[place] else cells[3]
             if known:
                 cells += published_cells(row, place, mean[place]) if kind == "observation" else ["", "", ""]
-            name = kind if len(mean) == 1 else f"{kind} {place}"
-            lines.append([f"{name} (constant)" if low[place] == high[place] else name, *cells])
-    print(aligned(lines, numbers=True))
+            lines.append([f"  {place}" if len(mean) > 1 else "", *cells])
+    for place, line in enumerate(aligned(lines)):
+        print(f"{titles[place]}\n{line}" if place in titles else line)
     if known:
         print("away: difference of the means, in D4RL's published deviations")
 
@@ -120,7 +132,8 @@ def published_cells(row: DatasetRow | None, place: int, mean: float) -> list[str
     assert row.state_mean is not None
     assert row.state_std is not None
     there, spread = row.state_mean[place], row.state_std[place]
-    return [f"{there:.5g}", f"{spread:.5g}", f"{(mean - there) / spread:+.3f}"]
+    away = (mean - there) / spread
+    return [short(there), short(spread), f"{away:+.3f}" if abs(away) < 100 else f"{away:+.0e}"]
 
 
 def verdict(data: Trajectories) -> str:

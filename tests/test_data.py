@@ -111,7 +111,9 @@ def test_the_list_has_every_data_set_and_says_what_is_cached(own_cache: Path, ca
     verbs.main(["collect", "toy-medium", "--steps", "60"])
     verbs.main(["list"])
     lines = capsys.readouterr().out.splitlines()
-    assert re.search(r"^toy-medium +collected +collected [\d.]+ MB, columns", "\n".join(lines), re.MULTILINE)
+    assert re.search(
+        r"^toy-medium +collected\n  in the cache: collected [\d.]+ MB, columns", "\n".join(lines), re.MULTILINE
+    )
     assert re.search(r"^walker2d-expert +d4rl reroll collected minari", "\n".join(lines), re.MULTILINE)
     assert not any(line.startswith("hopper-medium-v1") for line in lines)
     listed = {line.split()[0] for line in lines}
@@ -174,10 +176,9 @@ def test_show_prints_the_numbers_beside_the_published_ones_and_draws_them(
     data = load(Request("hopper-medium", path=Path(file)))
     assert f"{data.returns.mean():.5g} ±" in printed
     row = dataset("hopper-medium")
-    line = next(line for line in printed.splitlines() if line.startswith("observation 10 "))
-    cells = line.split()
-    assert float(cells[4]) == pytest.approx(float(data.observations[:, 10].mean()), rel=1e-4)
-    assert float(cells[6]) == pytest.approx((row.state_mean or ())[10], rel=1e-4)
+    cells = next(line for line in printed.splitlines() if line.startswith("  10 ")).split()
+    assert float(cells[3]) == pytest.approx(float(data.observations[:, 10].mean()), rel=1e-4)
+    assert float(cells[5]) == pytest.approx((row.state_mean or ())[10], rel=1e-4)
     assert picture.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(UserError, match=r"name it .png, .svg or .pdf"):
         verbs.main(["show", "hopper-medium", "--path", file, "--picture", "hopper.bmp"])

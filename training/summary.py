@@ -15,7 +15,7 @@ def summarize(record: Record, folder: Path) -> str:
     """What was learnt from, what was asked, what came of it, how long it took and where the record lies."""
     behaviour = record.behaviour
     table = Table(title=f"{record.column} on {record.dataset}, seed {record.seed}", title_justify="left")
-    for heading in ("target return", "return (mean ± std over episodes)", "normalised score", "episodes"):
+    for heading in ("target return", "return (mean ± std)", "normalized score", "episodes"):
         table.add_column(heading, justify="right")
     for played in record.evaluations:
         asked = "none" if played.target_return is None else f"{played.target_return:g}"
@@ -28,18 +28,20 @@ def summarize(record: Record, folder: Path) -> str:
         "" if behaviour.normalised is None else f"{behaviour.normalised:.1f}",
         str(behaviour.episodes),
     )
-    text = Console(file=io.StringIO(), width=100, markup=False, emoji=False)  # names are not markup
+    text = Console(file=io.StringIO(), width=80, markup=False, emoji=False)  # names are not markup
     text.print(table)
     seconds = ", ".join(f"{name} {value:.0f}" for name, value in record.seconds.items())
     steps = f"{record.data.get('steps', 0):,} steps"
     if kind_of(record) is ATARI and record.source == "collected":
         steps += " asked for, and the games begun in them to their ends"  # sources/collect_atari.py
-    text.print(f"data    {record.dataset} from {record.source}, {steps}", highlight=False)
-    text.print(f"played  {record.protocol.environment}, {record.protocol.physics} physics", highlight=False)
-    text.print(f"took    {seconds} seconds; {record.peak_memory_mb:.0f} MB at most", highlight=False)
     where = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    text.print(f"record  {where}/record.json", highlight=False, soft_wrap=True)
-    return text.file.getvalue().rstrip()  # type: ignore[attr-defined]
+    lines = (
+        f"data    {record.dataset} from {record.source}, {steps}",
+        f"played  {record.protocol.environment or record.env}, {record.protocol.physics} physics",
+        f"took    {seconds} seconds; {record.peak_memory_mb:.0f} MB at most",
+        f"record  {where}/record.json",
+    )
+    return text.file.getvalue() + "\n".join(lines)  # type: ignore[attr-defined]
 
 
 def compared(now: Record, before: Record, place: Path) -> str:
