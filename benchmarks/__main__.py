@@ -27,7 +27,9 @@ from trajectories.atomic import write_text
 from trajectories.errors import UserError
 
 FIGURES = Path(__file__).with_name("figures.md")
-Name = Literal["waiting", "data", "atari", "decision_transformer", "evaluation", "tt_training", "planner", "gato"]
+Name = Literal[
+    "waiting", "data", "atari", "decision_transformer", "evaluation", "tt_training", "planner", "gato", "report"
+]
 NAMES = get_args(Name)
 Row = dict[str, object]  # what, ours, peer, ratio, note
 

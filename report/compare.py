@@ -174,15 +174,17 @@ def profiles(ladder: SuiteComparison) -> list[Profile]:
 
 
 def improvements(ladder: SuiteComparison) -> list[Improvement]:
-    """Every ordered pair of models, on the tasks that both have run."""
+    """Each pair of models once, the likelier winner first, on the tasks that both have run."""
     found = []
     for first, second in permutations(ladder.columns, 2):
         one, other = ladder.tasks(first), ladder.tasks(second)
         shared = [key for key in one if key in other]
         if shared:
             left, right = [one[key] for key in shared], [other[key] for key in shared]
-            interval = improvement_interval(left, right) if has_intervals(left) and has_intervals(right) else None
             probability = probability_of_improvement(left, right)
+            if probability < 0.5 or (probability == 0.5 and first > second):
+                continue
+            interval = improvement_interval(left, right) if has_intervals(left) and has_intervals(right) else None
             found.append(Improvement(first, second, len(shared), probability, interval))
     return found
 

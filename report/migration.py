@@ -14,6 +14,8 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from report.parsing import words
+
 RENAMED: dict[str, str] = {
     "clip": "max_grad_norm",
     "warmup": "warmup_fraction",
@@ -47,7 +49,7 @@ def current_config(model: str, config: Mapping[str, Any]) -> dict[str, Any]:
 
 def current_command(command: str) -> str:
     """A command whose options have today's names."""
-    return shlex.join(map(_current_word, shlex.split(command))) if RENAMED else command
+    return shlex.join(map(_current_word, words(command)))
 
 
 def original(model: str, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -191,19 +191,32 @@ const KINDS = {
   },
 };
 
+// A chart is drawn when it comes near the screen: a page of a thousand runs has hundreds.
+const near = new IntersectionObserver((changes) => changes.filter((change) => change.isIntersecting).forEach((change) => paint(change.target)), { rootMargin: "800px" });
+
+function paint(box) {
+  if (!box.clientWidth) return;  // closed or filtered away
+  near.unobserve(box);
+  box.replaceChildren();
+  KINDS[box.dataset.chart](box, box.closest("figure"));
+}
+
 function draw(inside = document) {
-  all("[data-chart]", inside).forEach((box) => {
-    if (!box.clientWidth) return;  // closed or filtered away: drawn when it is seen
-    box.replaceChildren();
-    KINDS[box.dataset.chart](box, box.closest("figure"));
-  });
+  all("[data-chart]", inside).forEach((box) => { near.unobserve(box); near.observe(box); });
+}
+
+function fill(details) {  // what a run's section holds, once it is opened
+  const template = details.querySelector("template");
+  if (template) template.replaceWith(template.content);
+  draw(details);
 }
 
 // ---- the page --------------------------------------------------------------------------------------------------------
 
 all("table").forEach(sortable);
-all("figure select").forEach((select) => select.addEventListener("change", () => draw(select.closest("figure"))));
-all("details").forEach((details) => details.addEventListener("toggle", () => draw(details)));
+document.addEventListener("change", (event) => { const figure = event.target.closest("figure"); if (figure) draw(figure); });
+all("details").forEach((details) => details.addEventListener("toggle", () => fill(details)));
+addEventListener("beforeprint", () => all("[data-chart]").forEach(paint));
 document.getElementById("suite")?.addEventListener("change", (event) => filter(event.target.value));
 function reveal() {
   const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));

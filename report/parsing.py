@@ -5,6 +5,7 @@ ValueError with the place, the value and what was expected; the caller adds the 
 """
 
 import json
+import re
 import shlex
 import types
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Union, get_args, get_origin
 
+PLAIN = re.compile(r"[\w@%+=:,./ -]*", re.ASCII)  # a command in which nothing is quoted
 LARGEST = 1 << 25  # bytes of a file: some hundred thousand episodes
 LONGEST = 4_000  # characters of a text
 DEEPEST = 16  # dictionaries and lists in each other
@@ -72,10 +74,19 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def words(command: str) -> list[str]:
+    """The words of a command, as a shell splits them; where there is nothing to unquote, sooner.
+
+    Raises:
+        ValueError: a quotation mark has no other.
+    """
+    return command.split() if PLAIN.fullmatch(command) else shlex.split(command)
+
+
 def is_command(text: str, program: str) -> bool:
     """Whether a text is a command of this program and nothing more: no sign in it means anything to a shell."""
     try:
-        return text.startswith(f"{program} ") and shlex.join(shlex.split(text)) == text
+        return text.startswith(f"{program} ") and shlex.join(words(text)) == text
     except ValueError:  # a quotation mark without its other
         return False
 

@@ -1,4 +1,7 @@
-"""A section of the page for each run: what it was asked to do, where it came from, what came of it."""
+"""A section of the page for each run: what it was asked to do, where it came from, what came of it.
+
+Each lies in a <template> until it is opened, so that a page of a thousand runs opens at once.
+"""
 
 from collections.abc import Callable, Mapping
 from html import escape
@@ -36,11 +39,11 @@ def run(record: Record, row: Row, place: int, curve: Mapping[str, Any], films: s
     return (
         f'<details id="{escape(record.name)}" data-key="{escape(record.dataset)}"><summary><b>{escape(row.label)}</b>'
         f"<span>{escape(label(record.column))}, seed {record.seed}, {escape(record.source)}, "
-        f'{record.updates:,} updates</span><span class="score">{score}</span></summary>\n<div class="run">'
+        f'{record.updates:,} updates</span><span class="score">{score}</span></summary>\n<template><div class="run">'
         f"<pre>{escape(command(record))}</pre>\n{listed(outcome(record))}\n"
         f'<div class="charts">{charts}</div>\n{films}\n'
         f"<h3>Provenance</h3>{listed(provenance(record))}\n<h3>Configuration</h3>{listed(configuration(record))}\n"
-        f"</div></details>\n"
+        f"</div></template></details>\n"
     )
 
 

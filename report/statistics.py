@@ -10,6 +10,7 @@ Letters   a task is a row of the table; n its seeds, R resamples
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -52,8 +53,21 @@ def bootstrap_interval(
 
 def resampled(tasks: Sequence[np.ndarray], times: int = RESAMPLES, seed: int = SEED) -> list[np.ndarray]:
     """Each task's scores (n,) drawn again from its own, with replacement: (R, n) each."""
+    return [task[places] for task, places in zip(tasks, draws(tuple(map(len, tasks)), times, seed), strict=True)]
+
+
+@lru_cache(maxsize=16)
+def draws(sizes: tuple[int, ...], times: int = RESAMPLES, seed: int = SEED) -> tuple[np.ndarray, ...]:
+    """Which of each task's n seeds are drawn, (R, n): the same for all that have as many."""
     rng = np.random.default_rng(seed)
-    return [task[rng.integers(len(task), size=(times, len(task)))] for task in tasks]
+    return tuple(rng.integers(size, size=(times, size)).astype(np.uint16) for size in sizes)
+
+
+def counted(places: np.ndarray) -> np.ndarray:
+    """How often each of n seeds was drawn, (R, n) -> (R, n)."""
+    times, size = places.shape
+    flat = places + size * np.arange(times)[:, None]
+    return np.bincount(flat.ravel(), minlength=times * size).reshape(times, size)
 
 
 def middle(values: np.ndarray, confidence: float = 0.95) -> np.ndarray:
@@ -85,12 +99,13 @@ def performance_profile(tasks: Sequence[np.ndarray], levels: np.ndarray) -> np.n
 
 def profile_interval(tasks: Sequence[np.ndarray], levels: np.ndarray, times: int = 2_000) -> np.ndarray:
     """The 95% stratified bootstrap interval of a performance profile at each level, (2, L)."""
-    return middle(np.mean([above(task, levels) for task in resampled(tasks, times)], axis=0))
+    drawn = zip(tasks, draws(tuple(map(len, tasks)), times), strict=True)
+    return middle(np.mean([counted(places) @ (task[:, None] > levels) / len(task) for task, places in drawn], axis=0))
 
 
 def above(scores: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """The share of scores (..., n) above each of L levels, (..., L)."""
-    return (scores[..., None, :] > levels[:, None]).mean(-1)
+    """The share of scores (n,) above each of L levels, (L,)."""
+    return (scores > levels[:, None]).mean(-1)
 
 
 def probability_of_improvement(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> float:
@@ -100,12 +115,28 @@ def probability_of_improvement(first: Sequence[np.ndarray], second: Sequence[np.
 
 def improvement_interval(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> tuple[float, float]:
     """Its 95% stratified bootstrap interval: both sides' seeds are drawn again, task by task."""
-    drawn = zip(resampled(first), resampled(second, seed=SEED + 1), strict=True)
-    low, high = middle(np.mean([better(one, other) for one, other in drawn], axis=0))
+    sizes = (tuple(map(len, side)) for side in (first, second))
+    drawn = zip(first, second, draws(next(sizes)), draws(next(sizes), seed=SEED + 1), strict=True)
+    low, high = middle(np.mean([better_drawn(*each) for each in drawn], axis=0))
     return float(low), float(high)
 
 
-def better(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The share of pairs of scores, (..., n) and (..., m), in which the first is greater, ties counting half: (...)."""
-    one, other = first[..., :, None], second[..., None, :]
-    return ((one > other) + 0.5 * (one == other)).mean((-2, -1))
+def better(first: np.ndarray, second: np.ndarray) -> float:
+    """The share of pairs of scores, (n,) and (m,), in which the first is greater, ties counting half."""
+    everybody = (np.arange(len(scores))[None] for scores in (first, second))
+    return float(better_drawn(first, second, *everybody)[0])
+
+
+def better_drawn(first: np.ndarray, second: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """`better` in each of R draws, by how many of the second's runs lie below each of the first's: not pair by pair.
+
+    Args:
+        first, second: scores, (n,) and (m,).
+        ours, theirs: which of them were drawn, (R, n) and (R, m).
+    """
+    order = np.argsort(second)
+    drawn = np.cumsum(counted(theirs)[:, order], axis=1)
+    below = np.pad(drawn, ((0, 0), (1, 0)))  # (R, m + 1): how many drawn runs are among the lowest 0, 1, ... m
+    less, equal = (np.searchsorted(second[order], first, side) for side in ("left", "right"))
+    beaten = np.take_along_axis(0.5 * (below[:, less] + below[:, equal]), ours.astype(np.intp), axis=1)
+    return beaten.sum(1) / (len(first) * len(second))

@@ -127,8 +127,6 @@ def improvement(compared: Sequence[SuiteComparison]) -> Table:
     lines = []
     for ladder in compared:
         for each in improvements(ladder):
-            if each.probability < 0.5 or (each.probability == 0.5 and each.first > each.second):
-                continue
             interval = "[{:.0%}, {:.0%}]".format(*each.interval) if each.interval else ABSENT
             sure = each.interval is not None and each.interval[0] > 0.5
             pair = f"{label(each.first)} over {label(each.second)}"

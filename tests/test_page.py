@@ -73,6 +73,7 @@ def test_every_run_has_a_section_with_its_command_and_its_settings(runs: Path) -
     text = written(runs)
     for record in records():
         assert f'<details id="{record.name}"' in text
+    assert text.count("<template>") == len(records())  # opened, and built, one by one
     assert "python experiments/run.py --model bc --env walker2d-medium --source reroll --seed 1" in text
     assert "context 20" in text
 
@@ -128,6 +129,10 @@ def column(view: Any, place: int) -> list[str]:
 def test_a_browser_draws_every_chart_and_complains_of_nothing(shown: tuple[Any, list[str]]) -> None:
     view, complaints = shown
     boxes = view.locator("section:not(#runs) [data-chart]")
+    assert view.locator("svg").count() < boxes.count()  # those far down wait
+    for box in boxes.all():
+        box.scroll_into_view_if_needed()
+        box.locator("svg").wait_for()
     assert boxes.count() == view.locator("section:not(#runs) [data-chart] svg").count() == 16  # 5 a row and a profile
     assert view.locator("path[d*=NaN], circle[cx=NaN]").count() == 0
     for axis in ("tokens", "seconds", "updates"):

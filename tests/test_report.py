@@ -181,7 +181,7 @@ def test_a_model_that_has_not_run_every_data_set_is_neither_bold_nor_in_the_prof
         ("dt", 2, False),
     ]
     assert [each.column for each in compare.profiles(ladder)] == ["dt"]
-    (over, _) = compare.improvements(ladder)
+    (over,) = compare.improvements(ladder)
     assert (over.first, over.tasks, over.probability) == ("bc", 1, 1.0)  # on the one that both have run
 
 

@@ -24,6 +24,7 @@ from report.statistics import (
     performance_profile,
     probability_of_improvement,
     profile_interval,
+    resampled,
     summarize,
 )
 from tests.records import made_up, write
@@ -264,6 +265,16 @@ def test_the_probability_of_improvement_counts_pairs_of_one_task_and_ties_by_hal
     ours, theirs = [np.array([1.0]), np.array([9.0, 9.0])], [np.array([0.0, 0.0]), np.array([10.0])]
     assert probability_of_improvement(ours, theirs) == 0.5  # never a run of one task against one of another
     assert improvement_interval([np.array([2.0, 2.0])], [np.array([1.0, 1.0])]) == (1.0, 1.0)
+
+
+def test_the_interval_of_improvement_is_that_of_all_pairs_in_each_draw() -> None:
+    rng = np.random.default_rng(3)
+    tasks = [(rng.integers(0, 5, size).astype(float), rng.integers(0, 5, 4).astype(float)) for size in (3, 6)]  # ties
+    first, second = zip(*tasks, strict=True)
+    drawn = zip(resampled(first), resampled(second, seed=1), strict=True)
+    pairs = [((one[:, :, None] > other[:, None]) + 0.5 * (one[:, :, None] == other[:, None])) for one, other in drawn]
+    low, high = np.quantile(np.mean([each.mean((1, 2)) for each in pairs], axis=0), [0.025, 0.975])
+    assert improvement_interval(first, second) == (low, high)
 
 
 def test_profiles_and_improvement_are_those_of_rliable() -> None:

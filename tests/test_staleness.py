@@ -12,7 +12,7 @@ from decision_transformer.model import Config, DecisionTransformer
 from report import grid, migration, store
 from report.store import Record
 from tests.records import made_up
-from training import staleness
+from training import settings, staleness
 from training.grid import plan, state
 from training.suites import Suite
 from trajectories.catalog import dataset
@@ -71,6 +71,12 @@ def test_nothing_that_a_record_says_is_imported(tmp_path: Path, monkeypatch: pyt
     several = replace(record, config={"model": {}, "run": {"env": [f"x@{name}", f"y@{name}"]}})
     assert why(several)[0].startswith("its command now means")
     assert "hostile_module" not in sys.modules
+
+
+def test_no_command_line_is_parsed_for_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = recorded(f"{COMMAND} --context 40", context=40)
+    monkeypatch.setattr(settings.tyro, "cli", lambda *_, **__: pytest.fail("a command line was parsed"))
+    assert why(record) == []
 
 
 # ---- old names ------------------------------------------------------------------------------------------------------

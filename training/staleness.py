@@ -10,14 +10,13 @@ a record says is run: no command line is parsed, no environment is made, no modu
 be known here (somebody else's model or environment), nothing is said of it.
 """
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from report.grid import options
 from report.migration import current
-from report.parsing import build
+from report.parsing import build, words
 from report.store import Record, plain
 from sources.experts.recipes import available, policies_digest
 from sources.loading import REROLL_STEPS
@@ -54,7 +53,7 @@ def changed_settings(record: Record) -> Iterator[str]:
     entry = entry_of(record)
     if entry is None or not record.command:
         return
-    given = options(shlex.split(record.command))
+    given = options(words(record.command))
     preset = (given.get("preset") or ["default"])[0]
     try:
         today = usual(entry, record.tasks, preset)
