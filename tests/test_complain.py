@@ -51,7 +51,7 @@ def test_a_signal_ends_a_command_with_one_sentence(number: int, capsys: pytest.C
     handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(SystemExit) as exit, exit_on_user_error("Run it again to continue."):
         os.kill(os.getpid(), number)
-    said = {signal.SIGINT: "Interrupted.", signal.SIGTERM: "Ended by SIGTERM."}[number]
+    said = "Interrupted." if number == signal.SIGINT else "Ended by SIGTERM."
     assert exit.value.code == 128 + number
     assert capsys.readouterr().err == f"{said} Run it again to continue.\n"
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
