@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from report.cell_text import Table, Text
 from report.table import Report
@@ -13,46 +14,66 @@ BEGIN, END = "<!-- table:begin -->", "<!-- table:end -->"
 HOW = "Written by `python experiments/report.py` from `results/runs/*/record.json`; edit nothing here."
 EMPTY = "There are no finished runs yet: `python experiments/run.py --model dt --env hopper-medium` makes one."
 
-# Words of the short table in README_zh.md
-CHINESE = {
-    "Data set": "数据集",
-    "Source": "来源",
-    "Behaviour": "行为策略",
-    "DT, paper": "DT（论文）",
-    "BC, DT paper": "BC（DT 论文）",
-    "TT quantile, paper": "TT quantile（论文）",
-    "Scores": (
-        "归一化得分：0 为随机策略，100 为专家。种子间均值 ± 标准差，取协议中第一个目标回报、最后一个检查点；"
-        "多个种子时另给四分位均值（IQM）及其 95% 自助法区间；仅当该区间高于同行所有其他模型时才加粗。"
-        "† 为 D4RL 原始文件上的公开数字，与本行数据来源不同。"
-        "完整表格与各数字的出处见 [results/table.md](results/table.md)。"
+
+class Language(NamedTuple):
+    """How the short table is written: words of its header and what stands below it, and whole lines of its cells."""
+
+    words: Mapping[str, str]
+    lines: tuple[tuple[str, str], ...] = ()  # a pattern that a line matches as a whole, and what is written instead
+
+    def line(self, text: str) -> str:
+        """A line of a cell; as it is where no pattern matches it."""
+        for pattern, instead in self.lines:
+            if match := re.fullmatch(pattern, text):
+                return match.expand(instead)
+        return text
+
+
+CHINESE = Language(
+    {
+        "Data set": "数据集",
+        "Source": "来源",
+        "Behaviour": "行为策略",
+        "DT, paper": "DT（论文）",
+        "BC, DT paper": "BC（DT 论文）",
+        "TT quantile, paper": "TT quantile（论文）",
+        "Scores": (
+            "归一化得分：0 为随机策略，100 为专家。种子间均值 ± 标准差，取协议中第一个目标回报、最后一个检查点；"
+            "多个种子时另给四分位均值（IQM）及其 95% 自助法区间；仅当该区间高于同行所有其他模型时才加粗。"
+            "† 为 D4RL 原始文件上的公开数字，与本行数据来源不同。"
+            "完整表格与各数字的出处见 [results/table.md](results/table.md)。"
+        ),
+        "Atari": (
+            "Atari 一表为人类归一化得分：0 为随机动作，100 为人类玩家；其下是以游戏分计的平均回报，其余同上。"
+            "† 为 DQN-replay 数据上的公开数字。"
+        ),
+        "There are no": "还没有完成的运行：`python experiments/run.py --model dt --env hopper-medium` 会生成一个。",
+    },
+    (
+        (r"(.+) \((\d+) tasks\)", r"\1（\2 个任务）"),
+        (r"(.+) ([\d,]+) steps", r"\1 \2 步"),
+        (r"(\d+) seeds? × ([\d,]+) episodes?", r"\1 个种子 × \2 个回合"),
+        (r"return (.+)", r"回报 \1"),
+        (r"(D4RL|gymnasium)'s physics", r"\1 物理"),
+        ("of clipped rewards", "截断奖励之和"),
     ),
-    "Atari": (
-        "Atari 的得分以人为尺：0 为随机动作，100 为人类玩家；其下是以游戏分计的平均回报，其余同上。"
-        "† 为 DQN-replay 数据上的公开数字。"
-    ),
-    "There are no": "还没有完成的运行：`python experiments/run.py --model dt --env hopper-medium` 会生成一个。",
-    "D4RL's physics": "D4RL 物理",  # the rest are of the small lines
-    "gymnasium's physics": "gymnasium 物理",
-    " episodes": " 个回合",
-    " seeds ×": " 个种子 ×",
-    " seed ×": " 个种子 ×",
-    "return ": "回报 ",
-    "of clipped rewards": "截断奖励之和",
-}
-ENGLISH = {
-    "Scores": (
-        "Normalised score, 0 a random policy and 100 an expert: mean ± standard deviation over seeds, at the first "
-        "target return, last checkpoint; with several seeds the interquartile mean (IQM) with its 95% bootstrap "
-        "interval, and bold where it lies above that of every other model. † published for D4RL's own file, while this "
-        "row's data come from elsewhere. The whole table, with every source: [results/table.md](results/table.md)."
-    ),
-    "Atari": (
-        "Atari's scores are human-normalised, 0 random actions and 100 a human, with the mean return in points below; "
-        "the rest as above. † published for DQN-replay's files."
-    ),
-    "There are no": EMPTY,
-}
+)
+ENGLISH = Language(
+    {
+        "Scores": (
+            "Normalised score, 0 a random policy and 100 an expert: mean ± standard deviation over seeds, at the first "
+            "target return, last checkpoint; with several seeds the interquartile mean (IQM) with its 95% bootstrap "
+            "interval, and bold where it lies above that of every other model. † published for D4RL's own file, while "
+            "this row's data come from elsewhere. The whole table, with every source: "
+            "[results/table.md](results/table.md)."
+        ),
+        "Atari": (
+            "Atari's scores are human-normalised, 0 random actions and 100 a human, with the mean return in points "
+            "below; the rest as above. † published for DQN-replay's files."
+        ),
+        "There are no": EMPTY,
+    }
+)
 
 
 def document(report: Report) -> str:
@@ -67,27 +88,24 @@ def document(report: Report) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def short(report: Report, words: Mapping[str, str]) -> str:
+def short(report: Report, language: Language) -> str:
     """What stands between a README's markers: each table of scores, and how to read it."""
     if not report.rows:
-        return words["There are no"]
-    return "\n\n".join(f"{grid(each, words)}\n\n{words[each.title]}" for each in report.scores)
+        return language.words["There are no"]
+    return "\n\n".join(f"{grid(each, language)}\n\n{language.words[each.title]}" for each in report.scores)
 
 
-def grid(table: Table, words: Mapping[str, str] | None = None) -> str:
+def grid(table: Table, language: Language = ENGLISH) -> str:
     """One table; the columns' sides follow what they hold."""
     sides = [":---" if place < table.numbers else "---:" for place in range(len(table.header))]
-    header = [(words or {}).get(name, name) for name in table.header]
-    lines = [header, sides, *([cell(text, words) for text in row] for row in table.rows)]
+    header = [language.words.get(name) or language.line(name) for name in table.header]
+    lines = [header, sides, *([cell(text, language) for text in row] for row in table.rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def cell(text: Text, words: Mapping[str, str] | None = None) -> str:
-    small = list(text.small)
-    for word, translated in (words or {}).items():
-        small = [line.replace(word, translated) for line in small]
-    main = f"**{escape(text.main)}**" if text.bold else escape(text.main)
-    return "<br>".join([main, *(f"<sub>{escape(line)}</sub>" for line in small)])
+def cell(text: Text, language: Language = ENGLISH) -> str:
+    main, *small = (escape(language.line(line)) for line in (text.main, *text.small))
+    return "<br>".join([f"**{main}**" if text.bold else main, *(f"<sub>{line}</sub>" for line in small)])
 
 
 def escape(text: str) -> str:

@@ -209,6 +209,13 @@ def test_the_two_readmes_show_the_same_commands() -> None:
     assert commands(page("README.md")) == commands(page("README_zh.md"))
 
 
+def test_the_chinese_page_speaks_chinese() -> None:
+    remarks = [line.partition(" # ")[2] for line in page("README_zh.md") if line.startswith("    ")]
+    assert [each for each in remarks if each and not re.search("[一-鿿]", each)] == []
+    text = "\n".join(page("README_zh.md"))
+    assert re.findall("每一局|[0-9]+ 局|分数|目录里", text) == []  # 回合, 得分, 数据集清单
+
+
 def test_the_two_readmes_have_the_same_chapters_and_tables_with_the_same_numbers() -> None:
     shapes = []
     for readme in ("README.md", "README_zh.md"):

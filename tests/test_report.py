@@ -292,8 +292,23 @@ def test_both_readmes_show_the_same_numbers() -> None:
     english, chinese = (markdown.short(report, words) for words in (markdown.ENGLISH, markdown.CHINESE))
     numbers = [re.findall(r"\d+\.\d", text) for text in (english, chinese)]
     assert numbers[0] == numbers[1]
-    assert "个种子" in chinese
+    assert "2 个种子 × " in chinese
     assert "seeds" not in chinese
+
+
+@pytest.mark.parametrize(
+    ("line", "written"),
+    [
+        ("1 seed × 10 episodes", "1 个种子 × 10 个回合"),
+        ("return -6.0", "回报 -6.0"),
+        ("D4RL's physics", "D4RL 物理"),
+        ("Gato (3 tasks)", "Gato（3 个任务）"),
+        ("pong 100,000 steps", "pong 100,000 步"),
+        ("my-return 3 seeds × dt", "my-return 3 seeds × dt"),
+    ],
+)
+def test_cells_are_translated_as_whole_lines_and_names_are_not(line: str, written: str) -> None:
+    assert markdown.CHINESE.line(line) == written
 
 
 def test_labels_at_the_ends_of_lines_do_not_touch() -> None:
