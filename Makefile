@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: run test check report benchmark clean
+.PHONY: run test check report benchmark campaign clean
 
 run: $(VENV)/run.done
 	$(BIN)/python experiments/run.py --model gato --env hopper-medium
@@ -23,6 +23,9 @@ report: $(VENV)/run.done
 
 benchmark: $(VENV)/dev.done
 	$(BIN)/python -m benchmarks
+
+campaign: $(VENV)/dev.done
+	$(BIN)/python -m campaign
 
 $(VENV)/run.done: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

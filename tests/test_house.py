@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {  # room: the rooms that it may import
     "experiments": {*DATA, *MODELS, "backbone", "baselines", "report", "training"},
     "trajectory_models": {"sources", "training", "report"},
     "benchmarks": {*DATA, *MODELS, "backbone", "baselines", "report", "training", "experiments"},
+    "campaign": {*DATA, *MODELS, "backbone", "baselines", "report", "training", "experiments"},
 }
 INSTALLED = {  # what requirements.txt brings, by the name under which it is imported; matplotlib brings Pillow
     *("torch", "numpy", "gymnasium", "mujoco", "h5py", "safetensors", "einops", "jaxtyping", "tyro", "rich", "tqdm"),
@@ -170,20 +171,24 @@ def test_no_file_in_experiments_and_no_room_has_the_name_of_a_package() -> None:
 def test_nothing_is_unpickled_but_by_the_restricted_reader() -> None:
     for path in sources():
         used = {each for each in imported(path) if room(each) in ("pickle", "joblib", "dill", "shelve", "marshal")}
-        assert not used or name(path) == "trajectories/formats/restricted_unpickler.py", name(path)
-        assert not re.search(r"torch\.load\(|allow_pickle=True", path.read_text(encoding="utf-8")), name(path)
+        makes = ("campaign/damage.py", "campaign/whole_files.py")  # pickles to be read by the restricted reader
+        assert not used or name(path) in ("trajectories/formats/restricted_unpickler.py", *makes), name(path)
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"torch\.load\(|allow_pickle=True", text), name(path)
+        assert name(path) not in makes or not re.search(r"pickle\.(loads?|Unpickler)\b", text), name(path)
 
 
 def test_hdf5_files_are_opened_for_reading_in_one_place_only() -> None:
     for path in sources():
         opened = re.findall(r"h5py\.File\((?!.*\"w\")", path.read_text(encoding="utf-8"))
         own = ("trajectories/formats/hdf5.py", "benchmarks/data.py")  # the second reads what it wrote
-        assert not opened or name(path) in own, name(path)
+        assert not opened or name(path) in own or name(path).startswith("campaign/"), name(path)
 
 
 def test_files_are_replaced_and_locked_in_one_way() -> None:
     prefers_manual_attention = r"os\.(replace|rename)\(|\.rename\(|\.write_bytes\(|import fcntl|os\.getpid\(\)\}"
     found = {name(path) for path in sources() if re.search(prefers_manual_attention, path.read_text(encoding="utf-8"))}
+    found = {each for each in found if not each.startswith("campaign/")}  # which damages files on purpose
     assert found <= {"trajectories/atomic.py", "gato/text.py"}  # the latter writes what atomic_file gives it
 
 

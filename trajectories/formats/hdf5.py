@@ -113,6 +113,17 @@ class Hdf5Group:
             raise DamagedFileError(self._file, f"it has no array {path}")
         return found
 
+    def column(self, path: str) -> np.ndarray:
+        """All rows of the array at `path`.
+
+        Raises:
+            DatasetError: there is none, it has no rows, or it is refused.
+        """
+        array = self.array(path)
+        if not array.shape:
+            raise DamagedFileError(self._file, f"{path} has no rows")
+        return np.asarray(array[()])
+
     def arrays(self, path: str) -> Iterator[tuple[str, Hdf5Array]]:
         """Every array at or below `path`, each with its own path from there."""
         found = self.get(path)

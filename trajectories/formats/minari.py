@@ -98,7 +98,7 @@ def metadata(folder: Path) -> dict[str, Any]:
         return {**told, **{key: json.loads(told[key]) for key in JSON if told.get(key)}}
     except FileNotFoundError:
         raise DatasetError(f"{folder} holds no Minari data set: it has no data/{METADATA}.") from None
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedFileError(file, error) from error
 
 
@@ -264,10 +264,10 @@ def _episodes(folder: Path, told: dict[str, Any], seen: Layout, count: int | Non
             assert isinstance(found, Hdf5Group)
             yield {
                 "observations": seen.rows(_nested(found.get("observations"))),
-                "actions": found.array("actions")[()],
-                "rewards": found.array("rewards")[()],
-                "terminals": found.array("terminations")[()],
-                "timeouts": found.array("truncations")[()],
+                "actions": found.column("actions"),
+                "rewards": found.column("rewards"),
+                "terminals": found.column("terminations"),
+                "timeouts": found.column("truncations"),
             }
 
 
