@@ -189,7 +189,8 @@ class Remove(Cache):
         name = self.name if "@" in self.name or "/" in self.name else dataset(self.name).name
         kept = [one for one in inventory.kept(data_folder(self.data_dir), name) if self.source in ("all", one.source)]
         if not kept:
-            raise UserError(f"The cache {data_folder(self.data_dir)} holds nothing of {name} from {self.source}.")
+            nothing = f"The cache {data_folder(self.data_dir)} holds nothing of {name} from {self.source}"
+            raise UserError(f"{nothing}: `python experiments/data.py list` shows what it holds.")
         for one, size in [(one, one.size) for one in kept]:
             if not self.dry_run:
                 one.remove()

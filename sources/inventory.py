@@ -55,7 +55,7 @@ def rows(folder: Path, part: str = "", versions: bool = False) -> list[Listed]:
     for name in dataset_names():
         row = dataset(name)
         if part in name and (versions or not name.endswith(("-v0", "-v1"))):
-            listed.append(Listed(row, _sources(row), tuple(kept(folder, name))))
+            listed.append(Listed(row, sources_of(row), tuple(kept(folder, name))))
     for name in minari.local():
         if part in name:
             row = DatasetRow(name=name, env="", format="minari", minari=name)
@@ -91,7 +91,8 @@ def _matching(path: Path, source: str, ending: str = "") -> list[Kept]:
     return found
 
 
-def _sources(row: DatasetRow) -> tuple[str, ...]:
+def sources_of(row: DatasetRow) -> tuple[str, ...]:
+    """Where a data set can be had from without a file of one's own."""
     if row.format == "dqn_replay":
         return ("dqn-replay", *(["collected"] if row.collected_steps else []))
     published = ["d4rl"] if row.urls else []
@@ -100,3 +101,9 @@ def _sources(row: DatasetRow) -> tuple[str, ...]:
     rerolled = ["reroll"] if row.quality in carries.get(row.environment.family, ()) and not first else []
     ours = ["collected"] if row.collected_steps and available(row.env, row.quality) else []
     return (*published, *rerolled, *ours, *(["minari"] if row.minari else []))
+
+
+def other_source(row: DatasetRow) -> str:
+    """What to do where a data set cannot be had from the source that was asked for; the end of a sentence."""
+    others = sources_of(row)
+    return f"use --source {' or '.join(others)}." if others else "give a file of yours with --path and no --source."

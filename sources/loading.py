@@ -24,6 +24,7 @@ from sources import dqn_replay_download
 from sources.description import against_published, check_environment, compared, describe, is_published
 from sources.fetch import FetchError, Published, fetch
 from sources.folders import cannot_be_read
+from sources.inventory import other_source
 from sources.request import Request, check
 from trajectories.actions import scaled
 from trajectories.atomic import disk_errors, make_once
@@ -151,9 +152,7 @@ def _collected(request: Request, row: DatasetRow) -> Trajectories:
     from sources import collect
 
     if not row.collected_steps or not collect.available(row.env, row.quality):
-        raise UserError(
-            f"{row.name} has no behaviour policies here: use --source d4rl, or --path with a file of yours."
-        )
+        raise UserError(f"{row.name} has no behaviour policies here: {other_source(row)}")
     steps = request.steps or row.collected_steps
     policies = collect.policies_digest(row.env, row.quality)
     file = _recording(request, row, "collected", steps, policies)
@@ -178,7 +177,7 @@ def _collected_atari(request: Request, row: DatasetRow) -> Trajectories:
 def _dqn_replay(request: Request, row: DatasetRow) -> Trajectories:
     """DQN-replay's files, of which kzl's number of steps is selected; the user's own files likewise."""
     if row.format != "dqn_replay" or row.path is None:
-        raise UserError(f"DQN-replay holds Atari's games, and not {row.name}: use another --source.")
+        raise UserError(f"DQN-replay holds Atari's games, and not {row.name}: {other_source(row)}")
     if request.path is not None:
         folder = dqn_replay.folder_of(request.path, row.path.partition("/")[0])
     else:
@@ -256,7 +255,7 @@ SOURCES: dict[str, Callable[[Request, DatasetRow], Trajectories]] = {
 def _d4rl_file(request: Request, row: DatasetRow) -> Path:
     """D4RL's file in the cache, fetched if it is not there yet."""
     if row.file is None:
-        raise UserError(f"D4RL has no {row.name}: use --source collected.")
+        raise UserError(f"D4RL has no {row.name}: {other_source(row)}")
     file = data_folder(request.data_dir) / "d4rl" / row.file
     size, sha256 = row.size_and_sha256
     get = partial(fetch, row.urls, file, Published(sha256, size, check_hdf5))

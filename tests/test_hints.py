@@ -6,6 +6,7 @@ import sys
 import gymnasium
 import pytest
 
+from sources.loading import Request, load
 from training.settings import parse
 from trajectories.catalog import dataset, environment
 from trajectories.errors import UserError, did_you_mean
@@ -96,4 +97,19 @@ def test_a_package_that_an_environment_lacks_is_named_and_its_name_is_not_blamed
 def test_options_and_their_values_are_answered_alike(words: list[str], sentence: str) -> None:
     with pytest.raises(UserError) as caught:
         parse(words)
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "sentence"),
+    [
+        ("toy-medium", "d4rl", "D4RL has no toy-medium: use --source collected."),
+        ("mine@toy", "d4rl", "D4RL has no mine@toy: give a file of yours with --path and no --source."),
+        ("hopper-medium", "dqn-replay", "and not hopper-medium: use --source d4rl or reroll or collected or minari."),
+        ("antmaze-umaze", "collected", "antmaze-umaze has no behaviour policies here: use --source d4rl or minari."),
+    ],
+)
+def test_a_source_that_has_no_such_data_is_answered_with_those_that_have(name: str, source: str, sentence: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load(Request(name, source))
     assert sentence in str(caught.value)

@@ -167,7 +167,7 @@ def open_hdf5(path: Path) -> Iterator[Hdf5Group]:
     with reading(path):
         if not h5py.is_hdf5(path):
             what = "is not an HDF5 file, whatever its name" if path.stat().st_size else "is empty"
-            raise DatasetError(f"{path} {what}: give a whole HDF5 file, or name a trajectory pickle .pkl.")
+            raise DatasetError(f"{path} {what}: give a whole HDF5 file, or name it by what it is, as .pkl.")
         file = h5py.File(path, "r")
     with file:
         yield Hdf5Group(file, path, iter(range(path.stat().st_size // ITEM)))
