@@ -58,6 +58,7 @@ class SequenceModel(nn.Module, ABC):
     tokens_per_step = 1
     return_conditioned = False  # whether the target return given to `player` matters
     bf16_inference = False  # whether rounded products do for its actions; keys kept over a whole episode are kept whole
+    reads: ClassVar[frozenset[str]] = frozenset({"vectors"})  # what observations it takes: vectors, images
     multi_task = False  # whether it learns from a Mixture; then `spec` is a tuple, and `player` takes a `task`
 
     def calibrate(self, data: Trajectories) -> None:

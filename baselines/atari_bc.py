@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from backbone.action_head import answer, answer_size
+from backbone.action_head import ActionHead
 from backbone.conv_encoder import AtariConfig, FrameEncoder
 from backbone.options import option
 from baselines.behavior_cloning import Cloning
@@ -35,16 +35,17 @@ class Config(AtariConfig):
 class AtariBehaviorCloning(Cloning):
     """Convolutions, and one linear layer."""
 
+    reads = frozenset({"images"})
     NUMERICS = 1
 
     def __init__(self, config: Config, spec: Spec) -> None:
         super().__init__(config, spec)
         self.encode = FrameEncoder(spec, config.width)
         self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(config.width, answer_size(spec))
+        self.head = ActionHead(spec, config.width)
 
     def calibrate(self, data: Trajectories) -> None:
         self.encode.calibrate(data.observations)
 
     def choose(self, batch: Batch) -> Float[Tensor, "B A"]:
-        return answer(self.head(self.dropout(self.encode(batch.observations[:, -1]))), self.spec)
+        return self.head(self.dropout(self.encode(batch.observations[:, -1])))

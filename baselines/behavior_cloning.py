@@ -15,7 +15,7 @@ from itertools import pairwise
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from backbone.action_head import SamplingConfig, action_loss, answer, answer_size, draw
+from backbone.action_head import ActionHead, ActionSampler, SamplingConfig
 from backbone.interface import ModelConfig, SequenceModel
 from backbone.normalization import Normalize
 from backbone.options import option
@@ -41,6 +41,7 @@ class Cloning(SequenceModel):
     """What cloning from numbers and from images (atari_bc.py) have in common: all but what they see with."""
 
     bf16_inference = True
+    head: ActionHead
 
     def __init__(self, config: ModelConfig, spec: Spec) -> None:
         super().__init__()
@@ -51,14 +52,14 @@ class Cloning(SequenceModel):
         """The action, or its logits, for the last step of each window."""
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        return action_loss(self.choose(batch).float(), batch.actions[:, -1], self.spec)  # a window's last step is real
+        return self.head.loss(self.choose(batch).float(), batch.actions[:, -1])  # a window's last step is real
 
     def loss_weight(self, batch: Batch) -> int:
         return len(batch.mask)
 
     def player(self, episodes: int, target_return: float, seed: int = 0) -> WindowPlayer:
-        chosen = draw(self.config, self.spec, episodes, seed)
-        return WindowPlayer(self, episodes, target_return, next(self.parameters()).device, chosen)
+        sampler = ActionSampler.of(self.config, self.spec, episodes, seed)
+        return WindowPlayer(self, episodes, target_return, next(self.parameters()).device, sampler)
 
 
 class BehaviorCloning(Cloning):
@@ -73,11 +74,12 @@ class BehaviorCloning(Cloning):
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(sizes):
             layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(config.dropout)]
-        self.network = nn.Sequential(*layers, nn.Linear(sizes[-1], answer_size(spec)))
+        self.hidden = nn.Sequential(*layers)
+        self.head = ActionHead(spec, sizes[-1])
 
     def calibrate(self, data: Trajectories) -> None:
         self.normalize.calibrate(data.observations)
 
     def choose(self, batch: Batch) -> Float[Tensor, "B A"]:
         observations = self.normalize(batch.observations.flatten(2)) * batch.mask[..., None]
-        return answer(self.network(observations.flatten(1)), self.spec)
+        return self.head(self.hidden(observations.flatten(1)))

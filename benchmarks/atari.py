@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from backbone.action_head import Draw
+from backbone.action_head import ActionSampler
 from backbone.playing import WindowPlayer
 from benchmarks import playing
 from benchmarks.timing import paired
@@ -108,7 +108,7 @@ def acting(games: int, turns: int, alone: int) -> list[dict[str, object]]:
 
     def anew() -> None:
         for seed in seeds[:alone]:
-            drawn = Draw(model.config.temperature, 1, seed)
+            drawn = ActionSampler(model.config.temperature, 1, seed)
             player = WindowPlayer(model, 1, target, torch.device("cpu"), drawn)
             play(Bf16Player(player, player.device), one, (seed,))
 

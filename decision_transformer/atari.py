@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from backbone.action_head import action_loss, answer, answer_size, draw, embedding, readable
+from backbone.action_head import ActionEmbedding, ActionHead, ActionSampler
 from backbone.conv_encoder import AtariConfig, FrameEncoder
 from backbone.interface import SequenceModel
 from backbone.options import option
@@ -50,6 +50,7 @@ class Config(AtariConfig):
 class AtariDecisionTransformer(SequenceModel):
     """Actions conditioned on the return still to be earned, from what the screen shows."""
 
+    reads = frozenset({"images"})
     config: Config
     scale: Tensor  # what returns are divided by
     latest: Tensor  # the last step of the longest episode; places of later ones have learnt nothing
@@ -65,11 +66,11 @@ class AtariDecisionTransformer(SequenceModel):
         width = config.width
         self.embed_return = nn.Sequential(nn.Linear(1, width), nn.Tanh())
         self.embed_observation = FrameEncoder(spec, width)
-        self.embed_action = nn.Sequential(embedding(spec, width), nn.Tanh())
+        self.embed_action = nn.Sequential(ActionEmbedding(spec, width), nn.Tanh())
         self.place_in_episode = nn.Embedding(spec.max_episode_steps, width)
         self.place_in_window = nn.Embedding(config.context, 3 * width)
         self.transformer = Transformer(width, config.layers, config.heads, config.dropout, nn.GELU)
-        self.head = nn.Linear(width, answer_size(spec), bias=False)
+        self.head = ActionHead(spec, width, bias=False)
         self.apply(init_weights)
         for places in (self.place_in_episode, self.place_in_window):
             nn.init.zeros_(places.weight)
@@ -96,14 +97,13 @@ class AtariDecisionTransformer(SequenceModel):
             [
                 self.embed_return(batch.returns_to_go[..., None] / self.scale).float(),
                 batch.observations.float(),
-                self.embed_action(readable(batch.actions, self.spec)).float(),
+                self.embed_action(batch.actions).float(),
             ],
             dim=2,
         )  # (B, T, 3, D)
         tokens = tokens.flatten(1, 2)[:, :-1]  # (B, 3T - 1, D): nobody may read the last action
         states = slice(-1, None) if latest_only else slice(1, None, 3)
-        outputs = self.head(self.transformer(tokens, real.repeat_interleave(3, 1)[:, :-1], states))
-        return answer(outputs, self.spec)
+        return self.head(self.transformer(tokens, real.repeat_interleave(3, 1)[:, :-1], states))
 
     def places(self, batch: Batch) -> Float[Tensor, "B T 3 D"]:
         """Where each token is in its window, padding not counted, and where its window begins in the episode."""
@@ -114,14 +114,15 @@ class AtariDecisionTransformer(SequenceModel):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         real = batch.mask  # padding never enters the mean
-        return action_loss(self(batch).float()[real], batch.actions[real], self.spec)
+        return self.head.loss(self(batch).float()[real], batch.actions[real])
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Matrices and kernels decay; embeddings, norms and biases do not, as in kzl's code."""
         return matrices_only(self)
 
     def player(self, episodes: int, target_return: float, seed: int = 0) -> AtariPlayer:
-        return AtariPlayer(self, episodes, target_return, draw(self.config, self.spec, episodes, seed))
+        sampler = ActionSampler.of(self.config, self.spec, episodes, seed)
+        return AtariPlayer(self, episodes, target_return, sampler)
 
     def choose(self, batch: Batch) -> Float[Tensor, "B A"]:
         return self(batch, latest_only=True)[:, -1]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backbone.action_head import Draw
+from backbone.action_head import ActionSampler
 from backbone.playing import acted
 from trajectories.types import Batch
 
@@ -21,7 +21,7 @@ class AtariPlayer:
     """See backbone.interface.Player; its actions are those of a player that encodes its whole window anew."""
 
     def __init__(
-        self, model: "AtariDecisionTransformer", episodes: int, target_return: float, draw: Draw | None
+        self, model: "AtariDecisionTransformer", episodes: int, target_return: float, draw: ActionSampler | None
     ) -> None:
         self.model, self.draw = model, draw
         self.spec, self.device = model.spec, model.scale.device

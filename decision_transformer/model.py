@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from backbone.action_head import SamplingConfig, action_loss, answer, answer_size, draw, embedding, readable
+from backbone.action_head import ActionEmbedding, ActionHead, ActionSampler, SamplingConfig
 from backbone.interface import ModelConfig, SequenceModel
 from backbone.normalization import Normalize
 from backbone.options import option
@@ -67,11 +67,11 @@ class DecisionTransformer(SequenceModel):
         width = config.width
         self.embed_return = nn.Linear(1, width)
         self.embed_observation = nn.Linear(spec.observation_size, width)
-        self.embed_action = embedding(spec, width)
+        self.embed_action = ActionEmbedding(spec, width)
         self.embed_timestep = nn.Embedding(spec.max_episode_steps, width)
         self.norm = nn.LayerNorm(width)
         self.transformer = Transformer(width, config.layers, config.heads, config.dropout)
-        self.head = nn.Linear(width, answer_size(spec))
+        self.head = ActionHead(spec, width)
         self.normalize = Normalize(spec.observation_size)
         self.apply(init_weights)
         self.register_buffer("scale", torch.tensor(config.return_scale or 1.0))
@@ -93,22 +93,21 @@ class DecisionTransformer(SequenceModel):
             [
                 self.embed_return(batch.returns_to_go[..., None] / self.scale) + time,
                 self.embed_observation(observations) + time,
-                self.embed_action(readable(batch.actions, self.spec)) + time,
+                self.embed_action(batch.actions) + time,
             ],
             dim=2,
         )  # (B, T, 3, D)
         tokens = self.norm(tokens).flatten(1, 2)[:, :-1]  # (B, 3T - 1, D): nobody may read the last action
         states = slice(-1, None) if latest_only else slice(1, None, 3)
-        outputs = self.head(self.transformer(tokens, real.repeat_interleave(3, 1)[:, :-1], states))
-        return answer(outputs, self.spec)
+        return self.head(self.transformer(tokens, real.repeat_interleave(3, 1)[:, :-1], states))
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         real = batch.mask  # padding never enters the mean
-        return action_loss(self(batch).float()[real], batch.actions[real], self.spec)
+        return self.head.loss(self(batch).float()[real], batch.actions[real])
 
     def player(self, episodes: int, target_return: float, seed: int = 0) -> WindowPlayer:
-        chosen = draw(self.config, self.spec, episodes, seed)
-        return WindowPlayer(self, episodes, target_return, self.normalize.mean.device, chosen)
+        sampler = ActionSampler.of(self.config, self.spec, episodes, seed)
+        return WindowPlayer(self, episodes, target_return, self.normalize.mean.device, sampler)
 
     def choose(self, batch: Batch) -> Float[Tensor, "B A"]:
         return self(batch, latest_only=True)[:, -1]

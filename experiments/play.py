@@ -57,12 +57,14 @@ class Options:
     """return to ask for, if not the run's first"""
     device: str = "cpu"
     """where the model computes"""
+    model: str | None = None
+    """package.module:Class, where the run's model is one of your own"""
 
 
 def main(options: Options) -> None:
     record = finished(options.run, options.env)
     check(options)
-    model = load_model(options.run, find_device(options.device))
+    model = load_model(options.run, find_device(options.device), options.model)
     asked = record.protocol.target_returns[:1] if options.target_return is None else (options.target_return,)
     print(f"{record.column} on {record.dataset}: {record.protocol.environment or record.env}, "
           f"{record.protocol.physics} physics, asked for {f'{asked[0]:g}' if asked else 'nothing'}")  # fmt: skip

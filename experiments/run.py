@@ -45,7 +45,7 @@ from training.devices import device_name, find_device, has_bf16
 from training.evaluate import evaluate
 from training.evaluation_log import EvaluationLog
 from training.record import parameters, record
-from training.registry import find
+from training.registry import find_named
 from training.run_lock import STATE, clear_finished, hold_run
 from training.settings import Machine, Settings, parse
 from training.staleness import changed_numbers
@@ -189,7 +189,7 @@ def resolve(settings: Settings, tasks: tuple[Trajectories, ...], device: torch.d
     precision = run.precision
     if precision == "auto":
         precision = "bf16" if has_bf16(device) else "fp32"
-    asks = find(run.model).model.return_conditioned
+    asks = find_named(run.model).model.return_conditioned
     targets = run.target_returns or rows[0].environment.target_returns or (best_return(tasks[0]),)
     targets = targets if asks else ()
     sources = {task.origin.source for task in tasks}
@@ -210,7 +210,7 @@ def build(settings: Settings, data: Trajectories | Mixture, device: torch.device
     """A fresh model, its weights decided by the seed, calibrated to the data; or as it was when it was interrupted."""
     run = settings.run
     torch.manual_seed(run.seed)
-    model = find(run.model, data.spec).model(settings.config, data.spec)
+    model = find_named(run.model, data.spec).model(settings.config, data.spec)
     if state.exists():
         load_state_weights(state, model)
     model.calibrate(data)  # type: ignore[arg-type]  # a Mixture only where the model takes several

@@ -55,6 +55,7 @@ class Gato(SequenceModel):
 
     config: Config
     NUMERICS = 1
+    reads = frozenset({"vectors", "images"})
     multi_task = True
 
     def __init__(

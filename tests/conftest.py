@@ -13,6 +13,10 @@ torch.set_num_threads(1)  # the tests' tensors are tiny, and threads that wait f
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--model", help="package.module:Class: tests/test_models.py on a model of yours")
+
+
 @pytest.fixture(scope="session")
 def real() -> Path:
     """The folder of pieces of D4RL's own files."""

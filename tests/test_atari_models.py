@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from backbone.action_head import Draw
+from backbone.action_head import ActionSampler
 from backbone.conv_encoder import FrameEncoder
 from backbone.interface import Player, SequenceModel
 from backbone.playing import WindowPlayer
@@ -39,7 +39,7 @@ def model(data: Trajectories) -> AtariDecisionTransformer:
     for places in (found.place_in_episode, found.place_in_window):  # they begin as zero, which would hide them
         torch.nn.init.normal_(places.weight, std=0.5)
     torch.nn.init.normal_(found.embed_return[0].weight, std=0.5)
-    torch.nn.init.normal_(found.embed_action[0].weight, std=0.5)
+    torch.nn.init.normal_(found.embed_action.get_parameter("0.layer.weight"), std=0.5)
     return found
 
 
@@ -159,7 +159,7 @@ def test_vectors_that_are_kept_give_the_actions_of_windows_that_are_encoded_anew
     model: AtariDecisionTransformer,
 ) -> None:
     steps = Steps(SCREEN)
-    kept, anew = model.player(3, 5.0, seed=7), WindowPlayer(model, 3, 5.0, model.scale.device, Draw(1.0, 3, 7))
+    kept, anew = model.player(3, 5.0, seed=7), WindowPlayer(model, 3, 5.0, model.scale.device, ActionSampler(1.0, 3, 7))
     said: dict[str, list[torch.Tensor]] = {"kept": [], "anew": []}
     listen(kept, said["kept"])
     listen(anew, said["anew"])
@@ -239,9 +239,9 @@ def test_discrete_actions_are_drawn_by_the_episodes_seeds_or_are_the_likeliest(n
 
 def test_actions_are_drawn_as_often_as_they_are_probable() -> None:
     logits = torch.tensor([0.5, 0.3, 0.2, 0.0]).log().expand(4000, 4)
-    drawn = Draw(1.0, 4000, seed=0)(logits, np.ones(4000, bool))
+    drawn = ActionSampler(1.0, 4000, seed=0)(logits, np.ones(4000, bool))
     np.testing.assert_allclose(np.bincount(drawn, minlength=4) / 4000, [0.5, 0.3, 0.2, 0], atol=0.03)
-    colder = Draw(0.5, 4000, seed=0)(logits, np.ones(4000, bool))
+    colder = ActionSampler(0.5, 4000, seed=0)(logits, np.ones(4000, bool))
     np.testing.assert_allclose(np.mean(colder == 0), 0.25 / 0.38, atol=0.03)
 
 

@@ -32,7 +32,9 @@ def test_bad_input_is_one_sentence_and_exit_code_2(capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_said_with_the_file_and_how_to_continue(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_full_disk_is_said_with_the_file_and_how_to_continue(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, said = ended(OSError(number, "full", "/there/state"), capsys, "Run the same command again.")
     assert (code, said) == (
         2,
@@ -47,7 +49,7 @@ def test_ctrl_c_says_how_to_continue_and_exits_130(capsys: pytest.CaptureFixture
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_command_with_one_sentence(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_signal_ends_a_command_with_one_sentence(number: signal.Signals, capsys: pytest.CaptureFixture[str]) -> None:
     handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(SystemExit) as exit, exit_on_user_error("Run it again to continue."):
         os.kill(os.getpid(), number)
@@ -58,7 +60,9 @@ def test_a_signal_ends_a_command_with_one_sentence(number: int, capsys: pytest.C
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOTDIR])
-def test_a_file_that_this_account_may_not_use_is_named(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_this_account_may_not_use_is_named(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, said = ended(OSError(number, "forbidden", "/there/file"), capsys)
     assert code == 2
     assert said.startswith("/there/file cannot be read or written here (forbidden): name another place")

@@ -193,7 +193,12 @@ def test_own_checkpoints_and_fetched_ones_are_chosen_by_one_rule(
     written(folder, [7] * 104, capacity=20)  # checkpoints 0 to 51; the public files are 0 to 50, of which 50 is unread
     opened: list[int] = []
     checkpoint = dqn_replay._checkpoint
-    monkeypatch.setattr(dqn_replay, "_checkpoint", lambda *words: opened.append(words[1]) or checkpoint(*words))
+
+    def noting(*words):
+        opened.append(words[1])
+        return checkpoint(*words)
+
+    monkeypatch.setattr(dqn_replay, "_checkpoint", noting)
     read(folder, dqn_replay_download.selection(20, last, 0))
     assert opened == list(range(first, 50))
     fetched = {int(name.split(".")[1]) for name in dqn_replay_download.shards(last)}

@@ -7,16 +7,37 @@ import numpy as np
 import pytest
 import torch
 
+from backbone.images import shows_images
 from backbone.interface import SequenceModel
 from tests.toys import CHOICES, POINT, SCREEN, SMALL, seen, small, walk
 from training.checkpoint import load_model, save_model
+from training.registry import find_named
 from trajectories.types import Batch, Spec, Trajectories
 
 LENGTHS = (12, 1, 7, 12, 3)
-CASES = [(name, spec) for spec in (POINT, CHOICES, SCREEN) for name in SMALL]
+MODELS = (
+    *SMALL,
+    "tests.gru:GRU",
+)  # the last as anybody's own: pytest tests/test_models.py --model my_package.mine:Mine
 
 
-@pytest.fixture(params=CASES, ids=[f"{name}-{spec.name}" for name, spec in CASES])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every model on every kind of observation that it says it reads."""
+    if "case" in metafunc.fixturenames:
+        own = metafunc.config.getoption("--model")
+        cases = [(name, spec) for spec in (POINT, CHOICES, SCREEN) for name in ([own] if own else MODELS)]
+        cases = [(name, spec) for name, spec in cases if reads(name, spec)]
+        metafunc.parametrize("case", cases, ids=[f"{name}-{spec.name}" for name, spec in cases], indirect=True)
+
+
+def reads(name: str, spec: Spec) -> bool:
+    """Whether a model takes such observations; one that cannot be imported is an error."""
+    return ("images" if shows_images(spec) else "vectors") in find_named(
+        name, None if ":" in name else spec
+    ).model.reads
+
+
+@pytest.fixture
 def case(request: pytest.FixtureRequest) -> tuple[str, Spec]:
     return request.param
 
@@ -96,7 +117,7 @@ def test_weights_alone_give_the_same_actions(
 ) -> None:
     save_model(tmp_path, name, model)
     torch.manual_seed(99)
-    again = load_model(tmp_path)
+    again = load_model(tmp_path, model_name=name if ":" in name else None)
     np.testing.assert_array_equal(played(again, observations), played(model, observations))
 
 

@@ -179,7 +179,7 @@ def test_no_option_of_a_model_is_called_like_one_of_the_runs(model: str) -> None
 
 
 def test_long_names_of_models_mean_the_short_ones() -> None:
-    for long, short in (("decision_transformer", "dt"), ("trajectory_transformer", "tt"), ("behaviour_cloning", "bc")):
+    for long, short in (("decision_transformer", "dt"), ("trajectory_transformer", "tt"), ("behavior_cloning", "bc")):
         assert parse(["--model", long]).run == parse(["--model", short]).run
 
 

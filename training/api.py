@@ -22,7 +22,7 @@ from environments.scores import normalized
 from training import checkpoint
 from training import evaluate as evaluation
 from training.devices import find_device, has_bf16
-from training.registry import find
+from training.registry import find_named
 from training.settings import Run, preset_settings
 from training.train import Clock
 from training.train import train as fit
@@ -61,7 +61,7 @@ def train(
     """Train a model on trajectories, as `experiments/run.py` does, without playing it.
 
     Args:
-        model: a model's name, as after --model.
+        model: a model's name, as after --model, or package.module:Class of your own.
         data: what `load` returns, or trajectories of your own.
         folder: where the checkpoint and the learning curve are kept, and continued from; None: nowhere.
         device: as after --device.
@@ -74,7 +74,7 @@ def train(
     Raises:
         UserError: an unknown model, preset or option.
     """
-    entry = find(model, data.spec)
+    entry = find_named(model, data.spec)
     usual = preset_settings(entry, (data.origin.name,), options.pop("preset", Run.preset))
     of_run = {name: options.pop(name) for name in [field.name for field in fields(Run)] if name in options}
     known = [field.name for field in fields(usual.config)]
@@ -135,10 +135,13 @@ def evaluate(
     return Scores(played.returns, played.lengths, np.asarray(normalized(row.env, played.returns)))
 
 
-def load_model(folder: Path | str, device: str = "cpu") -> SequenceModel:
+def load_model(folder: Path | str, device: str = "cpu", model: str | None = None) -> SequenceModel:
     """The trained model of a run's folder, ready to act.
+
+    Args:
+        model: package.module:Class, where the run's model is one of your own: no file decides what is imported.
 
     Raises:
         UserError: there is none, or it is damaged.
     """
-    return checkpoint.load_model(Path(folder), device)
+    return checkpoint.load_model(Path(folder), device, model)

@@ -28,7 +28,7 @@ from report import migration
 from report.parsing import build, read_json
 from training.distributed import full_tensor, is_main_process, shard_tensor
 from training.ranges import check_ranges
-from training.registry import find
+from training.registry import find, find_named
 from trajectories.atomic import atomic_file, make_folder, write_text
 from trajectories.errors import UserError
 from trajectories.types import Spec
@@ -54,8 +54,11 @@ def save_picture(path: Path, picture: np.ndarray) -> None:
         Image.fromarray(picture).save(fresh, "PNG")
 
 
-def load_model(folder: Path, device: torch.device | str = "cpu") -> SequenceModel:
+def load_model(folder: Path, device: torch.device | str = "cpu", model_name: str | None = None) -> SequenceModel:
     """The finished model of a run, ready to act.
+
+    Args:
+        model_name: package.module:Class, as the user names it; None: one of this repository, as its card names it.
 
     Raises:
         UserError: there is none, it is damaged, or its weights are another model's.
@@ -65,20 +68,22 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> SequenceMode
         raise UserError(f"{folder}: there is no model here: run the command in its record.json again to train it.")
     weights = folder / WEIGHTS
     try:
-        make = _described(read_json(card_path))
+        make = _described(read_json(card_path), model_name)
         with _no_larger_than(weights), torch.device("meta"):  # where nothing takes memory
             make()
         model = make()
+    except UserError:
+        raise
     except Exception as error:  # a card of anybody's fails in any way: what it says is only sizes and choices
         raise UserError(f"{card_path}: damaged or of another version ({error}): train the run again.") from error
     load_weights(model, weights)
     return model.to(device).eval()
 
 
-def _described(card: Any) -> Callable[[], SequenceModel]:
+def _described(card: Any, model_name: str | None) -> Callable[[], SequenceModel]:
     """What makes the model that a card describes, its settings checked like a command's."""
     spec = _spec_from_json(card["spec"])
-    entry = find(card["model"], spec)
+    entry = find(card["model"], spec) if model_name is None else find_named(model_name, spec)
     defaults = {field.name: field.default for field in fields(entry.config)}
     settings = migration.current(card["model"], dict(card["config"]), set(defaults))
     for name, value in settings.items():

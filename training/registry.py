@@ -1,8 +1,9 @@
 """Models by name. A model is one folder and one line here; it is imported when asked for."""
 
+import sys
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
+from pathlib import Path
 
 from backbone.images import image_shape, shows_images
 from backbone.interface import ModelConfig, SequenceModel
@@ -21,7 +22,7 @@ OF_IMAGES = {  # those that are another class where an environment shows images
     "tt": "trajectory_transformer.atari:AtariTrajectoryTransformer",
 }
 SMALLEST = 36  # pixels of a side; to these classes what is smaller is a row of numbers
-LONG_NAMES = {"behaviour_cloning": "bc", "decision_transformer": "dt", "trajectory_transformer": "tt"}
+LONG_NAMES = {"behavior_cloning": "bc", "decision_transformer": "dt", "trajectory_transformer": "tt"}
 
 
 @dataclass(frozen=True)
@@ -36,25 +37,57 @@ class Entry:
 
 
 def find(name: str, spec: Spec | tuple[Spec, ...] | None = None) -> Entry:
-    """The model called `name`, by its short or its long name, as it is for an environment.
+    """The model of this repository that is called `name`, by its short or its long name, for an environment.
+
+    Nothing but what the tables above name is ever imported, so `name` may come from a file.
 
     Args:
         spec: what the environment looks like: some models are another class where it shows images, or have more
-            settings where its actions are discrete. None, or several, for a model that takes several: the usual one.
+            settings where its actions are discrete. None, or several, for a model of several tasks: the usual one.
 
     Raises:
-        UserError: there is no such model, or it is announced and not there yet.
+        UserError: there is no such model, or it cannot read what the environment shows.
     """
     short = LONG_NAMES.get(name, name)
+    if ":" in name:
+        raise UserError(f"The model {name} lives outside this repository: name it with --model {name}.")
     if short not in MODELS:
         raise UserError(f"There is no model called {name!r}: {did_you_mean(name, [*MODELS, *LONG_NAMES])}")
     one = spec if isinstance(spec, Spec) else None
     of_images = one is not None and shows_images(one) and min(image_shape(one)[1:]) >= SMALLEST
-    path, _, cls = {**MODELS, **(OF_IMAGES if of_images else {})}[short].partition(":")
-    package = path.partition(".")[0]
-    if find_spec(package) is None or find_spec(path) is None:
-        here = ", ".join(key for key, value in MODELS.items() if find_spec(value.partition(".")[0]))
-        raise UserError(f"The model {name!r} is announced and not there yet: choose one of {here}.")
-    module = import_module(path)
-    config = getattr(module, "DiscreteConfig", module.Config) if one is not None and one.discrete else module.Config
-    return Entry(short, getattr(module, cls), config, of_images, one.name if one else "")
+    path = {**MODELS, **(OF_IMAGES if of_images else {})}[short]
+    return _entry(short, path, one, of_images)
+
+
+def find_named(name: str, spec: Spec | tuple[Spec, ...] | None = None) -> Entry:
+    """A model that the user names: one of this repository, or package.module:Class, which is imported.
+
+    Such a module holds the class and its `Config`, a dataclass derived from ModelConfig. It is looked for in the
+    current folder, too.
+
+    Raises:
+        UserError: there is no such model, or it cannot read what the environment shows.
+    """
+    if ":" not in name:
+        return find(name, spec)
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
+    one = spec if isinstance(spec, Spec) else None
+    of_images = one is not None and shows_images(one)
+    try:
+        return _entry(name, name, one, of_images)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"--model {name} cannot be imported ({error}): write package.module:Class.") from error
+
+
+def _entry(name: str, path: str, spec: Spec | None, of_images: bool) -> Entry:
+    module_name, _, cls = path.partition(":")
+    module = import_module(module_name)
+    model = getattr(module, cls)
+    shown = "images" if of_images else "vectors"
+    if spec is not None and shown not in model.reads:
+        raise UserError(
+            f"{name} reads {' and '.join(sorted(model.reads))}, but {spec.name} shows {shown}: choose another."
+        )
+    config = getattr(module, "DiscreteConfig", module.Config) if spec is not None and spec.discrete else module.Config
+    return Entry(name, model, config, of_images)

@@ -17,7 +17,7 @@ import tyro
 from backbone.interface import ModelConfig
 from backbone.options import as_option, fits, option, read_tables
 from training.ranges import check_ranges
-from training.registry import MODELS, Entry, find
+from training.registry import MODELS, Entry, find, find_named
 from trajectories import gym_registry
 from trajectories.catalog import dataset, environment, environment_names
 from trajectories.errors import UserError, did_you_mean
@@ -33,7 +33,7 @@ DESCRIPTION = "Train a model on recorded trajectories, play it in the real envir
 class Run:
     """What is learnt from what, for how long, and how it is measured."""
 
-    model: str = option("dt", f"what learns: {', '.join(MODELS)}")
+    model: str = option("dt", f"what learns: {', '.join(MODELS)}, or package.module:Class of your own")
     env: tuple[str, ...] = option(
         ("hopper-medium",), "data set to learn from; its environment is where the agent is measured; gato takes several"
     )
@@ -123,7 +123,7 @@ def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:
     chosen, _ = first.parse_known_args(list(arguments))
     chosen.env = named(chosen.env, chosen.task, [Path(path) for path in chosen.path], chosen.source)
     gym_registry.trust(*chosen.env)
-    entry = find(chosen.model, seen(chosen.env))
+    entry = find_named(chosen.model, seen(chosen.env))
     usual = preset_settings(entry, chosen.env, chosen.preset, presets)
     Line: Any = make_dataclass("Line", [("run", Run), ("config", entry.config), ("machine", Machine)], frozen=True)
     line, unknown = tyro.cli(
@@ -277,7 +277,7 @@ def check(settings: Settings) -> None:
 
 def check_tasks(run: Run) -> None:
     """Refuse several data sets where one is meant, and lists that do not belong to them one to one."""
-    if len(run.env) > 1 and not find(run.model).model.multi_task:
+    if len(run.env) > 1 and not find_named(run.model).model.multi_task:
         able = ", ".join(name for name in MODELS if find(name).model.multi_task)
         many = f"--env names {len(run.env)} data sets, and {run.model} learns from one"
         raise UserError(f"{many}: choose one, or --model {able}.")

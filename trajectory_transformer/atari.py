@@ -61,6 +61,7 @@ class Config(model.Config):
 class AtariTrajectoryTransformer(model.TrajectoryTransformer):
     """A Trajectory Transformer of what its tokenizer makes of the frames."""
 
+    reads = frozenset({"images"})
     config: Config
     examples: Tensor  # (8, C, H, W): frames of the data, to show what the codes keep of them
     NUMERICS = 1
