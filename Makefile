@@ -34,7 +34,7 @@ $(VENV)/run.done: requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-$(VENV)/dev.done: requirements-dev.txt $(VENV)/run.done
+$(VENV)/dev.done: $(wildcard requirements*.txt) $(VENV)/run.done
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@
 

@@ -6,11 +6,13 @@ import hypothesis
 import pytest
 import torch
 
+from tests.skips import pytest_sessionfinish, pytest_unconfigure, recorded
+
+__all__ = ["pytest_sessionfinish", "pytest_unconfigure"]  # hooks
+
 hypothesis.settings.register_profile("house", deadline=None)  # no test may fail for being slow
 hypothesis.settings.load_profile("house")
 torch.set_num_threads(1)  # the tests' tensors are tiny, and threads that wait for a busy core cost minutes
-
-REAL = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,9 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def real() -> Path:
     """The folder of pieces of D4RL's own files."""
-    if not (REAL / "d4rl").is_dir():
-        pytest.skip(f"the real D4RL files are not at {REAL / 'd4rl'}")
-    return REAL / "d4rl"
+    return recorded("d4rl")
 
 
 @pytest.fixture(autouse=True)

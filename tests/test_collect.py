@@ -11,19 +11,12 @@ from environments.scores import normalized
 from sources import collect, rollout
 from sources.collect import available, play, policies_digest, reroll
 from sources.experts import policy, recipes
+from tests.skips import recorded
 from trajectories.catalog import environment
 from trajectories.errors import DatasetError, UserError
 from trajectories.formats import d4rl
 
-RECORDED = Path(__file__).parents[1].parent / "shared" / "data" / "d4rl"
 OURS = sorted((recipes.FOLDER / "hopper").glob("*.safetensors"))
-
-
-def recorded(name: str) -> Path:
-    path = RECORDED / f"{name}.hdf5"
-    if not path.exists():
-        pytest.skip(f"{path} is not here: it is a piece of D4RL's own file")
-    return path
 
 
 def columns(path: Path) -> dict[str, np.ndarray]:
@@ -35,7 +28,7 @@ def columns(path: Path) -> dict[str, np.ndarray]:
 
 def test_d4rls_policy_is_as_likely_to_act_as_recorded_as_d4rl_says() -> None:
     for robot in ("hopper", "walker2d", "halfcheetah"):
-        path = recorded(f"{robot}_medium-v2")
+        path = recorded(f"d4rl/{robot}_medium-v2.hdf5")
         behaviour = policy.from_d4rl(path)
         assert isinstance(behaviour, policy.TanhGaussian)
         mean, std = behaviour.distribution(columns(path)["observations"])
@@ -48,12 +41,12 @@ def test_d4rls_policy_is_as_likely_to_act_as_recorded_as_d4rl_says() -> None:
 
 
 def test_a_squashed_policy_is_stored_and_played_as_it_is_stored(tmp_path: Path) -> None:
-    original = policy.from_d4rl(recorded("hopper_medium-v2"))
+    original = policy.from_d4rl(recorded("d4rl/hopper_medium-v2.hdf5"))
     policy.save(tmp_path / "one.safetensors", original, {})
     stored = policy.load(tmp_path / "one.safetensors")
     policy.save(tmp_path / "two.safetensors", stored, {})
     again = policy.load(tmp_path / "two.safetensors")
-    seen = columns(recorded("hopper_medium-v2"))["observations"][:50]
+    seen = columns(recorded("d4rl/hopper_medium-v2.hdf5"))["observations"][:50]
     chance = np.random.default_rng(0).standard_normal((50, 3))
     assert isinstance(stored, policy.TanhGaussian)
     np.testing.assert_array_equal(again.act(seen, chance), stored.act(seen, chance))
@@ -61,7 +54,7 @@ def test_a_squashed_policy_is_stored_and_played_as_it_is_stored(tmp_path: Path) 
 
 
 def test_adroits_policy_has_the_recorded_means_and_deviations() -> None:
-    path = recorded("pen-expert-v1")
+    path = recorded("d4rl/pen-expert-v1.hdf5")
     behaviour, found = policy.from_d4rl(path), columns(path)
     assert isinstance(behaviour, policy.Gaussian)
     still = np.zeros_like(found["actions"], dtype=np.float64)
@@ -75,7 +68,7 @@ def test_adroits_policy_has_the_recorded_means_and_deviations() -> None:
 
 def test_adroits_expert_plays_again_about_as_well_as_it_did(tmp_path: Path) -> None:
     pytest.importorskip("gymnasium_robotics", reason="needs gymnasium-robotics")
-    source, path = recorded("pen-expert-v1"), tmp_path / "pen.hdf5"
+    source, path = recorded("d4rl/pen-expert-v1.hdf5"), tmp_path / "pen.hdf5"
     reroll(source, path, "pen", steps=800, seed=0)
     data = d4rl.read(path, environment("pen").spec(), "pen-expert", "reroll")
     assert data.returns[:-1].mean() > 1500  # the file's two episodes: see its own returns; random play earns about 96
@@ -83,7 +76,7 @@ def test_adroits_expert_plays_again_about_as_well_as_it_did(tmp_path: Path) -> N
 
 
 def test_a_rerolled_file_reads_like_d4rls_and_carries_its_policy(tmp_path: Path) -> None:
-    source, path = recorded("hopper_medium-v2"), tmp_path / "reroll.hdf5"
+    source, path = recorded("d4rl/hopper_medium-v2.hdf5"), tmp_path / "reroll.hdf5"
     reroll(source, path, "hopper", steps=1500, seed=1)
     original, ours = columns(source), columns(path)
     assert set(original) - set(ours) == {"infos/action_log_probs"}
@@ -172,7 +165,7 @@ def test_an_interrupted_recording_leaves_nothing_behind(tmp_path: Path, monkeypa
     ],
 )
 def test_a_file_without_the_right_policy_is_refused(robot: str, source: str, sentence: str, tmp_path: Path) -> None:
-    path = tmp_path / "missing.hdf5" if source == "missing" else recorded(source)
+    path = tmp_path / "missing.hdf5" if source == "missing" else recorded(f"d4rl/{source}.hdf5")
     with pytest.raises(DatasetError, match=sentence):
         reroll(path, tmp_path / "reroll.hdf5", robot, steps=10)
     assert not list(tmp_path.iterdir())

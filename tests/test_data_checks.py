@@ -13,6 +13,7 @@ from report.store import config_hash, read_record
 from sources import collect, export
 from sources.loading import Request, describe, load
 from tests.recordings import SPEC, made_up, table, write_d4rl
+from tests.skips import recorded
 from tests.toys import walk
 from training.settings import parse
 from trajectories.catalog import environment
@@ -60,7 +61,7 @@ def test_states_that_are_not_the_published_ones_are_said(real: Path) -> None:
 
 
 def test_antmazes_early_timeouts_and_single_steps_are_said(real: Path) -> None:
-    data = load(Request("antmaze-medium-diverse-v0", path=real.parent / "more" / "antmaze-medium-diverse-v0.hdf5"))
+    data = load(Request("antmaze-medium-diverse-v0", path=recorded("more/antmaze-medium-diverse-v0.hdf5")))
     assert data.lengths.tolist() == [65, 1, 1]
     assert "Beware: D4RL's v0 marks time-outs out of step with the ant's real starts" in describe(data)
     assert "Beware: 2 of 3 episodes are a single step long." in describe(data)

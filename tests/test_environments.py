@@ -11,24 +11,17 @@ from environments import physics
 from environments.make import make
 from environments.mujoco import ROBOTS, MujocoEnvironments, simulator
 from environments.scores import normalized
+from tests.skips import recorded
 from trajectories.catalog import environment
 from trajectories.errors import UserError
 
-RECORDED = Path(__file__).parents[1].parent / "shared" / "data" / "d4rl"
 LOCOMOTION = ("hopper", "walker2d", "halfcheetah", "ant")
 RECORDED_ROBOTS = LOCOMOTION[:3]  # those whose recorded states are whole
 
 
-def recorded(name: str) -> Path:
-    path = RECORDED / f"{name}_medium-v2.hdf5"
-    if not path.exists():
-        pytest.skip(f"{path} is not here: it is a piece of D4RL's own file")
-    return path
-
-
 def replay_errors(name: str, bodies: str, steps: int) -> np.ndarray:
     """Largest error of each replayed next observation, over the recorded steps whose velocities are not clipped."""
-    with h5py.File(recorded(name)) as file:
+    with h5py.File(recorded(f"d4rl/{name}_medium-v2.hdf5")) as file:
         names = ("infos/qpos", "infos/qvel", "actions", "next_observations")
         positions, velocities, actions, expected = (file[column][:steps] for column in names)
     clipped = np.abs(velocities).max(1) >= 10 if name != "halfcheetah" else np.zeros(len(actions), bool)
@@ -55,7 +48,7 @@ def test_gymnasiums_own_bodies_do_not_repeat_d4rls_transitions(name: str) -> Non
 
 
 def test_recorded_rewards_are_repeated_in_d4rls_physics() -> None:
-    with h5py.File(recorded("walker2d")) as file:
+    with h5py.File(recorded("d4rl/walker2d_medium-v2.hdf5")) as file:
         names = ("infos/qpos", "infos/qvel", "actions", "rewards")
         positions, velocities, actions, expected = (file[column][:300] for column in names)
     copies = make("walker2d", 1)

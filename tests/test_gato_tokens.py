@@ -1,7 +1,5 @@
 """What a token may be, and what a timestep looks like as tokens."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -12,11 +10,11 @@ from gato.patches import patch_intervals, to_patches
 from gato.stream import ACTION_POSITION, TokenType, action_piece, build, observation_pieces, separator_piece
 from gato.text import Text, train
 from gato.tokens import BINS, LAYOUTS, TEXT_IDS, check_discrete, from_bins, inverse_mu_law, layout, mu_law, to_bins
+from tests.skips import recorded
 from trajectories.errors import UserError
 
 ANY_FLOAT = st.floats(allow_nan=False, allow_infinity=False, width=32)
 EVERY_BIN = torch.arange(BINS)
-SHAKESPEARE = Path(__file__).parents[2] / "shared" / "data" / "text" / "tinyshakespeare.txt"
 
 
 @given(st.lists(ANY_FLOAT, min_size=1), st.booleans(), st.sampled_from(sorted(LAYOUTS)))
@@ -180,10 +178,8 @@ def test_any_text_comes_back_as_it_went_in():
 
 
 def test_a_text_model_can_be_trained_here(tmp_path):
-    if not SHAKESPEARE.exists():
-        pytest.skip(f"{SHAKESPEARE} is not here")
     excerpt = tmp_path / "excerpt.txt"
-    excerpt.write_text(SHAKESPEARE.read_text(encoding="utf-8")[:20_000], encoding="utf-8")
+    excerpt.write_text(recorded("text/tinyshakespeare.txt").read_text(encoding="utf-8")[:20_000], encoding="utf-8")
     text = train(excerpt, tmp_path / "own.model", size=400)
     assert len(text.pieces) <= 400
     assert text.decode(text.encode("First Citizen:")) == "First Citizen:"

@@ -14,6 +14,7 @@ import pytest
 
 from sources.loading import Request, describe, load
 from tests.recordings import SPEC, made_up, table
+from tests.skips import recorded
 from trajectories.errors import DatasetError
 from trajectories.formats import own_files
 from trajectories.types import Spec, Trajectories
@@ -235,32 +236,25 @@ def test_what_cannot_be_read_is_answered_with_what_it_holds_and_what_is_expected
     assert str(tmp_path / name) in str(caught.value)
 
 
-def more(real: Path, name: str) -> Path:
-    path = real.parent / "more" / name
-    if not path.exists():
-        pytest.skip(f"{path} is not there")
-    return path
-
-
-def test_demonstrations_of_adroits_authors_are_read(real: Path) -> None:
-    data = load(Request("door-human", path=more(real, "door-v0_demos.pickle")))
+def test_demonstrations_of_adroits_authors_are_read() -> None:
+    data = load(Request("door-human", path=recorded("more/door-v0_demos.pickle")))
     assert (data.episodes, len(data), round(float(data.returns.mean()))) == (25, 6729, 794)
     assert "Read as: no terminals: none of the episodes terminates." in describe(data)
 
 
-def test_the_imitation_librarys_rollouts_are_read(real: Path) -> None:
-    data = load(Request("mine@CartPole-v1", path=more(real, "imitation_cartpole_0.npz")))
+def test_the_imitation_librarys_rollouts_are_read() -> None:
+    data = load(Request("mine@CartPole-v1", path=recorded("more/imitation_cartpole_0.npz")))
     assert (data.episodes, len(data)) == (57, 26964)
     assert set(data.returns) == set(data.lengths)
     assert "indices as ends" in describe(data)
     assert "the observation behind the last step of 57 episodes left out" in describe(data)
 
 
-def test_lerobots_columns_are_read(real: Path) -> None:
+def test_lerobots_columns_are_read() -> None:
     pytest.importorskip("pyarrow")
     spec = Spec("pusht", (2,), (2,), 300)
-    data = own_files.read(more(real, "lerobot_pusht.arrow"), spec, "pusht")
+    data = own_files.read(recorded("more/lerobot_pusht.arrow"), spec, "pusht")
     assert (data.episodes, len(data), bool(data.terminated[-1])) == (1, 161, True)
     assert "observation.state as observations" in data.origin.details["read_as"]
     with pytest.raises(DatasetError, match="observations have the shape 2, but the environment's have 3"):
-        own_files.read(more(real, "lerobot_pusht.arrow"), replace(spec, observation_shape=(3,)), "pusht")
+        own_files.read(recorded("more/lerobot_pusht.arrow"), replace(spec, observation_shape=(3,)), "pusht")

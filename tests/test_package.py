@@ -82,8 +82,17 @@ def test_the_package_has_every_file_of_code_and_data(wheel: Path) -> None:
 def test_pyproject_and_the_requirements_files_name_the_same_versions(file: str, extra: str) -> None:
     lines = [line.partition("#")[0].strip() for line in (ROOT / file).read_text(encoding="utf-8").splitlines()]
     required = [line for line in lines if line and not line.startswith("-r ")]
-    assert required == (PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"])
+    named = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
+    assert required == [name for name in named if not name.startswith(PROJECT["name"])]
     assert ("-r requirements.txt" in lines) == bool(extra)
+
+
+def test_the_tests_are_run_with_every_extra() -> None:
+    others = PROJECT["optional-dependencies"].keys() - {"dev"}
+    own = next(name for name in PROJECT["optional-dependencies"]["dev"] if name.startswith(PROJECT["name"]))
+    assert set(own.partition("[")[2].rstrip("]").split(",")) == others
+    included = {line for line in (ROOT / "requirements-dev.txt").read_text().splitlines() if line.startswith("-r ")}
+    assert included == {f"-r {path.name}" for path in ROOT.glob("requirements*.txt")} - {"-r requirements-dev.txt"}
 
 
 def test_every_requirements_file_is_an_extra() -> None:

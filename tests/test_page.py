@@ -13,6 +13,10 @@ from report.curve import Curve, curves_of
 from report.store import Record
 from tests.records import made_up, write
 
+QUIET = [  # no sandbox, which root cannot have, and nothing that looks for a network
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+]
 SUITES = {"hoppers": ("hopper-medium", "hopper-expert"), "walkers": ("walker2d-medium",)}
 
 
@@ -95,7 +99,7 @@ def browser() -> Iterator[Any]:
     installed = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     with playwright.sync_playwright() as started:
         try:
-            chromium = started.chromium.launch(executable_path=installed, args=["--no-sandbox"])
+            chromium = started.chromium.launch(executable_path=installed, args=QUIET)
         except playwright.Error:
             pytest.skip("there is no Chromium here: apt-get install chromium, or playwright install chromium")
         yield chromium
