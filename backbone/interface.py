@@ -9,7 +9,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from backbone.options import option
-from trajectories.types import Batch, Spec, Trajectories
+from trajectories.batch import Batch
+from trajectories.types import Spec, Trajectories
 from trajectories.windows import sample_windows
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from backbone.interface import ModelConfig
-from trajectories.types import Batch, Spec
+from trajectories.batch import Batch
+from trajectories.types import Spec
 from trajectories.windows import History
 
 CPU_BATCH = 40  # episodes: what a CPU computes for more falls out of its cache, and takes a quarter longer each

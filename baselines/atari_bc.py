@@ -19,7 +19,8 @@ from backbone.action_head import ActionHead
 from backbone.conv_encoder import AtariConfig, FrameEncoder
 from backbone.options import option
 from baselines.behavior_cloning import Cloning
-from trajectories.types import Batch, Spec, Trajectories
+from trajectories.batch import Batch
+from trajectories.types import Spec, Trajectories
 
 
 @dataclass(frozen=True)

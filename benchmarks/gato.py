@@ -26,7 +26,8 @@ from sources.loading import Request, load
 from training.cli import exit_on_user_error
 from training.settings import Run, parse
 from training.train import Progress, adamw, update
-from trajectories.types import Batch, Trajectories
+from trajectories.batch import Batch
+from trajectories.types import Trajectories
 
 EPISODES = 10
 PER_STEP = 15  # tokens: 11 seen, a separator, 3 done

@@ -30,7 +30,8 @@ from backbone.transformer import Transformer, init_weights
 from backbone.weight_decay import matrices_only
 from decision_transformer.atari_player import AtariPlayer
 from decision_transformer.model import RETURN_SCALE, own_scale
-from trajectories.types import Batch, Spec, Trajectories
+from trajectories.batch import Batch
+from trajectories.types import Spec, Trajectories
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from backbone.action_head import ActionSampler
 from backbone.playing import acted
-from trajectories.types import Batch
+from trajectories.batch import Batch
 
 if TYPE_CHECKING:
     from decision_transformer.atari import AtariDecisionTransformer

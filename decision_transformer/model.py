@@ -28,7 +28,8 @@ from backbone.normalization import Normalize
 from backbone.options import option
 from backbone.playing import WindowPlayer
 from backbone.transformer import Transformer, init_weights
-from trajectories.types import Batch, Spec, Trajectories
+from trajectories.batch import Batch
+from trajectories.types import Spec, Trajectories
 
 HIGHEST = 30.0  # what the data's highest return becomes: kzl's are 3 to 12 on robots, and 20 to 90 on games
 RETURN_SCALE = "returns-to-go are divided by this; 0: so that the data's highest becomes 30"

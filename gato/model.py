@@ -32,9 +32,10 @@ from gato.patches import Pixels
 from gato.stream import TokenBlock, TokenSequence, action_piece, build, observation_pieces, separator_piece
 from gato.tokens import BINS, layout
 from gato.transformer import Caches, ReadsPositions, Transformer
+from trajectories.batch import Batch
 from trajectories.errors import UserError
 from trajectories.mixture import Mixture
-from trajectories.types import Batch, Spec, Trajectories
+from trajectories.types import Spec, Trajectories
 
 Sequences = Batch | TokenSequence | MixedBatch
 

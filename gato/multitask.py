@@ -14,8 +14,9 @@ import torch
 from torch import device
 
 from gato.stream import TokenBlock, TokenSequence, TokenType, build
+from trajectories.batch import Batch
 from trajectories.errors import UserError
-from trajectories.types import Batch, Spec
+from trajectories.types import Spec
 
 
 @dataclass(frozen=True, eq=False)

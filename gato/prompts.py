@@ -20,9 +20,10 @@ from jaxtyping import Bool, Int, Shaped
 from torch import Tensor, nn
 
 from gato.config import Config
+from trajectories.batch import Batch
 from trajectories.errors import UserError
 from trajectories.store import release
-from trajectories.types import Batch, Spec, Trajectories
+from trajectories.types import Spec, Trajectories
 from trajectories.windows import cut
 
 COLUMNS = ("observations", "actions", "rewards", "returns_to_go", "timesteps", "mask")  # of a Batch

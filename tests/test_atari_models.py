@@ -18,9 +18,10 @@ from gato import Gato
 from tests.toys import CHOICES, POINT, SCREEN, seen, small, walk
 from training.evaluate import begin
 from training.registry import find
+from trajectories.batch import Batch
 from trajectories.catalog import environment
 from trajectories.errors import UserError
-from trajectories.types import Batch, Spec, Trajectories
+from trajectories.types import Spec, Trajectories
 from trajectories.windows import cut
 
 LENGTHS = (12, 7, 12)

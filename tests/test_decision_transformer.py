@@ -16,7 +16,8 @@ from tests.toys import POINT, SCREEN, small, walk
 from training.evaluate import evaluate
 from training.settings import Run, parse
 from training.train import Progress, adamw, update
-from trajectories.types import Batch, Spec, Trajectories
+from trajectories.batch import Batch
+from trajectories.types import Spec, Trajectories
 from trajectories.windows import cut
 
 

@@ -16,8 +16,9 @@ from gato.transformer import Transformer, attend
 from tests.toys import POINT, walk
 from training.registry import find
 from training.settings import parse
+from trajectories.batch import Batch
 from trajectories.errors import UserError
-from trajectories.types import Batch, Provenance, Spec, Trajectories
+from trajectories.types import Provenance, Spec, Trajectories
 
 SMALL = Config(context=6, batch_size=16, width=32, layers=2, heads=2, head_width=16, hidden=64, prompt_steps=2)
 LENGTHS = (12, 7, 12, 9, 3)

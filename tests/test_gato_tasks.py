@@ -13,8 +13,9 @@ from gato.prompts import read_demonstration
 from tests.toys import SCREEN, SMALL, SMALL_ON_IMAGES, seen, small, walk
 from training import distributed
 from training.checkpoint import load_model, save_model
+from trajectories.batch import Batch
 from trajectories.errors import UserError
-from trajectories.types import Batch, Trajectories
+from trajectories.types import Trajectories
 
 ACTIONS = {"breakout": 4, "pong": 6}
 ORDERS = [("breakout", "pong"), ("pong", "breakout")]

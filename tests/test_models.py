@@ -12,7 +12,8 @@ from backbone.interface import SequenceModel
 from tests.toys import CHOICES, POINT, SCREEN, SMALL, seen, small, walk
 from training.checkpoint import load_model, save_model
 from training.registry import find_named
-from trajectories.types import Batch, Spec, Trajectories
+from trajectories.batch import Batch
+from trajectories.types import Spec, Trajectories
 
 LENGTHS = (12, 1, 7, 12, 3)
 MODELS = (

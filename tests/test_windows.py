@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.recordings import SPEC, STACKED, made_up
-from trajectories.types import Batch, Spec, Trajectories
+from trajectories.batch import Batch
+from trajectories.types import Spec, Trajectories
 from trajectories.windows import History, cut, sample_windows
 
 COLUMNS = ("observations", "actions", "rewards", "returns_to_go", "timesteps", "mask")

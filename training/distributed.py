@@ -18,9 +18,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
-from torch.nn.parallel import DistributedDataParallel
 
 from backbone.interface import SequenceModel
 from trajectories.errors import UserError
@@ -164,7 +161,11 @@ def learner(model: SequenceModel, shard: bool = False) -> nn.Module:
     if size() == 1:
         return alone
     if not shard:
+        from torch.nn.parallel import DistributedDataParallel
+
         return DistributedDataParallel(alone, find_unused_parameters=model.multi_task)
+    from torch.distributed.fsdp import fully_shard  # most of a second to import, and needed under torchrun only
+
     for module in model.modules():
         if isinstance(module, nn.ModuleList):
             for block in module:
@@ -175,7 +176,7 @@ def learner(model: SequenceModel, shard: bool = False) -> nn.Module:
 
 def gather_model(model: SequenceModel) -> SequenceModel:
     """A model that can play: a copy with all of its weights, where they are shared out. All processes take part."""
-    if not any(isinstance(value, DTensor) for value in model.state_dict().values()):
+    if not any(map(is_sharded, model.state_dict().values())):
         return model
     weights = {name: full_tensor(value) for name, value in model.state_dict().items()}
     copy = type(model)(model.config, model.spec)
@@ -185,11 +186,22 @@ def gather_model(model: SequenceModel) -> SequenceModel:
 
 def full_tensor(value: Tensor) -> Tensor:
     """A tensor with what the other processes have of it."""
-    return value.full_tensor() if isinstance(value, DTensor) else value
+    return value.full_tensor() if is_sharded(value) else value  # type: ignore[attr-defined]  # a DTensor
 
 
 def shard_tensor(value: Tensor, like: Tensor | None) -> Tensor:
     """The opposite: this process's part of a tensor, as it has it of `like`."""
-    if not isinstance(like, DTensor):
+    if like is None or not is_sharded(like):
         return value
-    return distribute_tensor(value.to(like.device), like.device_mesh, like.placements)
+    from torch.distributed.tensor import distribute_tensor
+
+    return distribute_tensor(value.to(like.device), like.device_mesh, like.placements)  # type: ignore[attr-defined]
+
+
+def is_sharded(value: Tensor) -> bool:
+    """Whether a tensor lies in parts with several processes."""
+    if size() == 1:
+        return False
+    from torch.distributed.tensor import DTensor
+
+    return isinstance(value, DTensor)

@@ -1,6 +1,6 @@
-"""The nouns of recorded experience: Spec, Trajectories, Batch.
+"""The nouns of recorded experience: Spec and Trajectories; Batch is in batch.py, since it needs torch.
 
-Shapes   N steps, E episodes, B windows, T steps of a window; obs and act are the environment's own shapes
+Shapes   N steps, E episodes; obs and act are the environment's own shapes
 Units    whatever the environment uses; nothing here normalises, scales or clips
 Frames   where an observation is the last S frames (Atari's are), a column holds each frame once, (N, *frame), and
          windows.py stacks them
@@ -12,8 +12,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
-from torch import Tensor, device
 
 from trajectories.errors import DatasetError
 
@@ -254,25 +252,3 @@ def returns_to_go(rewards: np.ndarray, starts: np.ndarray) -> np.ndarray:
     )  # from each step to the file's end
     with np.errstate(over="ignore"):  # infinity is refused where files are read (formats/columns.py)
         return (ahead[:-1] - np.repeat(ahead[starts[1:]], np.diff(starts))).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """B windows of T steps of one task, oldest first, padded on the left, so that -1 is always now.
-
-    Padding is zero throughout.
-    """
-
-    observations: Shaped[Tensor, "B T *obs"]
-    actions: Shaped[Tensor, "B T *act"]
-    rewards: Float[Tensor, "B T"]
-    returns_to_go: Float[Tensor, "B T"]
-    timesteps: Int[Tensor, "B T"]  # steps since the episode began
-    mask: Bool[Tensor, "B T"]  # True where the step is real
-    task: str  # the name of its spec; in a mixture that of the data set
-    prompt: "Batch | None" = None  # Gato: steps of another episode that come first
-
-    def to(self, where: device | str) -> "Batch":
-        columns = ("observations", "actions", "rewards", "returns_to_go", "timesteps", "mask")
-        moved = {name: getattr(self, name).to(where, non_blocking=True) for name in columns}
-        return Batch(**moved, task=self.task, prompt=self.prompt and self.prompt.to(where))

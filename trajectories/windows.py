@@ -11,8 +11,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 
+from trajectories.batch import Batch
 from trajectories.store import release
-from trajectories.types import Batch, Spec, Trajectories
+from trajectories.types import Spec, Trajectories
 
 
 @runtime_checkable

@@ -25,8 +25,9 @@ from torch import Tensor, device
 from backbone.interface import ModelConfig, SequenceModel
 from backbone.options import option
 from backbone.weight_decay import matrices_only
+from trajectories.batch import Batch
 from trajectories.errors import UserError
-from trajectories.types import Batch, Spec, Trajectories
+from trajectories.types import Spec, Trajectories
 from trajectories.windows import cut
 from trajectory_transformer.discretizer import METHODS, Audit, Discretizer, table
 from trajectory_transformer.network import Network
