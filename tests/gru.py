@@ -10,7 +10,8 @@ from backbone.interface import ModelConfig, SequenceModel
 from backbone.normalization import Normalize
 from backbone.options import option
 from backbone.playing import WindowPlayer
-from trajectories.types import Batch, Spec, Trajectories
+from trajectories.batch import Batch
+from trajectories.types import Spec, Trajectories
 
 
 @dataclass(frozen=True)
