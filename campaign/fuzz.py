@@ -83,7 +83,11 @@ def _read_in_child(read: Callable[[Path], None], items: list[tuple[int, Path]]) 
     done = [(int(line.partition(" ")[0]), line.partition(" ")[2] or None) for line in lines]
     if len(done) < len(items) and status:  # killed by a signal, of its own or of its alarm
         code = os.waitstatus_to_exitcode(status)
-        why = "takes more than ten seconds" if code == -signal.SIGPROF else f"ends the process with {code}"
+        why = (
+            "takes more than ten seconds"
+            if code in (-signal.SIGPROF, -signal.SIGALRM)
+            else f"ends the process with {code}"
+        )
         done.append((items[len(done)][0], why))
     return done
 
@@ -97,9 +101,11 @@ def _child(read: Callable[[Path], None], items: list[tuple[int, Path]], sending:
     resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
     for number, folder in items:
         signal.setitimer(signal.ITIMER_PROF, SECONDS)  # of the processor: other programs may be busy
+        signal.setitimer(signal.ITIMER_REAL, 6 * SECONDS)  # for what waits
         before = _peak()
         failure = _failure(read, folder)
         signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         if failure is None and _peak() - before > MEMORY:
             failure = f"takes {(_peak() - before) / 1e9:.1f} GB"
         os.write(sending, f"{number} {failure or ''}\n".encode())
