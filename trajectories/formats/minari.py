@@ -240,7 +240,10 @@ def _check_lengths(episode: dict[str, np.ndarray], place: str) -> None:
 def _layout(folder: Path, told: dict[str, Any]) -> Layout:
     if "observation_space" not in told:
         raise DatasetError(f"{folder} does not say what its observations are: write it again with a newer minari.")
-    return layout(told["observation_space"], folder)
+    try:
+        return layout(told["observation_space"], folder)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DamagedFileError(metadata_file(folder), f"its observation_space is none: {error}") from error
 
 
 def _episodes(folder: Path, told: dict[str, Any], seen: Layout, count: int | None) -> Iterator[dict[str, np.ndarray]]:
