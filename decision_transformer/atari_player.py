@@ -3,31 +3,44 @@
 Shapes   E episodes, T steps in sight, D width
 """
 
-from typing import TYPE_CHECKING
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from backbone.action_head import ActionSampler
+from backbone.conv_encoder import FrameEncoder
+from backbone.interface import ModelConfig
 from backbone.playing import acted
 from trajectories.batch import Batch
+from trajectories.types import Spec
 
-if TYPE_CHECKING:
-    from decision_transformer.atari import AtariDecisionTransformer
+
+@runtime_checkable
+class FrameModel(Protocol):
+    """What a player needs of a Decision Transformer of images."""
+
+    spec: Spec
+    scale: Tensor
+    embed_observation: FrameEncoder
+
+    @property
+    def config(self) -> ModelConfig: ...
+    def read(self, batch: Batch, latest_only: bool = False) -> Tensor:
+        """The action of every step, or of the latest, (B, Q, A), from vectors for observations."""
+        ...
 
 
 class AtariPlayer:
     """See backbone.interface.Player; its actions are those of a player that encodes its whole window anew."""
 
-    def __init__(
-        self, model: "AtariDecisionTransformer", episodes: int, target_return: float, draw: ActionSampler | None
-    ) -> None:
+    def __init__(self, model: FrameModel, episodes: int, target_return: float, draw: ActionSampler | None) -> None:
         self.model, self.draw = model, draw
         self.spec, self.device = model.spec, model.scale.device
         self.owed = np.full(episodes, target_return, np.float64)
         self.steps = 0
-        self.seen = torch.zeros(episodes, 0, model.config.width, device=self.device)  # (E, T, D)
+        self.seen = torch.zeros(episodes, 0, model.embed_observation.out.out_features, device=self.device)  # (E, T, D)
         acted = torch.zeros(episodes, 0, *self.spec.action_shape, dtype=getattr(torch, self.spec.action_dtype))
         self.acted = acted.to(self.device)  # (E, T, *act); the newest is not chosen yet
         self.returns_to_go = torch.zeros(episodes, 0, device=self.device)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -12,9 +12,6 @@ from environments.interface import Environments
 from trajectories.actions import stretched
 from trajectories.progress import progress
 from trajectories.types import Spec
-
-if TYPE_CHECKING:
-    from training.evaluation_log import EvaluationLog
 
 FIRST_SEED = 1_000_000  # far from the seeds with which data are collected
 
@@ -32,6 +29,19 @@ class Played:
     lengths: np.ndarray  # (E,) steps
 
 
+@runtime_checkable
+class EpisodeLog(Protocol):
+    """What keeps episodes that are being played (training/evaluation_log.py)."""
+
+    def resume(self, player: Player, *first: np.ndarray) -> list[np.ndarray]:
+        """The actions that were taken already, each (E, *act); `player` then remembers what it did."""
+        ...
+
+    def add(self, actions: np.ndarray, player: Player) -> None:
+        """Keep the next actions, (E, *act)."""
+        ...
+
+
 def evaluate(
     model: SequenceModel,
     environments: Environments,
@@ -40,7 +50,7 @@ def evaluate(
     task: str | None = None,
     delayed: bool = False,
     precision: str = "fp32",
-    log: "EvaluationLog | None" = None,
+    log: EpisodeLog | None = None,
 ) -> Played:
     """Play one episode in each environment, with the model as it stands and dropout off.
 
@@ -141,7 +151,7 @@ def play(
     environments: Environments,
     seeds: Sequence[int],
     doing: str = "playing",
-    log: "EvaluationLog | None" = None,
+    log: EpisodeLog | None = None,
 ) -> Played:
     """One episode in each environment. A finished one is left alone, so short episodes are not counted twice.
 

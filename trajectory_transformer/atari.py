@@ -28,6 +28,7 @@ from backbone.images import channels_first, image_shape
 from backbone.options import option
 from trajectories.errors import UserError
 from trajectories.types import Spec, Trajectories
+from trajectory_transformer import config as numbers
 from trajectory_transformer import model
 from trajectory_transformer.frame_tokenizer import CODES, FrameTokenizer
 from trajectory_transformer.player import BeamPlayer
@@ -36,7 +37,7 @@ EXAMPLES = 8  # frames whose reconstructions are shown
 
 
 @dataclass(frozen=True)
-class Config(model.Config):
+class Config(numbers.Config):
     """What differs from numbers: 28 tokens a transition, of 512 values each, and rewards that are mostly zero."""
 
     context: int = option(4, "transitions in a window")

@@ -4,24 +4,39 @@ Shapes   E episodes, D tokens of a transition
 """
 
 import time
-from typing import TYPE_CHECKING
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from trajectories.types import Spec
+from trajectory_transformer.config import Config
+from trajectory_transformer.discretizer import Discretizer
+from trajectory_transformer.network import Network
 from trajectory_transformer.planner import plan
-from trajectory_transformer.search import Plan
+from trajectory_transformer.search import Plan, Search
 
-if TYPE_CHECKING:
-    from trajectory_transformer.model import TrajectoryTransformer
+
+@runtime_checkable
+class PlanningModel(Protocol):
+    """What a player needs of a Trajectory Transformer."""
+
+    spec: Spec
+    network: Network
+    discretizer: Discretizer
+
+    @property
+    def config(self) -> Config: ...
+    def search(self) -> Search: ...
+    def eval(self) -> Any: ...
 
 
 class BeamPlayer:
     """Each episode draws from its own generator: its plans do not depend on what is planned beside it."""
 
-    def __init__(self, model: "TrajectoryTransformer", episodes: int, seed: int) -> None:
+    def __init__(self, model: PlanningModel, episodes: int, seed: int) -> None:
         self.model = model
         self.search = model.search()
         self.prefix = min(model.config.prefix or self.search.past, self.search.past)
@@ -89,7 +104,8 @@ class BeamPlayer:
     def search_for(self, context: Int[Tensor, "E L"], group: np.ndarray, seconds: float) -> Plan:
         shape = (self.search.horizon, self.search.tokens, self.search.candidates)
         draws = torch.from_numpy(np.stack([self.generators[episode].random(shape) for episode in group]))
-        model = self.model.eval()
+        model = self.model
+        model.eval()
         return plan(model.network, model.discretizer, self.search, context, draws.to(self.device), seconds)
 
     def together(self) -> int:

@@ -1,0 +1,48 @@
+"""The Trajectory Transformer's settings: of training first, then of the planner."""
+
+from dataclasses import dataclass
+
+from backbone.interface import ModelConfig
+from backbone.options import option
+
+
+@dataclass(frozen=True)
+class Config(ModelConfig):
+    """The paper's settings (config/offline.py of its code)."""
+
+    context: int = option(10, "transitions in a window")
+    batch_size: int = option(256, "windows in an update")
+    learning_rate: float = option(6e-4, "peak learning rate of AdamW")
+    weight_decay: float = option(0.1, "AdamW's weight decay")
+    beta2: float = option(0.95, "AdamW's second decay rate")
+    max_grad_norm: float = option(1.0, "largest gradient norm")
+    warmup_fraction: float = option(
+        0.02, "share of the updates over which the learning rate rises from 0: one epoch of 50"
+    )
+    final_lr_fraction: float = option(0.1, "share of the peak learning rate at the end of a cosine; 1: constant")
+    width: int = option(128, "width of the network")
+    layers: int = option(4, "blocks of the network")
+    heads: int = option(4, "attention heads")
+    dropout: float = option(0.1, "dropout of embeddings, attention and residuals")
+    bins: int = option(100, "bins of each dimension")
+    discretizer: str = option("quantile", "edges of the bins: quantile or uniform")
+    discount: float = option(0.99, "discount of values and plans")
+    termination_penalty: float = option(-100.0, "reward of a step that ends the task; it replaces the recorded one")
+    action_weight: float = option(5.0, "weight of action tokens in the loss")
+    reward_weight: float = option(1.0, "weight of reward tokens in the loss")
+    value_weight: float = option(1.0, "weight of value tokens in the loss")
+    kept_observations: int = option(0, "leading numbers of an observation that are read; 0: all (ant 27, kitchen 30)")
+    horizon: int = option(15, "transitions in a plan")
+    beam_width: int = option(128, "sequences kept while planning")
+    expand: int = option(2, "candidates drawn from each beam, n_expand in the paper's code")
+    top_observations: int = option(1, "draw observations from the k likeliest bins; 0: from all (k_obs)")
+    top_actions: int = option(0, "draw actions from the k likeliest bins; 0: from all (k_act)")
+    cdf_observations: float = option(0.0, "draw observations without the unlikeliest bins holding this share (cdf_obs)")
+    cdf_actions: float = option(0.6, "draw actions without the unlikeliest bins holding this share (cdf_act)")
+    percentile: float = option(0.0, "percentile of rewards and values that plans go by, in (0, 1); 0: their mean")
+    planning_context: int = option(5, "transitions that the planner sees, the one being planned included")
+    prefix: int = option(0, "played transitions that a plan begins from, of those it sees; 0: all that fit")
+    prefix_context: bool = option(True, "plan from the last transitions, not from the present observation alone")
+    plan_every: int = option(1, "steps of a plan that are played before the next is made (plan_freq)")
+    plan_seconds: float = option(0.0, "seconds for a decision of all episodes, then the best plan so far; 0: no limit")
+    plan_memory: float = option(1.0, "gigabytes of keys and values; as many episodes as fit are planned together")
