@@ -149,7 +149,7 @@ def left_by_kills(cache: Path) -> list[Path]:
 def test_what_killed_processes_left_is_listed_and_removed(own_cache: Path, capsys: pytest.CaptureFixture) -> None:
     left = left_by_kills(own_cache)
     verbs.main(["list", "hopper-medium"])
-    assert re.search(r"^hopper-medium .* unfinished 3\.0 MB$", capsys.readouterr().out, re.MULTILINE)
+    assert re.search(r"^  in the cache: unfinished 3\.0 MB$", capsys.readouterr().out, re.MULTILINE)
     assert kept(own_cache, "hopper-medium-replay") == []
     verbs.main(["remove", "hopper-medium"])
     assert capsys.readouterr().out.count("(1.0 MB)") == 3

@@ -90,4 +90,4 @@ def _entry(name: str, path: str, spec: Spec | None, of_images: bool) -> Entry:
             f"{name} reads {' and '.join(sorted(model.reads))}, but {spec.name} shows {shown}: choose another."
         )
     config = getattr(module, "DiscreteConfig", module.Config) if spec is not None and spec.discrete else module.Config
-    return Entry(name, model, config, of_images)
+    return Entry(name, model, config, of_images, spec.name if spec is not None else "")
