@@ -21,6 +21,7 @@ from benchmarks.timing import seconds
 from report import statistics, store
 from report.curve import Curve
 from report.store import Behaviour, Evaluation, Protocol, Record
+from training.cli import exit_on_user_error
 from training.registry import find
 from training.settings import Settings, parse, preset_settings, seen
 from training.staleness import stale
@@ -108,7 +109,7 @@ def reported(count: int) -> dict[str, object]:
         runs = Path(folder) / "results" / "runs"
         written(runs, count)
         done = subprocess.run(
-            [sys.executable, "-c", REPORT, str(runs)], cwd=ROOT, capture_output=True, text=True, check=True
+            [sys.executable, "-c", REPORT, str(runs)], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
         )
         page = (runs.parent / "index.html").stat().st_size
     taken = json.loads(done.stdout.splitlines()[-1])
@@ -151,5 +152,6 @@ def row(what: str, ours: float, peer: float, note: str) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    for measured in measure():
-        print("; ".join(f"{name} {value}" for name, value in measured.items()))
+    with exit_on_user_error():
+        for measured in measure():
+            print("; ".join(f"{name} {value}" for name, value in measured.items()))

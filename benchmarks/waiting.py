@@ -55,7 +55,7 @@ def trained(spin: str, seconds: float) -> float:
     environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     command = [sys.executable, "-c", TRAIN, str(seconds), str(torch.get_num_threads())]
     environment["GOMP_SPINCOUNT"] = spin
-    done = subprocess.run(command, cwd=PROJECT, env=environment, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=PROJECT, env=environment, check=True, capture_output=True, encoding="utf-8")
     return float(done.stdout)
 
 

@@ -85,6 +85,6 @@ def test_who_learnt_from_clipped_rewards_owes_them_clipped_and_is_measured_by_wh
 def test_only_a_model_that_may_acts_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     model = DecisionTransformer(Config(), make("toy", 1).spec).eval()
     whole, rounded = begin(model, 1, 1.0, 0), begin(model, 1, 1.0, 0, precision="bf16")
-    monkeypatch.setattr(DecisionTransformer, "acts_in_bf16", False)
+    monkeypatch.setattr(DecisionTransformer, "bf16_inference", False)
     kept = begin(model, 1, 1.0, 0, precision="bf16")
     assert type(kept) is type(whole) is not type(rounded)

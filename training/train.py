@@ -175,7 +175,7 @@ def update(
     device = next(model.parameters()).device
     seeds = np.random.SeedSequence([run.seed, done.update])
     torch.manual_seed(int(seeds.generate_state(distributed.size())[distributed.rank()]))
-    batch = model.sample(data, np.random.default_rng(seeds))  # type: ignore[arg-type]  # takes_several
+    batch = model.sample(data, np.random.default_rng(seeds))  # type: ignore[arg-type]  # multi_task
     tokens = model.count_tokens(batch)
     batch = distributed.shard_batch(batch).to(device)
     rate = learning_rate(model.config, done.update, run.updates)

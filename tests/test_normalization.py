@@ -61,6 +61,6 @@ def test_an_image_that_never_moves_is_not_divided_either() -> None:
 
 def test_a_plans_error_in_a_number_that_stands_still_is_in_its_own_units() -> None:
     plans = Plans()
-    plans.seen = [np.array([1.0]) for _ in range(POINT.horizon)]
+    plans.seen = [np.array([1.0]) for _ in range(POINT.max_episode_steps)]
     plans.made = [(0, np.array([[1.0], [1.5]]))]
     np.testing.assert_allclose(plans.error(), [0.0, 0.5])
