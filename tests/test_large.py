@@ -34,6 +34,7 @@ def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trajectories:
     starts = np.arange(0, STEPS + 1, SPEC.max_episode_steps)
     np.save(tmp_path / "starts.npy", starts)
     told = {"origin": asdict(Provenance("large", "file", "")), "spec": SPEC.to_json(), "steps": STEPS}
+    told["unfinished"] = []
     (tmp_path / store.PROVENANCE).write_text(json.dumps({**told, "episodes": len(starts) - 1}))
     return store.load(tmp_path)
 

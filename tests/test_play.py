@@ -48,7 +48,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     store.write_record(folder, record)
     for name in (checkpoint.WEIGHTS, checkpoint.CARD):
         (folder / name).touch()
-    monkeypatch.setattr(play, "load_model", lambda folder, device: Walker())
+    monkeypatch.setattr(play, "load_model", lambda folder, device, model=None: Walker())
     return folder
 
 

@@ -90,7 +90,7 @@ def test_a_model_that_is_loaded_drops_nothing(name: str, tmp_path: Path) -> None
 
 def test_an_update_clips_the_gradient_to_the_norm_of_the_settings() -> None:
     data = walk((12, 7))
-    model = small("dt", data, clip=1e-3).train()
+    model = small("dt", data, max_grad_norm=1e-3).train()
     train.update(model, data, train.adamw(model), Run(precision="fp32"), train.Progress())
     norm = torch.stack([weight.grad.norm() for weight in model.parameters() if weight.grad is not None]).norm()
     assert norm.item() == pytest.approx(1e-3, rel=1e-2)

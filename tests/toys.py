@@ -1,7 +1,6 @@
 """Made-up data and small models that several test files share."""
 
 from collections.abc import Sequence
-from dataclasses import fields
 
 import numpy as np
 
@@ -69,8 +68,6 @@ SMALL["gato"] |= {"prompt_steps": 1, "decoding": "likely"}
 def small(name: str, data: Trajectories, **changes: object) -> SequenceModel:
     """A small model of that name, calibrated to the data, ready to act."""
     entry = find_named(name, data.spec)
-    known = {field.name for field in fields(entry.config)}
-    changes = {key: value for key, value in changes.items() if key in known}
     settings = {**SMALL.get(name, {}), **(SMALL_ON_IMAGES.get(name, {}) if entry.of_images else {}), **changes}
     model = entry.model(entry.config(**settings), data.spec)  # type: ignore[arg-type]
     model.calibrate(data)

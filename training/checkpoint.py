@@ -28,7 +28,7 @@ from report import migration
 from report.parsing import build, read_json
 from training.distributed import full_tensor, is_main_process, shard_tensor
 from training.ranges import check_ranges
-from training.registry import find, find_named
+from training.registry import ModelElsewhereError, find, find_named
 from trajectories.atomic import atomic_file, make_folder, write_text
 from trajectories.errors import UserError
 from trajectories.types import Spec
@@ -72,7 +72,7 @@ def load_model(folder: Path, device: torch.device | str = "cpu", model_name: str
         with _no_larger_than(weights), torch.device("meta"):  # where nothing takes memory
             make()
         model = make()
-    except UserError:
+    except ModelElsewhereError:
         raise
     except Exception as error:  # a card of anybody's fails in any way: what it says is only sizes and choices
         raise UserError(f"{card_path}: damaged or of another version ({error}): train the run again.") from error

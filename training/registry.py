@@ -25,6 +25,10 @@ SMALLEST = 36  # pixels of a side; to these classes what is smaller is a row of 
 LONG_NAMES = {"behavior_cloning": "bc", "decision_transformer": "dt", "trajectory_transformer": "tt"}
 
 
+class ModelElsewhereError(UserError):
+    """A file names a model that is not of this repository, which only a user may name."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """A model that is here: its short name, its class and its configuration's class."""
@@ -50,7 +54,7 @@ def find(name: str, spec: Spec | tuple[Spec, ...] | None = None) -> Entry:
     """
     short = LONG_NAMES.get(name, name)
     if ":" in name:
-        raise UserError(f"The model {name} lives outside this repository: name it with --model {name}.")
+        raise ModelElsewhereError(f"The model {name} lives outside this repository: name it with --model {name}.")
     if short not in MODELS:
         raise UserError(f"There is no model called {name!r}: {did_you_mean(name, [*MODELS, *LONG_NAMES])}")
     one = spec if isinstance(spec, Spec) else None
