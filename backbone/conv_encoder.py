@@ -70,7 +70,7 @@ class FrameEncoder(nn.Module):
         release(frames)
 
     def forward(self, images: UInt8[Tensor, "*img"]) -> Float[Tensor, "*n D"]:
-        """`images` may be a view in which neighbouring stacks share their frames."""
+        """`images` may be a view in which neighboring stacks share their frames."""
         leading, kind = images.shape[: -self.axes], images.device.type
         exact = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.out.weight.dtype
         pixels = channels_first(images, len(leading)).to(exact).flatten(0, -4)  # 0 ... 255 are bfloat16s

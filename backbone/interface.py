@@ -50,20 +50,32 @@ class Player(Protocol):
 
 
 class SequenceModel(nn.Module, ABC):
-    """Raw in, raw out: normalisation, scales and bin edges are buffers, so that a checkpoint acts without the data."""
+    """The contract of a model. Implement three methods:
 
-    NUMERICS: ClassVar[int] = 1  # raised by hand where a change is to give other numbers: older records are stale then
+    - `calibrate(data)`: fit what gradients do not learn, once, before training (optional).
+    - `loss(batch)`: the loss of B windows of T steps; "total" is minimized.
+    - `player(episodes, target_return, seed)`: a `Player` that acts in E environments at once.
+
+    Raw in, raw out: observations, actions and rewards have the environment's units everywhere; normalization, scales
+    and bin edges are buffers of the model, so that a checkpoint acts without the data. What is remembered between two
+    steps of an episode lives in the player.
+
+    Attributes:
+        config, spec: what the model was made with, `Model(config, spec)`; spec is a tuple of a model of several tasks.
+    """
+
+    NUMERICS: ClassVar[int] = 1  # raised by hand when numbers change on purpose; older records are stale
 
     config: ModelConfig
     spec: Spec
     tokens_per_step = 1
     return_conditioned = False  # whether the target return given to `player` matters
-    bf16_inference = False  # whether rounded products do for its actions; keys kept over a whole episode are kept whole
+    bf16_inference = False  # may act under bf16 autocast; False where a key-value cache lives for the whole episode
     reads: ClassVar[frozenset[str]] = frozenset({"vectors"})  # what observations it takes: vectors, images
     multi_task = False  # whether it learns from a Mixture; then `spec` is a tuple, and `player` takes a `task`
 
     def calibrate(self, data: Trajectories) -> None:
-        """Fit what is not learnt by gradient (means, bin edges, prompts) into buffers; called once, before training."""
+        """Fit what gradients do not learn (means, bin edges, prompts) into buffers; called once, before training."""
 
     def sample(self, data: Trajectories, rng: np.random.Generator) -> Batch:
         """The windows of one update; only the caller's generator decides them."""
@@ -71,7 +83,7 @@ class SequenceModel(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Scalars by name, averaged over real steps only; "total" is minimised, the rest is logged."""
+        """Scalars by name, averaged over real steps only; "total" is minimized, the rest is logged."""
 
     def count_tokens(self, batch: Batch) -> int:
         """Tokens of a batch's real steps."""
@@ -79,7 +91,7 @@ class SequenceModel(nn.Module, ABC):
         return steps * self.tokens_per_step
 
     def loss_weight(self, batch: Batch) -> int:
-        """How many terms the loss of a batch is the mean of: processes that share a batch are weighed by it."""
+        """Number of terms that the loss of a batch is the mean of, by which processes that share a batch weight it."""
         return int(batch.mask.sum())
 
     def metadata(self) -> dict[str, Any]:
@@ -91,7 +103,7 @@ class SequenceModel(nn.Module, ABC):
         return {}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """What the optimiser is given; a model may exempt some of its parameters from weight decay."""
+        """What the optimizer is given; a model may exempt some of its parameters from weight decay."""
         return [{"params": list(self.parameters())}]
 
     @abstractmethod

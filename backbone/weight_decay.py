@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 def matrices_only(model: nn.Module, *others: Tensor) -> list[dict[str, Any]]:
-    """Two groups of what a model learns, for its optimiser: what decays and what is spared. What is frozen is in none.
+    """Two groups of what a model learns, for its optimizer: what decays and what is spared. What is frozen is in none.
 
     Args:
         others: parameters that are matrices and in no layer of their own.

@@ -26,7 +26,7 @@ from trajectories.types import Spec, Trajectories
 
 @dataclass(frozen=True)
 class Config(ModelConfig):
-    """The paper's settings for its behaviour-cloning baseline."""
+    """The paper's settings for its behavior-cloning baseline."""
 
     width: int = option(256, "numbers in a hidden layer")
     layers: int = option(3, "linear layers before the head's")

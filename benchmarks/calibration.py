@@ -32,7 +32,7 @@ class Config:
 
 
 def cell(row: DatasetRow, returns: np.ndarray) -> str:
-    """Mean return, its standard error, and the normalised score."""
+    """Mean return, its standard error, and the normalized score."""
     error = returns.std() / np.sqrt(len(returns))
     return f"{returns.mean():.0f} ± {error:.0f} ({normalized(row.env, returns).mean():.1f})"
 

@@ -54,7 +54,7 @@ class AtariDecisionTransformer(SequenceModel):
     reads = frozenset({"images"})
     config: Config
     scale: Tensor  # what returns are divided by
-    latest: Tensor  # the last step of the longest episode; places of later ones have learnt nothing
+    latest: Tensor  # the last step of the longest episode; places of later ones have learned nothing
 
     NUMERICS = 1
     tokens_per_step = 3

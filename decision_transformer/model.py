@@ -103,10 +103,12 @@ class DecisionTransformer(SequenceModel):
         return self.head(self.transformer(tokens, real.repeat_interleave(3, 1)[:, :-1], states))
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Mean squared error of the actions of real steps, or cross-entropy and accuracy of discrete ones."""
         real = batch.mask  # padding never enters the mean
         return self.head.loss(self(batch).float()[real], batch.actions[real])
 
     def player(self, episodes: int, target_return: float, seed: int = 0) -> WindowPlayer:
+        """Asks for `target_return` (in the environment's units) less what has been earned, over the last K steps."""
         sampler = ActionSampler.of(self.config, self.spec, episodes, seed)
         return WindowPlayer(self, episodes, target_return, self.normalize.mean.device, sampler)
 

@@ -80,7 +80,7 @@ class AtariEnvironments:
         return self._shadow(index).emulator.getRAM()
 
     def render(self, index: int) -> np.ndarray:
-        """The screen of one copy, twice as large and in colour, (420, 320, 3) uint8."""
+        """The screen of one copy, twice as large and in color, (420, 320, 3) uint8."""
         screen = self._shadow(index).emulator.getScreenRGB()
         return np.repeat(np.repeat(screen, 2, axis=0), 2, axis=1)
 

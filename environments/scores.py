@@ -13,7 +13,7 @@ from trajectories.errors import UserError
 
 
 def normalized(name: str, returns: np.ndarray, rounded: bool = False) -> np.ndarray:
-    """Returns in the environment's units -> normalised scores, of the same shape.
+    """Returns in the environment's units -> normalized scores, of the same shape.
 
     Args:
         rounded: by the reference scores as a paper rounds them, to stand beside that paper's numbers only.

@@ -128,7 +128,7 @@ class Fetch(Cache):
 
 @dataclass(frozen=True)
 class Collect(Cache):
-    """Record data sets here from our own behaviour policies and players, with no network."""
+    """Record data sets here from our own behavior policies and players, with no network."""
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = field(default=("hopper-medium",))
     steps: int | None = option(None, "how many, if not the data set's own number")

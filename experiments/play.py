@@ -44,7 +44,7 @@ class Options:
     run: Annotated[Path, tyro.conf.Positional]
     """folder of the run, results/runs/<run>"""
     env: str | None = None
-    """which of its data sets' environments to play, where it has learnt several"""
+    """which of its data sets' environments to play, where it has learned several"""
     video: Path | None = None
     """write what happens into this file (.mp4)"""
     plans: Path | None = None
@@ -88,10 +88,10 @@ def main(options: Options) -> None:
 
 
 def finished(run: Path, env: str | None = None) -> Record:
-    """The run's record, if there is a model beside it; of one of its data sets, where it has learnt several.
+    """The run's record, if there is a model beside it; of one of its data sets, where it has learned several.
 
     Raises:
-        UserError: no such run, an unfinished one, one without weights, or one that has not learnt `env`; the message
+        UserError: no such run, an unfinished one, one without weights, or one that has not learned `env`; the message
             says what to type.
     """
     if not run.is_dir():

@@ -42,7 +42,7 @@ class Options:
     run: Annotated[Path, tyro.conf.Positional]
     """folder of the run, results/runs/<run>"""
     env: str | None = None
-    """which of its data sets' environments to play, where it has learnt several"""
+    """which of its data sets' environments to play, where it has learned several"""
     prompts: tuple[str, ...] = tuple(prompts.MEANING)
     """none, end, uniform, best, or .npz files of observations and actions"""
     episodes: int | None = None

@@ -105,7 +105,7 @@ def main(arguments: list[str]) -> None:
 
 
 def recorded(folder: Path, tasks: Sequence[str]) -> list[Path]:
-    """Where a run's records lie: in its folder, or, where it has learnt several data sets, in one within for each."""
+    """Where a run's records lie: in its folder, or, where it has learned several data sets, in one within for each."""
     return [folder] if len(tasks) == 1 else [folder / file_name(task) for task in tasks]
 
 

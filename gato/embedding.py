@@ -25,7 +25,7 @@ ROUND = 64  # patches are encoded in multiples of this many: for every other num
 
 
 class Residual(nn.Module):
-    """A ResNet-v2 block: normalise, activate, convolve; twice, beside a shortcut."""
+    """A ResNet-v2 block: normalize, activate, convolve; twice, beside a shortcut."""
 
     def __init__(self, width: int, groups: int, stride: int) -> None:
         super().__init__()

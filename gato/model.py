@@ -153,7 +153,7 @@ class Gato(SequenceModel):
         return steps * tokens_per_step(self.task(batch.task), self.config.patch)
 
     def loss_weight(self, batch: Sequences) -> int:
-        """Tokens of a batch that are learnt."""
+        """Tokens of a batch that are learned."""
         if isinstance(batch, MixedBatch):
             return sum(self.loss_weight(part) for part in batch.parts)
         if isinstance(batch, TokenSequence):
@@ -173,7 +173,7 @@ class Gato(SequenceModel):
         return {"total": loss / count, "accuracy": right / count}
 
     def score(self, part: Batch | TokenSequence) -> tuple[Tensor, Tensor, Tensor]:
-        """Summed cross-entropy, right guesses and number of the tokens that are learnt."""
+        """Summed cross-entropy, right guesses and number of the tokens that are learned."""
         ids = slice(0, self.layout.size)
         if isinstance(part, Batch):
             if self.config.logits == "legal":
@@ -188,7 +188,7 @@ class Gato(SequenceModel):
         return loss, right, torch.tensor(len(targets), device=loss.device)
 
     def predict(self, stream: TokenSequence) -> tuple[Float[Tensor, "n D"], Int[Tensor, "n"]]:
-        """The hidden states from which tokens are learnt, and these tokens; nothing is computed that is not read."""
+        """The hidden states from which tokens are learned, and these tokens; nothing is computed that is not read."""
         learnt = stream.learnt()[:, 1:]  # what stands one place later is what a position predicts
         read = learnt.any(dim=0).nonzero().squeeze(1)  # (R,)
         wanted = (learnt & stream.real[:, 1:])[:, read]  # (B, R)

@@ -72,7 +72,7 @@ class TokenSequence:
         return TokenSequence(**moved)
 
     def learnt(self) -> Bool[Tensor, "#B L"]:
-        """Where the kind of token is one that is learnt."""
+        """Where the kind of token is one that is learned."""
         return sum((self.token_types == kind for kind in LEARNT), torch.zeros_like(self.token_types, dtype=torch.bool))
 
 

@@ -86,7 +86,7 @@ def to_bins(values: Float[Tensor, "*n"], squeeze: bool) -> Int[Tensor, "*n"]:
 
 
 def from_bins(bins: Int[Tensor, "*n"], squeezed: bool) -> Float[Tensor, "*n"]:
-    """The value at each bin's centre, float32."""
+    """The value at each bin's center, float32."""
     centres = (bins.float() + 0.5) * (2 / BINS) - 1
     return inverse_mu_law(centres) if squeezed else centres
 

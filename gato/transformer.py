@@ -139,7 +139,7 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """Normalise, attend, add; normalise, feed forward, add."""
+    """Normalise, attend, add; normalize, feed forward, add."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()

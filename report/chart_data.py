@@ -132,7 +132,7 @@ def asked_data(cell: Cell) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def ridges(row: Row) -> dict[str, Any]:
-    """Histograms over one set of edges: the recorded behaviour, then each model at each target return."""
+    """Histograms over one set of edges: the recorded behavior, then each model at each target return."""
     named = [("behaviour", "behaviour", recorded_returns(row), row.first.behaviour.mean)]
     for column, cell in row.cells.items():
         for place, evaluation in enumerate(cell.first.evaluations):

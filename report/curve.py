@@ -43,7 +43,7 @@ def curves_of(records: Iterable[Record], runs: Path) -> Curves:
 
 
 def curve_of(record: Record, runs: Path) -> dict[str, np.ndarray]:
-    """The columns of a run's curve; of one that has learnt several data sets, its returns are this record's alone.
+    """The columns of a run's curve; of one that has learned several data sets, its returns are this record's alone.
 
     Raises:
         UserError: the file is damaged.

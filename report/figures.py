@@ -101,7 +101,7 @@ def plan(curves: Curves, records: Sequence[Record]) -> dict[str, Callable[[], Fi
     return wanted
 
 
-# ---- how its models learnt -------------------------------------------------------------------------------------------
+# ---- how its models learned ------------------------------------------------------------------------------------------
 
 
 def learning(row: Row, every: Curves) -> Figure:
@@ -164,7 +164,7 @@ def band(axes: Axes, several: Several, column: str, ink: str, marker: str = "") 
 
 
 def episodes(row: Row) -> Figure:
-    """One ridge for the recorded behaviour and one for each model and target return."""
+    """One ridge for the recorded behavior and one for each model and target return."""
     ridges = [("behaviour", BEHAVIOUR, recorded_returns(row), row.first.behaviour.mean)]
     for model, cell in row.cells.items():
         for place, evaluation in enumerate(cell.first.evaluations):

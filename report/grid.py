@@ -25,7 +25,7 @@ from report.statistics import Summary, summarize
 from report.store import Record, config_hash, run_hash
 
 LABELS = {"bc": "BC", "dt": "DT", "tt": "TT", "gato": "Gato"}  # in the order of the table's columns
-TREATMENTS = {"fraction_best": 1.0, "delayed_reward": False}  # options that change what is learnt from
+TREATMENTS = {"fraction_best": 1.0, "delayed_reward": False}  # options that change what is learned from
 SETTLED = {  # options that do not part the runs of a row: the row's key knows what came of them, or they decide nothing
     *("seed", "source", "steps", "data_seed", "target_returns", "evaluate_every", "evaluate_episodes"),
 }
@@ -72,7 +72,7 @@ class Row:
     """Cells that may be compared with each other."""
 
     key: str
-    label: str  # of the data set, with whatever tells it from its neighbours
+    label: str  # of the data set, with whatever tells it from its neighbors
     cells: dict[str, Cell]  # by column: model, or model (3 tasks)
     others: tuple[Cell, ...]  # the same models with other settings
 
@@ -91,7 +91,7 @@ class Row:
 
     @property
     def treatment(self) -> dict[str, Any]:
-        """What was done to the data before they were learnt from."""
+        """What was done to the data before they were learned from."""
         return _treatment(self.first)
 
     @property

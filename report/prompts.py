@@ -128,7 +128,7 @@ def table(measured: Sequence[tuple[Record, Ablation]]) -> Table:
 
 
 def training(record: Record) -> str:
-    """How the run was prompted while it learnt, "2 of 8 steps, of alike return"."""
+    """How the run was prompted while it learned, "2 of 8 steps, of alike return"."""
     model = record.config["model"]
     kind = {"alike": "of alike return", "any": "of any episode"}.get(str(model.get("prompt_from")), "")
     return f"{model.get('prompt_steps')} of {model.get('context')} steps, {kind}"

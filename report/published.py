@@ -15,17 +15,17 @@ class Published:
     id: str
     label: str
     model: str  # of ours that it stands beside
-    source: str  # of the data that it learnt from
+    source: str  # of the data that it learned from
     paper: str
     url: str
     error: str  # what follows the ±
     checkpoint: str
-    scores: dict[str, list[float]]  # data set -> [normalised mean] or [normalised mean, error]
+    scores: dict[str, list[float]]  # data set -> [normalized mean] or [normalized mean, error]
     headline: bool = False  # stands in the short tables
-    fraction_best: float = 1.0  # of the trajectories, that it learnt from
+    fraction_best: float = 1.0  # of the trajectories, that it learned from
     target_return: str = ""
     returns: dict[str, list[float]] = field(default_factory=dict)  # Atari: in points, likewise
-    references: dict[str, list[float]] = field(default_factory=dict)  # returns that it normalises as 0 and 100
+    references: dict[str, list[float]] = field(default_factory=dict)  # returns that it normalizes as 0 and 100
 
     @property
     def note(self) -> str:
@@ -40,7 +40,7 @@ class Published:
         return bool(self.returns)
 
     def normalised(self, dataset: str, mean_return: float) -> float:
-        """A mean return of ours as this column normalises its own."""
+        """A mean return of ours as this column normalizes its own."""
         random, expert = self.references[dataset]
         return 100 * (mean_return - random) / (expert - random)
 

@@ -12,7 +12,7 @@ class ScoreFamily:
 
     title: str
     score: str  # what 0 and 100 are
-    files: str  # that the published numbers were learnt from
+    files: str  # that the published numbers were learned from
 
 
 D4RL = ScoreFamily(

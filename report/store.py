@@ -41,17 +41,17 @@ class Protocol:
     environment: str  # the simulator's own id, "Hopper-v4"
     target_returns: tuple[float, ...]  # all of those asked for; the first is the headline; () if the model asks nothing
     seeds: tuple[int, ...]  # of the evaluation episodes, one each
-    random_score: float  # the reference returns between which scores are normalised
+    random_score: float  # the reference returns between which scores are normalized
     expert_score: float
 
     def score(self, returns: Any) -> np.ndarray:
-        """Returns as normalised scores: 0 the random policy's, 100 the expert's (Fu et al. 2020, arXiv:2004.07219)."""
+        """Returns as normalized scores: 0 the random policy's, 100 the expert's (Fu et al. 2020, arXiv:2004.07219)."""
         return 100 * (np.asarray(returns) - self.random_score) / (self.expert_score - self.random_score)
 
 
 @dataclass(frozen=True)
 class Behaviour:
-    """The recorded episodes that a run learnt from, but for unfinished ones."""
+    """The recorded episodes that a run learned from, but for unfinished ones."""
 
     episodes: int
     mean: float  # return
@@ -137,7 +137,7 @@ class Record:
 
     @cached_property
     def tasks(self) -> tuple[str, ...]:
-        """The data sets that its weights learnt from: its own, or all of a mixture."""
+        """The data sets that its weights learned from: its own, or all of a mixture."""
         names = self.config.get("run", {}).get("env", self.dataset)
         return (names,) if isinstance(names, str) else tuple(names)
 

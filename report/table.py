@@ -64,7 +64,7 @@ def published_for(columns: Sequence[str], kind: ScoreFamily) -> list[Published]:
 
 
 def scores(arranged: Sequence[Row], columns: Sequence[str], kind: ScoreFamily) -> Table:
-    """A main table: a row for each data set and source, a column for each model; for a mixture if it learnt one."""
+    """A main table: a row for each data set and source, a column for each model; for a mixture if it learned one."""
     arranged, lines = [row for row in arranged if kind_of(row.first) is kind], []
     columns = [model for model in columns if " " not in model or any(model in row.cells for row in arranged)]
     others = published_for(columns, kind)
@@ -144,7 +144,7 @@ def improvement(compared: Sequence[SuiteComparison]) -> Table:
 
 
 def against_published(arranged: Sequence[Row]) -> Table:
-    """Ours less theirs, and whether both learnt from the same data."""
+    """Ours less theirs, and whether both learned from the same data."""
     lines, keys = [], []
     for row in arranged:
         for column, cell in row.cells.items():

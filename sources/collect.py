@@ -38,7 +38,7 @@ BLOCK = 5000  # steps written at once
 def reroll(
     source: Path, destination: Path, environment: str, steps: int = 1_000_000, seed: int = 0, physics: str = "d4rl"
 ) -> None:
-    """Record `steps` steps of the behaviour policy that the D4RL v2 file `source` carries.
+    """Record `steps` steps of the behavior policy that the D4RL v2 file `source` carries.
 
     Of Adroit's `cloned` files this is the half that their policy recorded; the other half are people's demonstrations.
 

@@ -55,8 +55,8 @@ def evaluate(
     """Play one episode in each environment, with the model as it stands and dropout off.
 
     Args:
-        task: which one, by its data set's name, for a model that has learnt several.
-        delayed: whether it has learnt from delayed rewards.
+        task: which one, by its data set's name, for a model that has learned several.
+        delayed: whether it has learned from delayed rewards.
         precision: the run's; see `begin`.
         log: what is kept of an evaluation that may be interrupted.
     """
@@ -80,7 +80,7 @@ def begin(
     delayed: bool = False,
     precision: str = "fp32",
 ) -> Player:
-    """A fresh player; only a model that has learnt several tasks is told which one it is to play.
+    """A fresh player; only a model that has learned several tasks is told which one it is to play.
 
     Where the run's precision is bf16 and the model may, it acts in it, too: a third of the time, and an episode played
     alone is bit for bit the one played among a hundred, which fp32 products on a CPU do not give.

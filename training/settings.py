@@ -31,7 +31,7 @@ DESCRIPTION = "Train a model on recorded trajectories, play it in the real envir
 
 @dataclass(frozen=True)
 class Run:
-    """What is learnt from what, for how long, and how it is measured."""
+    """What is learned from what, for how long, and how it is measured."""
 
     model: str = option("dt", f"what learns: {', '.join(MODELS)}, or package.module:Class of your own")
     env: tuple[str, ...] = option(

@@ -12,7 +12,7 @@ from report.store import Record
 
 
 def summarize(record: Record, folder: Path) -> str:
-    """What was learnt from, what was asked, what came of it, how long it took and where the record lies."""
+    """What was learned from, what was asked, what came of it, how long it took and where the record lies."""
     behaviour = record.behaviour
     table = Table(title=f"{record.column} on {record.dataset}, seed {record.seed}", title_justify="left")
     for heading in ("target return", "return (mean ± std)", "normalized score", "episodes"):

@@ -34,7 +34,7 @@ FOREIGN = re.compile(r"^\S+-v\d+(\?.*)?$", re.DOTALL)  # what environments of gy
 
 @dataclass(frozen=True)
 class EnvironmentRow:
-    """An environment: what it looks like, what to ask of it, and the scores between which it is normalised."""
+    """An environment: what it looks like, what to ask of it, and the scores between which it is normalized."""
 
     name: str
     family: str  # the file environments/<family>.py that plays it
@@ -248,7 +248,7 @@ def _title(game: str) -> str:
 
 @cache
 def _datasets() -> dict[str, dict[str, Any]]:
-    """Every row of a data set, those that stand for several spelt out; by environment, the latest versions first."""
+    """Every row of a data set, those that stand for several spelled out; by environment, the latest versions first."""
     rows = dict(_tables()["dataset"])
     for template in _tables()["rows"]:
         rows |= _spelt_out(template)

@@ -20,7 +20,7 @@ from trajectories.errors import UserError, did_you_mean
 from trajectories.spaces import actions_of, layout
 
 STEPS = "max_episode_steps"  # an option of every environment: gymnasium's time limit
-SCORES = ("ref_min_score", "ref_max_score")  # likewise: what Minari knows for normalising
+SCORES = ("ref_min_score", "ref_max_score")  # likewise: what Minari knows for normalizing
 BOUNDLESS = 1e9  # a bound of actions so large is none: some environments give the largest number that there is
 NO_SCORES = "No reference scores are known for {}: the normalised score is the return itself."
 NEWER = "D4RL's reference scores belong to v2 to v4, whose rewards and observations {} changes, in today's physics. "
@@ -85,7 +85,7 @@ def _scores(gym_id: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def are_scores(low: Any, high: Any) -> bool:
-    """Whether scores can be normalised between two values."""
+    """Whether scores can be normalized between two values."""
     numbers = all(isinstance(score, int | float) and abs(score) < BOUNDLESS for score in (low, high))
     return numbers and low != high
 

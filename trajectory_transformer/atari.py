@@ -81,7 +81,7 @@ class AtariTrajectoryTransformer(model.TrajectoryTransformer):
         self.choices |= dict.fromkeys(range(tokenizer.tokens), CODES)
         self.register_buffer("examples", torch.zeros(EXAMPLES, *shape, dtype=torch.uint8))
         self._coded: tuple[Trajectories, Trajectories] | None = None
-        self._sees = False  # whether the tokenizer's weights are another model's, which has learnt to see
+        self._sees = False  # whether the tokenizer's weights are another model's, which has learned to see
         self.register_load_state_dict_post_hook(take_tokenizer)  # type: ignore[no-untyped-call]
 
     def calibrate(self, data: Trajectories) -> None:

@@ -46,7 +46,7 @@ class TrajectoryBatch(Batch):
     """A batch whose rewards carry the penalty, with what else a trajectory's tokens need."""
 
     values: Float[Tensor, "B T"]
-    stops: Int[Tensor, "B"]  # transitions of stop tokens to be learnt after the window's last step
+    stops: Int[Tensor, "B"]  # transitions of stop tokens to be learned after the window's last step
 
     def to(self, where: device | str) -> "TrajectoryBatch":
         columns: dict[str, Any] = vars(super().to(where))
@@ -54,6 +54,16 @@ class TrajectoryBatch(Batch):
 
 
 class TrajectoryTransformer(SequenceModel):
+    """A GPT over binned trajectories, and a beam search over what it predicts.
+
+    Args:
+        config: its settings (config.py), of training and of the planner.
+        spec: the task: observations are vectors of at most 256 numbers, actions continuous or discrete.
+
+    Raises:
+        UserError: settings that cannot work, or too many numbers in an observation.
+    """
+
     config: Config
     NUMERICS = 1
 
@@ -72,7 +82,7 @@ class TrajectoryTransformer(SequenceModel):
         self._columns: tuple[Trajectories, Trajectories, np.ndarray] | None = None
 
     def columns(self, data: Trajectories) -> tuple[Trajectories, np.ndarray]:
-        """The data with penalised rewards, and the value of every step, (N,); computed once for a data set."""
+        """The data with penalized rewards, and the value of every step, (N,); computed once for a data set."""
         if self._columns is None or self._columns[0] is not data:
             rewards = penalized(data.rewards, data.terminated, self.config.termination_penalty)
             values_of = values(rewards, data.starts, self.config.discount)
@@ -118,7 +128,7 @@ class TrajectoryTransformer(SequenceModel):
         )
 
     def tokenize(self, batch: TrajectoryBatch) -> tuple[Int[Tensor, "B T D"], Bool[Tensor, "B T"]]:
-        """Tokens of the windows, their real steps first and stop tokens after, and which transitions are learnt."""
+        """Tokens of the windows, their real steps first and stop tokens after, and which transitions are learned."""
         windows, length = batch.mask.shape
         numbers = torch.cat(
             [
@@ -160,7 +170,7 @@ class TrajectoryTransformer(SequenceModel):
         return int(learnt.sum()) * self.tokens_per_step - len(learnt)
 
     def nll_by_dimension(self, tokens: Int[Tensor, "B T D"], learnt: Bool[Tensor, "B T"]) -> Float[Tensor, "D"]:
-        """Cross-entropy summed over all learnt tokens of each dimension."""
+        """Cross-entropy summed over all learned tokens of each dimension."""
         logits = self.network.logits(self.network(tokens.flatten(1)))[:, :-1]  # (B, T D - 1, N)
         entropy = F.cross_entropy(logits.float().flatten(0, 1), tokens.flatten(1)[:, 1:].flatten(), reduction="none")
         entropy = F.pad(entropy.view(len(tokens), -1), (1, 0)).view(tokens.shape)

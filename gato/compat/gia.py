@@ -79,7 +79,7 @@ def run(model: Gato, batch: Mapping[str, Tensor]) -> Output:
     stream = build([found[key] for key in order], ones, numbers, model.config.action_positions)
     is_real = torch.cat([real[key] for key in order], dim=2).flatten(1)  # (B, L)
     is_learnt = torch.cat([learnt[key] for key in order], dim=2).flatten(1) & is_real
-    is_learnt[:, 1:] &= is_real[:, :-1]  # a token is learnt from a real one before it, hence never the first
+    is_learnt[:, 1:] &= is_real[:, :-1]  # a token is learned from a real one before it, hence never the first
     is_learnt[:, 0] = False
     logits = model.logits(_hidden(model, stream, is_real), slice(0, model.layout.size))
     loss = cross_entropy(logits[:, :-1][is_learnt[:, 1:]].float(), stream.ids[:, 1:][is_learnt[:, 1:]])

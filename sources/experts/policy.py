@@ -87,14 +87,14 @@ class TanhGaussian:
 
 @dataclass(frozen=True)
 class Gaussian:
-    """mean + standard deviation x normal draw, clipped to [-1, 1]; a tanh network on normalised observations."""
+    """mean + standard deviation x normal draw, clipped to [-1, 1]; a tanh network on normalized observations."""
 
     observation_mean: np.ndarray  # (S,)
     observation_std: np.ndarray  # (S,)
     hidden: tuple[Layer, ...]
     mean: Layer
     log_std: np.ndarray  # (A,)
-    observation_clip: float = OBSERVATION_CLIP  # of normalised observations
+    observation_clip: float = OBSERVATION_CLIP  # of normalized observations
 
     def draw(self, generator: np.random.Generator, steps: int) -> np.ndarray:
         return generator.standard_normal((steps, len(self.log_std)))

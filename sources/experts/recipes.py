@@ -26,7 +26,7 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Strider:
-    """The toy's behaviour: one speed with a little noise, whatever is observed."""
+    """The toy's behavior: one speed with a little noise, whatever is observed."""
 
     speed: float
     noise: float = 0.1

@@ -149,7 +149,7 @@ class Checkpoints(BaseCallback):
 
 
 def learner(config: Config) -> tuple[Any, VecNormalize | None]:
-    """The algorithm, ready to learn, and what normalises its observations."""
+    """The algorithm, ready to learn, and what normalizes its observations."""
     row = environment(config.env)
 
     def copies(count: int) -> DummyVecEnv:

@@ -70,7 +70,7 @@ def read(
 
 
 def policy_digest(path: Path) -> str | None:
-    """sha256 of the behaviour policy that the file carries under metadata/policy; None if it carries none."""
+    """sha256 of the behavior policy that the file carries under metadata/policy; None if it carries none."""
     with open_hdf5(path) as file:
         if not isinstance(file.get(POLICY), Hdf5Group):
             return None

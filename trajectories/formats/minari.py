@@ -41,7 +41,7 @@ EPISODE = re.compile(r"(?:episode_)?(\d{1,18})")
 ARROW = ("arrow", "parquet")
 JSON = ("observation_space", "action_space", "env_spec")  # what the metadata keep as JSON within JSON
 SCORES = ("ref_min_score", "ref_max_score")
-LARGE = 1 << 30  # bytes; a hundred thousand screens of Atari as Minari keeps them, in colour, are ten times that
+LARGE = 1 << 30  # bytes; a hundred thousand screens of Atari as Minari keeps them, in color, are ten times that
 
 
 def root() -> Path:
