@@ -23,7 +23,7 @@ from training import checkpoint
 from training import evaluate as evaluation
 from training.devices import find_device, has_bf16
 from training.registry import find_named
-from training.settings import Run, preset_settings
+from training.settings import Run, Settings, check, preset_settings
 from training.train import Clock
 from training.train import train as fit
 from trajectories.catalog import dataset
@@ -31,6 +31,8 @@ from trajectories.errors import UserError, did_you_mean
 from trajectories.types import Trajectories
 
 __all__ = ["Scores", "evaluate", "load_model", "train"]
+
+OF_RUN = ("updates", "seed", "precision")  # options of a run that training alone reads
 
 
 @dataclass(frozen=True)
@@ -65,22 +67,24 @@ def train(
         data: what `load` returns, or trajectories of your own.
         folder: where the checkpoint and the learning curve are kept, and continued from; None: nowhere.
         device: as after --device.
-        options: any option of `run.py --model MODEL --help`, with underscores: updates=6_000, seed=1, context=10,
-            preset="paper".
+        options: updates=6_000, seed=1, precision="fp32", preset="paper", and any setting of the model in
+            `run.py --model MODEL --help`, with underscores: context=10. What is about data is done to `data`:
+            `data.best(0.1)`, `data.delayed()`.
 
     Returns:
         The model after the last update, ready to act.
 
     Raises:
-        UserError: an unknown model, preset or option.
+        UserError: an unknown model, preset or option, or a number out of its range.
     """
     entry = find_named(model, data.spec)
     usual = preset_settings(entry, (data.origin.name,), options.pop("preset", Run.preset))
-    of_run = {name: options.pop(name) for name in [field.name for field in fields(Run)] if name in options}
-    known = [field.name for field in fields(usual.config)]
+    of_run = {name: options.pop(name) for name in OF_RUN if name in options}
+    known = [*OF_RUN, *(field.name for field in fields(usual.config))]
     if unknown := next((name for name in options if name not in known), None):
         raise UserError(f"{entry.name} has no option {unknown!r}: {did_you_mean(unknown, known)}")
     run, config = replace(usual.run, **of_run), replace(usual.config, **options)
+    check(Settings(run, config, usual.machine))
     where = find_device(device)
     if run.precision == "auto":
         run = replace(run, precision="bf16" if has_bf16(where) else "fp32")
