@@ -157,7 +157,7 @@ def test_a_game_is_cut_off_after_its_frames() -> None:
     game.close()
 
 
-def test_gymnasium_s_own_atari_which_minari_s_data_sets_name_is_cut_off_after_as_many_frames() -> None:
+def test_gymnasium_s_own_atari_game_is_cut_off_after_as_many_frames() -> None:
     row = environment("ALE/Breakout-v5")
     assert (row.max_episode_steps, row.observation_shape, row.actions) == (27_000, (210, 160, 3), 4)
     assert (row.random_score, row.expert_score) == (1.7, 30.5)

@@ -274,7 +274,7 @@ def bright(lengths: tuple[int, ...] = (12,) * 6) -> Trajectories:
     )
 
 
-def test_a_decision_transformer_of_images_does_what_earns_the_return_it_is_asked_for() -> None:
+def test_a_decision_transformer_of_images_earns_its_target_return() -> None:
     data = bright()
     torch.manual_seed(0)
     model = small("dt", data, dropout=0.0, return_scale=0.0)

@@ -221,9 +221,7 @@ def test_a_grid_clears_what_a_run_left_that_was_killed_after_its_record(tmp_path
 # ---- killed ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_grid_that_is_killed_with_its_runs_and_started_again_leaves_what_an_undisturbed_one_leaves(
-    tmp_path: Path, own_cache: Path
-) -> None:
+def test_a_grid_killed_and_started_again_leaves_the_same_records(tmp_path: Path, own_cache: Path) -> None:
     whole, killed = tmp_path / "whole" / "runs", tmp_path / "killed" / "runs"
     options = ("--models", "bc", "--seeds", "0", "1", "--jobs", "2", "--checkpoint-seconds", "0")
     undisturbed = subprocess.run(grid(whole, *options), capture_output=True, text=True, check=False)

@@ -167,7 +167,7 @@ def test_files_without_blanks_are_read_too(folder: Path) -> None:
     assert read(folder).lengths.tolist() == [3, 1, 5]
 
 
-def test_a_selection_is_whole_groups_of_a_checkpoint_s_first_episodes_until_there_are_enough(folder: Path) -> None:
+def test_a_selection_takes_groups_of_a_checkpoint_s_first_episodes_until_enough(folder: Path) -> None:
     for number in range(4):
         part = folder.parent / f"part{number}"
         written(part, [5] * 30, capacity=1000, seed=number)
@@ -234,9 +234,7 @@ def test_the_cache_keeps_each_frame_once_and_the_same_files_have_the_same_digest
     assert fewer.origin.details["replay_steps"] == 1
 
 
-def test_rewards_that_its_agents_clipped_are_told_from_those_of_somebody_who_did_not(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_clipped_rewards_are_recognized_by_their_values(folder: Path, tmp_path: Path) -> None:
     written(folder, [12, 9, 30], capacity=500)
     clipped = load(Request("breakout", path=tmp_path, data_dir=tmp_path / "cache"))
     _spoil("reward", lambda values: 7 * values)(folder)

@@ -65,7 +65,7 @@ class Generous(Wrapped):
 
 
 @pytest.mark.parametrize("clipped", [True, False])
-def test_who_learnt_from_clipped_rewards_owes_them_clipped_and_is_measured_by_whole_ones(clipped: bool) -> None:
+def test_a_model_of_clipped_rewards_sees_them_clipped_and_is_scored_unclipped(clipped: bool) -> None:
     toy = make("toy", 2)
     model = DecisionTransformer(Config(), replace(toy.spec, clipped_rewards=clipped)).eval()
     heard: list[np.ndarray] = []

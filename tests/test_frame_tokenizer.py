@@ -82,7 +82,7 @@ def test_what_moves_is_shown_although_more_differs_that_stands_still() -> None:
     assert shown[ball].mean() > 0.5 > 4 * shown[below & ~ball].mean()  # 230 of 255 is 0.9
 
 
-def test_the_trajectory_transformer_of_images_reads_the_newest_frame_s_codes_exactly(data: Trajectories) -> None:
+def test_the_trajectory_transformer_of_images_reads_the_newest_frame_s_codes(data: Trajectories) -> None:
     torch.manual_seed(0)
     model = small("tt", data)
     assert isinstance(model, AtariTrajectoryTransformer)
@@ -98,7 +98,7 @@ def test_the_trajectory_transformer_of_images_reads_the_newest_frame_s_codes_exa
     assert torch.equal(read, model.tokenizer.encode(torch.from_numpy(shown[:, 3:])))
 
 
-def test_a_run_that_goes_on_learns_from_the_codes_of_the_tokenizer_that_it_began_with(data: Trajectories) -> None:
+def test_a_resumed_run_uses_the_tokenizer_it_began_with(data: Trajectories) -> None:
     first, again = (small("tt", data, tokenizer_updates=updates) for updates in (3, 0))
     assert isinstance(first, AtariTrajectoryTransformer)
     assert isinstance(again, AtariTrajectoryTransformer)
@@ -154,7 +154,7 @@ def test_frames_in_a_file_that_may_only_be_read_are_encoded() -> None:
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.0, 1), (0.5, 5)])
-def test_some_actions_are_any_action_so_that_a_screen_that_stands_still_does_not_stay_so(
+def test_some_actions_are_random_so_that_a_game_does_not_stand_still(
     data: Trajectories, share: float, expected: int
 ) -> None:
     model = small("tt", data, random_actions=share, cdf_actions=0.0, top_actions=1, prefix_context=False)

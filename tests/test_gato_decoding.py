@@ -23,7 +23,7 @@ def test_an_action_is_the_median_bin_or_the_most_likely_one(decoding, expected):
 
 
 @pytest.mark.parametrize(("end", "decoding"), [(1.0, "sampled"), (0.999, "median")])
-def test_actions_that_were_clipped_are_sampled_and_squashed_ones_are_taken_from_the_middle(end, decoding):
+def test_clipped_actions_are_sampled_and_squashed_ones_take_the_bin_center(end, decoding):
     data = walk(LENGTHS)
     actions = np.clip(data.actions, -0.9, 0.9)
     actions[:10] = end

@@ -48,7 +48,7 @@ def test_prompts_of_alike_return_are_other_episodes_of_neighbouring_rank():
     assert distance.max() == 5
 
 
-def test_a_quarter_of_the_sequences_begin_with_a_prompt_and_half_of_these_with_an_end():
+def test_a_quarter_of_the_sequences_have_prompts_half_of_them_from_an_end():
     model, data = Gato(replace(SMALL, batch_size=4000), POINT), numbered()
     batch = model.sample(data, np.random.default_rng(0))
     prompted = batch.prompt.mask.any(dim=1)

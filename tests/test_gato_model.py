@@ -120,7 +120,7 @@ def test_attention_by_hand_is_the_fused_attention():
 
 
 @pytest.mark.parametrize("size", ["tiny", "79M"])
-def test_the_first_weights_are_as_wide_as_asked_and_narrower_where_they_enter_the_residual_stream(size: str) -> None:
+def test_initial_weights_have_the_set_std_and_less_on_entering_the_residual(size: str) -> None:
     config = preset(size, layers=2)
     assert config.initializer_range == {"tiny": 0.09, "79M": 0.02}[size]
     width = {name: weight.std().item() for name, weight in Transformer(config).named_parameters()}
@@ -199,9 +199,7 @@ def test_a_prompted_gato_does_as_either_demonstration_did(tmp_path):
 @pytest.mark.parametrize("alibi", [True, False])
 @pytest.mark.parametrize("prompt", ["none", "end", "uniform", "best"])
 @pytest.mark.parametrize("action_positions", ["shared", "own", "none"])
-def test_kept_keys_and_values_give_the_actions_of_a_full_recomputation_within_one_context(
-    prompt, action_positions, alibi
-):
+def test_cached_keys_give_the_actions_of_recomputation_within_one_context(prompt, action_positions, alibi):
     config = replace(SMALL, alibi=alibi, prompt=prompt, action_positions=action_positions, timestep_positions=True)
     model = gato(config)
     steps = SMALL.context - (0 if prompt == "none" else SMALL.prompt_steps)

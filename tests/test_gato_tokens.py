@@ -69,7 +69,7 @@ def test_actions_are_not_squeezed():
     assert piece.ids.item() == layout("split").actions + 768  # mu-law would say 906
 
 
-def test_the_two_layouts_have_the_papers_sizes_and_only_the_split_one_keeps_actions_apart():
+def test_both_vocabularies_have_the_paper_s_sizes_and_one_separates_actions():
     split, shared = layout("split"), layout("shared")
     assert (split.size, shared.size) == (34_049, 33_025)
     assert (split.observations, split.actions, split.separator) == (32_000, 33_024, 34_048)
@@ -88,7 +88,7 @@ def test_a_discrete_value_without_a_token_is_refused(value):
         check_discrete(torch.tensor([value]))
 
 
-def test_a_timestep_is_text_then_images_then_tensors_by_key_then_separator_then_action():
+def test_a_timestep_is_text_images_tensors_by_key_separator_and_action():
     tokens = layout("split")
     observation = {
         "z": torch.zeros(1, 1, 2),

@@ -156,6 +156,13 @@ def test_every_file_says_what_it_is() -> None:
     assert [name(path) for path in sources() if path.stat().st_size and not ast.get_docstring(tree(path))] == []
 
 
+def test_names_of_tests_are_shorter_than_80_characters() -> None:
+    tests = {
+        path: re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8")) for path in (ROOT / "tests").glob("*.py")
+    }
+    assert [f"{path.name}: {each}" for path, names in tests.items() for each in names if len(each) >= 80] == []
+
+
 def test_no_file_is_called_after_nothing() -> None:
     vague = {"utils", "util", "common", "misc", "helpers"}
     assert [name(path) for path in sources() if path.stem in vague] == []

@@ -230,7 +230,7 @@ def test_minari_itself_loads_what_we_write(real: Path) -> None:
     assert "ours/hopper-v0" in package.list_local_datasets()
 
 
-def test_actions_between_other_bounds_are_stretched_on_the_way_out_and_shrunk_on_the_way_in(tmp_path: Path) -> None:
+def test_actions_of_other_bounds_are_scaled_on_export_and_on_reading(tmp_path: Path) -> None:
     data = walk([5, 4], spec=Spec("Pendulum-v1", (3,), (1,), max_episode_steps=200))
     columns = table(data) | {"actions": 2 * data.actions}
     own = load(Request("mine@Pendulum-v1", path=write_d4rl(tmp_path / "mine.hdf5", columns)))

@@ -50,7 +50,7 @@ def three(dataset: str, seed: int = 0, **changes) -> store.Record:
 # From the command line to the records
 
 
-def test_one_run_of_several_data_sets_leaves_one_set_of_weights_and_a_record_for_each(finished):
+def test_a_run_of_several_data_sets_leaves_one_model_and_a_record_for_each(finished):
     assert finished.name.startswith("gato-2-tasks-collected-s0-")
     assert [path.parent.name for path in sorted(finished.rglob("*.safetensors"))] == [finished.name]
     records = store.read_all(finished.parent)
@@ -81,7 +81,7 @@ def named(task: str, finished: Path):
     return replace(data, origin=replace(data.origin, name=task, source=record.source, digest=record.digest))
 
 
-def test_a_run_that_lost_one_of_its_records_measures_again_and_leaves_the_other_alone(tmp_path):
+def test_a_run_missing_one_record_evaluates_only_that_one_again(tmp_path):
     made = ran(tmp_path)
     (made / TASKS[1] / store.RECORD).unlink()
     before = (made / TASKS[0] / store.RECORD).read_bytes()
@@ -170,7 +170,7 @@ def test_a_data_set_cannot_be_in_a_mixture_twice():
         Mixture((walk((3,)), walk((4,))))
 
 
-def test_tasks_are_called_after_their_data_sets_so_that_two_may_share_an_environment():
+def test_tasks_have_their_data_sets_names_so_that_two_share_an_environment():
     data = walk((3, 4))
     other = replace(data, origin=replace(data.origin, name="point-expert"))
     assert [spec.name for spec in Mixture((data, other)).spec] == ["point", "point-expert"]

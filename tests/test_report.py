@@ -112,7 +112,7 @@ def test_another_setting_of_a_model_is_listed_apart_whatever_it_scores() -> None
     assert (settings.main, score.main) == ("updates 100000", "99.0")
 
 
-def test_looking_more_often_while_training_does_not_part_seeds_and_does_not_count_one_twice() -> None:
+def test_other_evaluation_intervals_group_with_their_seeds_and_count_once() -> None:
     records = [made_up(seed=0, evaluate_every=0), made_up(seed=1, evaluate_every=500)]
     (row,) = grid.rows(records)
     assert row.cells["dt"].seeds == (0, 1)

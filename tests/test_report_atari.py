@@ -63,14 +63,14 @@ def test_a_readme_shows_both_tables_each_with_its_own_sentence() -> None:
     assert "人类" in chinese
 
 
-def test_what_learnt_robots_together_has_no_column_among_games_and_what_nobody_played_has() -> None:
+def test_a_multi_robot_model_has_no_column_among_games_but_missing_runs_do() -> None:
     both = {"run": {"env": ["hopper-medium", "walker2d-medium"], "source": "reroll"}}
     records = [replace(made_up(model="gato"), config=both), made_up(model="bc", targets=(None,)), played("pong", 3.0)]
     assert [each.header[3:5] for each in table.report(records).scores] == [("BC", "DT"), ("BC", "DT")]
     assert [each.header[5] for each in table.report(records).scores] == ["Gato (2 tasks)", "BC, DT paper"]
 
 
-def test_beside_the_paper_s_number_ours_is_normalised_by_the_paper_s_rounded_returns() -> None:
+def test_atari_scores_use_the_paper_s_rounded_returns_beside_the_paper() -> None:
     (row,) = named("Against published scores", played("breakout", 76.9, source="dqn-replay")).rows
     *_, same, ours, theirs, difference = row
     assert (same.main, theirs.main, difference.main) == ("yes", "267.5 ± 97.5", "+0.0")
@@ -123,7 +123,7 @@ def test_the_score_of_rewards_that_are_points_is_shown() -> None:
     ]
 
 
-def test_the_last_lines_of_a_run_tell_recorded_games_from_the_steps_that_were_asked_for(tmp_path) -> None:
+def test_the_last_lines_of_a_run_show_recorded_and_requested_steps(tmp_path) -> None:
     games, steps = played("breakout", 30.5), {"steps": 3000}
     said = summarize(replace(games, data={**games.data, **steps}), tmp_path)
     assert "breakout from collected, 3,000 steps asked for, and the games begun in them to their ends" in said

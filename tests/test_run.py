@@ -73,7 +73,7 @@ def printed(elsewhere: Path, script: str, *words: str) -> str:
 
 
 @pytest.mark.slow
-def test_the_documented_commands_work_from_another_folder_with_no_cache_and_no_network(elsewhere: Path) -> None:
+def test_documented_commands_work_from_another_folder_without_a_network(elsewhere: Path) -> None:
     once = printed(elsewhere, "run.py", "--model", "dt", "--env", "toy-medium", *QUICK, "--results-dir", "results/runs")
     assert "toy-medium from collected" in once
     (record,) = read_all(elsewhere / "results" / "runs")
@@ -89,7 +89,7 @@ def test_the_documented_commands_work_from_another_folder_with_no_cache_and_no_n
 
 
 @pytest.mark.slow
-def test_without_a_network_hopper_is_collected_and_ctrl_c_leaves_nothing_half_written(elsewhere: Path) -> None:
+def test_without_a_network_hopper_is_collected_and_ctrl_c_leaves_no_partial_file(elsewhere: Path) -> None:
     command = typed(elsewhere, "run.py", "--model", "bc", "--env", "hopper-medium", *QUICK, "--results-dir", "runs")
     assert command.stdout is not None
     line = command.stdout.readline()

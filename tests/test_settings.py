@@ -40,7 +40,7 @@ def test_every_preset_of_every_model_says_what_its_options_are_on_every_data_set
             fill(entry.config(), {name: value for name, value in values.items() if not hasattr(Run, name)})
 
 
-def test_every_table_of_the_presets_belongs_to_a_model_and_to_a_data_set_that_there_are() -> None:
+def test_every_table_of_the_presets_names_an_existing_model_and_data_set() -> None:
     for preset, parts in TABLES.items():
         assert set(parts) <= {"all", *MODELS}, preset
         for part, values in parts.items():
@@ -85,7 +85,7 @@ def test_the_papers_trajectory_transformer_inherits_nothing_from_the_laptops() -
         assert (config.learning_rate, config.dropout, config.prefix, config.cdf_actions) == (6e-4, 0.1, 0, admitted)
 
 
-def test_the_papers_trajectory_transformer_reads_as_many_windows_of_ant_as_of_the_others() -> None:
+def test_the_paper_s_trajectory_transformer_reads_equally_many_windows_of_ant() -> None:
     settings = [parse(["--model", "tt", "--env", env, "--preset", "paper"]) for env in ("ant-medium", "hopper-medium")]
     ant, hopper = (each.run.updates * each.config.batch_size for each in settings)
     assert ant == pytest.approx(hopper, rel=1e-5)
@@ -113,7 +113,7 @@ def test_a_preset_that_a_model_does_not_have_is_refused_with_those_that_it_has(m
             parse(["--model", model, "--preset", name], path)
 
 
-def test_gato_has_no_preset_of_its_papers_budget_and_the_suite_of_papers_runs_no_gato() -> None:
+def test_gato_has_no_paper_preset_and_the_paper_suite_runs_no_gato() -> None:
     with pytest.raises(UserError, match=r"no preset called 'paper' for gato: choose one of default, smoke, tiny, 79M"):
         parse(["--model", "gato", "--preset", "paper"])
     assert suites.find("paper").models == ("bc", "dt", "tt")

@@ -92,7 +92,7 @@ def test_every_committed_record_is_found_where_its_own_settings_lead() -> None:
     }
 
 
-def test_every_setting_of_today_is_in_every_committed_record_or_in_the_table_of_later_ones() -> None:
+def test_every_setting_is_in_every_committed_record_or_the_migration_table() -> None:
     for record in committed():
         entry = staleness.entry_of(record)
         assert entry is not None

@@ -59,9 +59,7 @@ def outcome(folder: Path) -> tuple[dict, list[list[str]], bytes]:
 
 @pytest.mark.parametrize("stopped", [1, 4])
 @pytest.mark.parametrize("model", MODELS)
-def test_an_interrupted_run_ends_with_the_weights_curve_and_record_of_an_undisturbed_one(
-    model, stopped, tmp_path, monkeypatch, capsys
-):
+def test_an_interrupted_run_ends_with_the_same_weights_curve_and_record(model, stopped, tmp_path, monkeypatch, capsys):
     update, done = train.update, []
 
     def interrupted(*arguments):
@@ -149,9 +147,7 @@ def test_a_finished_run_is_printed_and_neither_trained_nor_changed(tmp_path, mon
     assert (made / RECORD).read_bytes() == before
 
 
-def test_a_record_that_came_without_weights_is_trained_anew_beside_it_and_compared_with_it(
-    tmp_path, monkeypatch, capsys
-):
+def test_a_record_without_weights_is_trained_again_beside_it_and_compared(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(run, "RESULTS", tmp_path / "results")
     usual = words("bc", tmp_path)
     del usual[usual.index("--results-dir") :]

@@ -197,7 +197,7 @@ def test_episodes_in_pickles_are_cut_at_the_limit_too(tmp_path: Path) -> None:
     assert own_files.read(path, SPEC, "made-up", long_episodes=True).lengths.tolist() == [40, 120, 30]
 
 
-def test_the_last_episode_of_a_pickle_is_unfinished_where_all_others_end_by_themselves(tmp_path: Path) -> None:
+def test_the_last_episode_of_a_pickle_is_unfinished_where_others_terminate(tmp_path: Path) -> None:
     columns = table(made_up([50, 30, 20]))
     columns.pop("timeouts")
     columns["terminals"] = np.arange(100) == 79

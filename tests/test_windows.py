@@ -174,7 +174,7 @@ def test_acting_windows_equal_recorded_windows(context: int, spec: Spec, bounded
 
 
 @pytest.mark.parametrize("spec", [SPEC, STACKED])
-def test_what_is_kept_of_an_episode_is_bounded_by_the_longest_window_and_changes_nothing(spec: Spec) -> None:
+def test_a_history_s_memory_is_bounded_by_the_longest_window(spec: Spec) -> None:
     spec = replace(spec, max_episode_steps=1000)
     data = made_up([400, 400, 400], spec)
     whole, bounded = History(spec, 3, 20.0), History(spec, 3, 20.0, longest=6)
