@@ -8,12 +8,13 @@
 Source   PPO: Schulman et al. 2017, arXiv:1707.06347; SAC: Haarnoja et al. 2018, arXiv:1801.01290, which recorded D4RL's
          own; both as Stable-Baselines3 2.9.2 implements them. PPO does not get HalfCheetah to run fast
 Differs  PPO: observations and rewards are normalised (VecNormalize) and the learning rate falls to zero, without which
-         it climbs past its best and falls again. SAC: 2 gradient steps for every 4 steps and batches of 128, since
-         gradient steps are what it costs
+         it climbs past its best and falls again. SAC: fewer gradient steps than environment steps and batches of 128,
+         since gradient steps are what it costs, and a policy narrower than D4RL's 256, since all of them are kept
 
 Each checkpoint is played with sampled actions, as data are recorded; its mean return is a row of curve.csv. SAC takes
 hours: the same command again goes on from the last checkpoint (its random numbers begin anew, so that a run that was
-interrupted is as good as another but not the same). With a lower --learning-rate it ends more steadily.
+interrupted is as good as another but not the same), and with other settings if the command says so; the card of each
+checkpoint tells which. With a lower --learning-rate it ends more steadily.
 """
 
 import csv
@@ -35,6 +36,7 @@ from sources.collect import play
 from sources.experts.policy import Gaussian, Layer, TanhGaussian, save
 from trajectories.atomic import atomic_file, write_text
 from trajectories.catalog import environment
+from trajectories.errors import UserError
 from trajectories.output import print_any_text
 
 ALGORITHMS = {
@@ -44,6 +46,7 @@ ALGORITHMS = {
 
 
 LEARNER, BUFFER = "learner.zip", "buffer"  # what SAC goes on from, in the folder of its checkpoints
+SETTINGS = ("learning_rate", "batch_size", "gradient_steps", "actor", "critic", "warmup")  # SAC's, on every card
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,10 @@ class Config:
     copies: int = 8  # ppo: environments stepped together
     rollout: int = 512  # ppo: steps in each copy between updates
     batch_size: int = 128  # steps in a gradient step
+    actor: int = 64  # sac: width of the policy's two hidden layers
+    critic: int = 256  # sac: width of the two layers of each critic
+    gradient_steps: int = 1  # sac: for every 4 steps; D4RL's learner took 4
+    warmup: int = 1000  # sac: uniform actions before learning begins
     epochs: int = 10  # ppo: passes over each rollout
     log_std: float = -0.5  # ppo: logarithm of the actions' standard deviation at the beginning
     every: int = 40_960  # steps between checkpoints
@@ -126,13 +133,15 @@ class Checkpoints(BaseCallback):
             "length_mean": round(float(lengths.mean()), 1),
             "log_std": round(float(policy.log_std.mean()), 3) if isinstance(policy, Gaussian) else "",
         }
-        card = {
+        card: dict[str, Any] = {
             "environment": config.env,
             "algorithm": ALGORITHMS[config.algorithm],
             "steps": self.num_timesteps,
             "seed": config.seed,
             "physics": config.physics,
         }
+        if config.algorithm == "sac":
+            card["settings"] = {name: getattr(config, name) for name in SETTINGS}
         save(config.out / f"{self.num_timesteps:08d}.safetensors", policy, card)
         curve = config.out / "curve.csv"
         new = self.num_timesteps == 0
@@ -148,6 +157,39 @@ class Checkpoints(BaseCallback):
                     write(file)
 
 
+def soft_actor_critic(config: Config, copies: DummyVecEnv) -> SAC:
+    """A new learner, or the one that the folder holds, under the command's settings.
+
+    Raises:
+        UserError: the folder's has networks of other widths.
+    """
+    if not (config.out / LEARNER).is_file():
+        return SAC(
+            "MlpPolicy",
+            copies,
+            learning_rate=config.learning_rate,
+            buffer_size=1_000_000,
+            learning_starts=config.warmup,
+            batch_size=config.batch_size,
+            gradient_steps=config.gradient_steps,
+            seed=config.seed,
+            device="cpu",
+            policy_kwargs={"net_arch": {"pi": [config.actor] * 2, "qf": [config.critic] * 2}},
+        )
+    sac = SAC.load(config.out / LEARNER, env=copies, device="cpu")
+    actor, critic = (sac.policy_kwargs["net_arch"][name][0] for name in ("pi", "qf"))
+    if (actor, critic) != (config.actor, config.critic):
+        raise UserError(
+            f"The learner in {config.out} has --actor {actor} --critic {critic}, and not {config.actor} and "
+            f"{config.critic}: ask for these, or choose another --out."
+        )
+    sac.learning_rate = config.learning_rate
+    sac._setup_lr_schedule()
+    sac.batch_size, sac.gradient_steps = config.batch_size, config.gradient_steps
+    sac.load_replay_buffer(config.out / BUFFER)
+    return sac
+
+
 def learner(config: Config) -> tuple[Any, VecNormalize | None]:
     """The algorithm, ready to learn, and what normalizes its observations."""
     row = environment(config.env)
@@ -156,26 +198,8 @@ def learner(config: Config) -> tuple[Any, VecNormalize | None]:
         one: Any = lambda: gymnasium.wrappers.TimeLimit(simulator(row.gym_id, config.physics), row.max_episode_steps)  # noqa: E731
         return DummyVecEnv([one] * count)
 
-    if config.algorithm == "sac" and (config.out / LEARNER).is_file():
-        sac = SAC.load(config.out / LEARNER, env=copies(4), device="cpu")
-        sac.learning_rate = config.learning_rate
-        sac._setup_lr_schedule()  # the command's rate, which may be another than before
-        sac.load_replay_buffer(config.out / BUFFER)
-        return sac, None
     if config.algorithm == "sac":
-        sac = SAC(
-            "MlpPolicy",
-            copies(4),
-            learning_rate=config.learning_rate,
-            buffer_size=1_000_000,
-            learning_starts=10_000,
-            batch_size=config.batch_size,
-            gradient_steps=2,
-            seed=config.seed,
-            device="cpu",
-            policy_kwargs={"net_arch": [256, 256]},
-        )
-        return sac, None
+        return soft_actor_critic(config, copies(4)), None
     normalizer = VecNormalize(copies(config.copies), gamma=0.99)
     ppo = PPO(
         "MlpPolicy",
@@ -198,7 +222,7 @@ def learner(config: Config) -> tuple[Any, VecNormalize | None]:
 def main(config: Config) -> None:
     torch.set_num_threads(1)
     if config.algorithm not in ALGORITHMS:
-        raise SystemExit(f"--algorithm is {config.algorithm!r}: choose one of {', '.join(ALGORITHMS)}.")
+        raise UserError(f"--algorithm is {config.algorithm!r}: choose one of {', '.join(ALGORITHMS)}.")
     config.out.mkdir(parents=True, exist_ok=True)
     model, normalizer = learner(config)
     left, done = config.steps - model.num_timesteps, model.num_timesteps
