@@ -21,7 +21,7 @@ from benchmarks.made_up import HOPPER, noise
 from benchmarks.timing import matmul_ceiling, paired
 from gato import Config, Gato
 from gato.player import Decoder, Recomputing, Rolling
-from gato.stream import LEARNT
+from gato.stream import TARGET_TYPES
 from sources.loading import Request, load
 from training.cli import exit_on_user_error
 from training.settings import Run, parse
@@ -172,8 +172,8 @@ def plain_loss(model: Gato, data: Trajectories) -> None:
     batch = model.sample(data, np.random.default_rng(1))
     assert isinstance(batch, Batch)
     stream = model.stream(batch)
-    scores = model.logits(model.core(model.embedding(stream)), slice(0, model.layout.size))
-    learnt = torch.isin(stream.token_types, torch.tensor([int(kind) for kind in LEARNT])) & stream.real
+    scores = model.logits(model.transformer(model.embedding(stream)), slice(0, model.layout.size))
+    learnt = torch.isin(stream.token_types, torch.tensor([int(kind) for kind in TARGET_TYPES])) & stream.valid
     targets = stream.ids.masked_fill(~learnt, -100)
     cross_entropy(scores[:, :-1].flatten(0, 1), targets[:, 1:].flatten()).backward()  # type: ignore[no-untyped-call]
 

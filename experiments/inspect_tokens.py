@@ -20,7 +20,7 @@ import tyro
 from backbone.options import option
 from gato.config import SIZES, Config, preset
 from gato.model import parameters
-from gato.stream import TokenBlock, TokenType, action_piece, observation_pieces, separator_piece
+from gato.stream import TokenBlock, TokenType, action_block, observation_blocks, separator_block
 from gato.tokens import Layout, from_bins, layout
 from sources.loading import Request, load
 from training.cli import exit_on_user_error
@@ -58,26 +58,26 @@ def main(options: Options) -> None:
         raise UserError(
             f"--step is {options.step}, but {options.env} has {len(data)}: give one of 0 to {len(data) - 1}."
         )
-    pieces = step_pieces(data, options.step, table)
+    blocks = step_blocks(data, options.step, table)
     print(f"{data}\n")
-    print(arithmetic(pieces, table, options.tokens, Config().context))
+    print(arithmetic(blocks, table, options.tokens, Config().context))
     print(f"\nstep {options.step} as tokens, and back:")
-    print("\n".join(rows(data, options.step, pieces, table)))
+    print("\n".join(rows(data, options.step, blocks, table)))
     print("\nsizes, by their parameters:")
     print("\n".join(f"{name:<13} {parameters(preset(name), data.spec):>13,}" for name in SIZES))
 
 
-def step_pieces(data: Trajectories, step: int, table: Layout) -> list[TokenBlock]:
+def step_blocks(data: Trajectories, step: int, table: Layout) -> list[TokenBlock]:
     """One step's parts, in order, each of (1, 1, n) tokens."""
     observation = torch.from_numpy(np.array(data.observations[step]))[None, None]
     action = torch.from_numpy(np.array(data.actions[step]))[None, None]
-    pieces = observation_pieces(observation, table)
-    return [*pieces, separator_piece(pieces[0], table), action_piece(action, table)]
+    blocks = observation_blocks(observation, table)
+    return [*blocks, separator_block(blocks[0], table), action_block(action, table)]
 
 
-def arithmetic(pieces: list[TokenBlock], table: Layout, tokens: int, context: int) -> str:
+def arithmetic(blocks: list[TokenBlock], table: Layout, tokens: int, context: int) -> str:
     """Tokens per step, steps per sequence, and each kind's share."""
-    counts = {piece.kind: piece.ids.shape[2] for piece in pieces}
+    counts = {block.token_type: block.ids.shape[2] for block in blocks}
     per_step = sum(counts.values())
     fit = tokens // per_step
     if fit == 0:
@@ -95,23 +95,23 @@ def arithmetic(pieces: list[TokenBlock], table: Layout, tokens: int, context: in
     return "\n".join(lines)
 
 
-def rows(data: Trajectories, step: int, pieces: list[TokenBlock], table: Layout) -> list[str]:
+def rows(data: Trajectories, step: int, blocks: list[TokenBlock], table: Layout) -> list[str]:
     """One line a token: its id, the number that it stands for, and the number that comes back."""
     lines = []
-    for piece in pieces:
-        ids = piece.ids[0, 0]
-        if piece.kind == TokenType.PATCH:
+    for block in blocks:
+        ids = block.ids[0, 0]
+        if block.token_type == TokenType.PATCH:
             lines.append(f"{'image':<13} {len(ids)} patches, which have no ids")
-        elif piece.kind == TokenType.SEPARATOR:
+        elif block.token_type == TokenType.SEPARATOR:
             lines.append(f"{'separator':<13} {int(ids[0])}")
         else:
-            acted = piece.kind == TokenType.ACTION
+            acted = block.token_type == TokenType.ACTION
             values = np.asarray(data.actions[step] if acted else data.observations[step]).reshape(-1)
             bins = ids - (table.actions if acted else table.observations)
             discrete = not np.issubdtype(values.dtype, np.floating)
             back = bins.float() if discrete else from_bins(bins, squeezed=not acted)
             lines += [
-                f"{NAMES[piece.kind]:<13} {int(token):>6}  {float(value):>12.6f}  {float(again):>12.6f}"
+                f"{NAMES[block.token_type]:<13} {int(token):>6}  {float(value):>12.6f}  {float(again):>12.6f}"
                 for token, value, again in zip(ids, values, back, strict=True)
             ]
     return lines

@@ -65,7 +65,7 @@ def _first_of(count: int) -> list[bool]:
     return [index == 0 for index in range(count)]
 
 
-def patch_index(intervals: Float[Tensor, "P 2 2"], training: bool) -> Int[Tensor, "P 2"]:
+def position_index(intervals: Float[Tensor, "P 2 2"], training: bool) -> Int[Tensor, "P 2"]:
     """The row and column of 128 that stand for a patch: drawn from its interval while training, its middle after."""
     begin, end = torch.floor(intervals * PATCH_POSITIONS + 0.5).long().unbind(2)  # 26 and 51 for 0.2 and 0.4
     if training:
@@ -147,21 +147,21 @@ class Embedding(nn.Module):
     def patches(self, stream: TokenSequence) -> Float[Tensor, "P D"]:
         """What a stream's patches show and where; each distinct one is encoded once."""
         assert stream.patches is not None
-        assert stream.which is not None
+        assert stream.patch_index is not None
         assert stream.intervals is not None
         if self.patch is None:
             raise UserError("This Gato has no encoder for image patches: build it with images=True.")
-        x = embedding(stream.which, self.patch(stream.patches))
+        x = embedding(stream.patch_index, self.patch(stream.patches))
         if self.rows is None or self.columns is None:
             return x
-        row, column = patch_index(stream.intervals, self.training).unbind(1)
+        row, column = position_index(stream.intervals, self.training).unbind(1)
         return x + self.rows(row) + self.columns(column)
 
     def positions(self, stream: TokenSequence) -> Float[Tensor, "#B L D"] | float:
         """Positions within the timestep; one row where all sequences are laid out alike."""
         if self.local is None:
             return 0.0
-        positions = self.local(stream.local)
+        positions = self.local(stream.position)
         if self.config.action_positions == "none":
             positions = positions * (stream.token_types != TokenType.ACTION)[:, :, None]
         return positions

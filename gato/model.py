@@ -1,16 +1,15 @@
-"""Gato: whatever it sees and does is one stream of tokens, and it learns to go on with what an expert did.
+"""Gato: observations and actions of every task are one sequence of tokens, and the model predicts the actions.
 
 Paper    Reed et al. 2022, arXiv:2205.06175
 Tokens   a timestep is its observation's tokens, a separator, its action's tokens: 11 + 1 + 3 = 15 on hopper
-Learns   each action token (and text) from everything before it, by cross-entropy; no returns, no rewards
+Loss     cross-entropy of each action token (and text), given everything before it; no returns, no rewards
 Prompts  a quarter of the sequences begin with steps of another episode; acting begins with a demonstration
 Differs  the table of ids is also the output layer; logits are taken over the legal action ids only, unless
          `logits` is "full"; sizes, context and learning rate of `tiny` are ours. README.md has the whole list
 
-Shapes   B sequences, T steps, L tokens, D width, R positions that are read, A tokens of an action, V ids
+Shapes   B sequences, T steps, L tokens, D width, R query positions, A tokens of an action, V ids
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,12 +23,12 @@ from backbone.images import channels_first, image_shape, shows_images
 from backbone.interface import Player, SequenceModel
 from backbone.weight_decay import matrices_only
 from gato import prompts
-from gato.compat import gato_torch
 from gato.config import Config
 from gato.embedding import Embedding
 from gato.multitask import Corpus, MixedBatch, tasks
 from gato.patches import Pixels
-from gato.stream import TokenBlock, TokenSequence, action_piece, build, observation_pieces, separator_piece
+from gato.player import Recomputing, Rolling
+from gato.stream import TokenBlock, TokenSequence, action_block, build, observation_blocks, separator_block
 from gato.tokens import BINS, layout
 from gato.transformer import Caches, ReadsPositions, Transformer
 from trajectories.batch import Batch
@@ -39,19 +38,18 @@ from trajectories.types import Spec, Trajectories
 
 Sequences = Batch | TokenSequence | MixedBatch
 
-CLIPPED = 0.01  # share of numbers exactly at the ends: 11% to 25% from our clipped Gaussians, 0 from D4RL's tanh
+CLIPPED = 0.01  # share of action values that are exactly -1 or 1: 11% to 25% in clipped Gaussians, 0 in D4RL's tanh
 
 
 class Gato(SequenceModel):
-    """One network for one task or several.
-
-    `Gato(config, spec)` is the form that the experiments use; `spec` may be a tuple of specs, one a task.
-    `Gato(input_dim=768, ...)` takes gato-torch's arguments (compat/gato_torch.py); the model called on
-    `(input_ids, (encoding, row_pos, col_pos), obs)` gives hidden states, and called on a dictionary of modalities
-    (compat/gia.py) logits and a loss.
+    """One network for one task or several. The call forms of other code bases are subclasses, in compat/.
 
     Args:
-        core: any causal sequence model, (B, L, D) -> (B, L, D), in the transformer's place.
+        spec: what a task looks like; a tuple of specs for several tasks.
+        transformer: any causal sequence model, (B, L, D) -> (B, L, D), instead of ours.
+
+    Raises:
+        UserError: a task has more discrete actions than there are tokens, or two tasks have one name.
     """
 
     config: Config
@@ -61,35 +59,32 @@ class Gato(SequenceModel):
 
     def __init__(
         self,
-        config: Config | None = None,
-        spec: Spec | tuple[Spec, ...] | None = None,
+        config: Config,
+        spec: Spec | tuple[Spec, ...] = (),
         *,
-        core: nn.Module | None = None,
-        **raw: Any,
+        transformer: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        if raw:
-            config = gato_torch.config_of(config, **raw)
         self.tasks = tasks(spec)
-        self.config = with_channels(config or Config(), self.tasks)
-        if spec is not None:
-            self.spec = spec  # type: ignore[assignment]  # a tuple where there are several tasks
+        self.config = with_channels(config, self.tasks)
+        self.spec = spec  # type: ignore[assignment]  # a tuple for several tasks
         self.layout = layout(self.config.layout)
         for task in self.tasks:
             if (task.actions or 0) > BINS:
                 raise UserError(f"{task.name} has {task.actions} actions, but Gato has tokens for {BINS}: merge some.")
-        images = self.config.images or bool(raw) or any(shows_images(task) for task in self.tasks)
+        images = self.config.images or any(shows_images(task) for task in self.tasks)
         max_episode_steps = max((task.max_episode_steps for task in self.tasks), default=self.config.context)
         self.embedding = Embedding(self.config, self.layout.size, images, max_episode_steps)
-        self.core = core or Transformer(self.config)
+        self.transformer = transformer or Transformer(self.config)
         steps = self.config.prompt_steps
         self.demonstrations = nn.ModuleList(prompts.Demonstrations(task, steps) for task in self.tasks)
         sizes = {image_shape(task) for task in self.tasks if shows_images(task)}
         self.pixels = nn.ModuleDict({_name(size): Pixels(size, self.config.patch) for size in sorted(sizes)})
         self.register_buffer("clipped", torch.ones(len(self.tasks), dtype=torch.bool))  # see `decoding`
+        self.register_load_state_dict_pre_hook(_rename_weights)  # type: ignore[no-untyped-call]
 
     def calibrate(self, data: Trajectories | Mixture) -> None:
-        """Keep the demonstrations that acting begins with, the mean image, and how each task's actions were made."""
+        """Store each task's demonstrations, mean image, and whether its actions were clipped to [-1, 1]."""
         parts = data.trajectories if isinstance(data, Mixture) else (data,)
         shown = [part for part in parts if shows_images(part.spec)]
         for size in {image_shape(part.spec) for part in shown}:
@@ -98,17 +93,16 @@ class Gato(SequenceModel):
             pixels.calibrate([part.observations for part in shown if image_shape(part.spec) == size])
         for index, part in enumerate(parts):
             self.demonstration(index).collect(part)
-            some = part.actions[:: -(-len(part) // 100_000)]
-            self.get_buffer("clipped")[index] = part.spec.discrete or bool(np.mean(np.abs(some) >= 1) > CLIPPED)
+            sample = part.actions[:: -(-len(part) // 100_000)]
+            self.get_buffer("clipped")[index] = part.spec.discrete or bool(np.mean(np.abs(sample) >= 1) > CLIPPED)
 
     def decoding(self, task: int) -> str:
-        """How an action of a task is taken from its bins: sampled, median, or likely.
+        """How an action of a task is decoded from its bins: sampled, median, or likely.
 
-        A recorded policy that was a Gaussian, clipped into [-1, 1], leaves many actions exactly at the ends, and needs
-        its noise: what it does in the mean may be much worse than what it did. One that was squashed by tanh never
-        reaches the ends but piles up beside them; there a bin may be the most likely one and yet far from nearly all
-        that the policy does, and the middle of the distribution is what the policy does without its noise. README.md
-        has the returns that this rule was found from.
+        A recorded policy that was a Gaussian clipped to [-1, 1] leaves many actions exactly at -1 and 1 and needs its
+        noise: its mean action may score much worse. A policy squashed by tanh never reaches the ends, but many of its
+        actions lie beside them; the most likely bin may then be far from most actions, and the median is the policy's
+        action without noise. README.md has the returns from which this rule was found.
         """
         if self.config.decoding != "auto":
             return self.config.decoding
@@ -125,7 +119,7 @@ class Gato(SequenceModel):
         return kept
 
     def sample(self, data: Trajectories | Mixture, rng: np.random.Generator) -> Batch | MixedBatch:  # type: ignore[override]
-        """The sequences of one update, prompted in part; of each task of a mixture by its weight."""
+        """The sequences of one update, a share of them with a prompt; a mixture's tasks by their weights."""
         if not isinstance(data, Mixture):
             return prompts.sample(data, rng, self.config.batch_size, self.config)
         parts: list[Batch | TokenSequence] = []
@@ -139,7 +133,7 @@ class Gato(SequenceModel):
         return MixedBatch(tuple(parts))
 
     def longest(self) -> int:
-        """Tokens in the longest sequence that the tasks make; a text fills as many, up to its 512 positions."""
+        """Tokens of the longest sequence of any task, at most 512; text sequences have this length."""
         per_step = max((tokens_per_step(task, self.config.patch) for task in self.tasks), default=BINS)
         return min(self.config.context * per_step, 512)
 
@@ -148,16 +142,16 @@ class Gato(SequenceModel):
         if isinstance(batch, MixedBatch):
             return sum(self.count_tokens(part) for part in batch.parts)
         if isinstance(batch, TokenSequence):
-            return int(batch.real.sum())
+            return int(batch.valid.sum())
         steps = int(batch.mask.sum()) + (int(batch.prompt.mask.sum()) if batch.prompt else 0)
         return steps * tokens_per_step(self.task(batch.task), self.config.patch)
 
     def loss_weight(self, batch: Sequences) -> int:
-        """Tokens of a batch that are learned."""
+        """Target tokens of a batch."""
         if isinstance(batch, MixedBatch):
             return sum(self.loss_weight(part) for part in batch.parts)
         if isinstance(batch, TokenSequence):
-            return int((batch.learnt() & batch.real)[:, 1:].sum())
+            return int((batch.is_target() & batch.valid)[:, 1:].sum())
         steps = int(batch.mask.sum()) + (int(batch.prompt.mask.sum()) if batch.prompt else 0)
         return steps * self.task(batch.task).action_size
 
@@ -166,14 +160,14 @@ class Gato(SequenceModel):
         return matrices_only(self)
 
     def loss(self, batch: Sequences) -> dict[str, Tensor]:
-        """Mean cross-entropy of all action (and text) tokens that are real, prompts included, and their accuracy."""
+        """Mean cross-entropy and accuracy of all valid action (and text) tokens, prompts included."""
         parts = batch.parts if isinstance(batch, MixedBatch) else (batch,)
         scores = [self.score(part) for part in parts]
         loss, right, count = (torch.stack(column).sum() for column in zip(*scores, strict=True))
         return {"total": loss / count, "accuracy": right / count}
 
     def score(self, part: Batch | TokenSequence) -> tuple[Tensor, Tensor, Tensor]:
-        """Summed cross-entropy, right guesses and number of the tokens that are learned."""
+        """Summed cross-entropy, correct predictions and number of the target tokens."""
         ids = slice(0, self.layout.size)
         if isinstance(part, Batch):
             if self.config.logits == "legal":
@@ -188,19 +182,19 @@ class Gato(SequenceModel):
         return loss, right, torch.tensor(len(targets), device=loss.device)
 
     def predict(self, stream: TokenSequence) -> tuple[Float[Tensor, "n D"], Int[Tensor, "n"]]:
-        """The hidden states from which tokens are learned, and these tokens; nothing is computed that is not read."""
-        learnt = stream.learnt()[:, 1:]  # what stands one place later is what a position predicts
-        read = learnt.any(dim=0).nonzero().squeeze(1)  # (R,)
-        wanted = (learnt & stream.real[:, 1:])[:, read]  # (B, R)
-        return self.hidden(stream, read)[wanted], stream.ids[:, 1:][:, read][wanted]
+        """The hidden states before the target tokens, and these tokens; no other position is computed."""
+        is_target = stream.is_target()[:, 1:]  # each position predicts the next token
+        queries = is_target.any(dim=0).nonzero().squeeze(1)  # (R,)
+        mask = (is_target & stream.valid[:, 1:])[:, queries]  # (B, R)
+        return self.hidden(stream, queries)[mask], stream.ids[:, 1:][:, queries][mask]
 
-    def hidden(self, stream: TokenSequence, read: Int[Tensor, "R"]) -> Float[Tensor, "B R D"]:
-        """What the sequence model says at the positions `read`."""
-        x = self.embedding(stream)
-        return self.core.at(x, read) if isinstance(self.core, ReadsPositions) else self.core(x)[:, read]
+    def hidden(self, stream: TokenSequence, queries: Int[Tensor, "R"]) -> Float[Tensor, "B R D"]:
+        """Hidden states at some positions of every sequence."""
+        x, transformer = self.embedding(stream), self.transformer
+        return transformer.at(x, queries) if isinstance(transformer, ReadsPositions) else transformer(x)[:, queries]
 
     def logits(self, hidden: Float[Tensor, "*n D"], ids: slice) -> Float[Tensor, "*n V"]:
-        """Scores of the ids in a slice of the table, which is also the output layer."""
+        """Logits of a slice of the ids; the embedding table is also the output layer."""
         return linear(hidden, self.embedding.table.rows(ids))
 
     def legal(self, task: Spec) -> slice:
@@ -208,7 +202,7 @@ class Gato(SequenceModel):
         return slice(self.layout.actions, self.layout.actions + (task.actions or BINS))
 
     def task(self, name: str) -> Spec:
-        """The task called `name`, as batches name theirs. Shapes tell nothing: games differ in their actions alone.
+        """The task of this name, as batches name theirs; shapes cannot identify one, since many games share them.
 
         Raises:
             UserError: this Gato has no such task.
@@ -220,13 +214,13 @@ class Gato(SequenceModel):
         raise UserError(f"This Gato has no task called {name!r}, only {known}: build it with the spec of the data.")
 
     def observe(self, observations: Tensor) -> list[TokenBlock]:
-        """The pieces of (B, T, *obs) observations, separator last."""
+        """The token blocks of (B, T, *obs) observations, separator last."""
         side, channels = self.config.patch, self.config.image_channels
-        pieces = observation_pieces(observations, self.layout, side, channels, pixels=self.pixels_of)
-        return [*pieces, separator_piece(pieces[0], self.layout)]
+        blocks = observation_blocks(observations, self.layout, side, channels, pixels=self.pixels_of)
+        return [*blocks, separator_block(blocks[0], self.layout)]
 
     def pixels_of(self, images: Tensor) -> Pixels | None:
-        """How the pixels of (B, T, *image) images become numbers: by the data's mean image, if it is known."""
+        """What normalizes the pixels of (B, T, *image) images: the data's mean image, if one is known."""
         name = _name(tuple(channels_first(images).shape[-3:]))
         if name not in self.pixels:
             return None
@@ -237,50 +231,51 @@ class Gato(SequenceModel):
     def stream(self, batch: Batch) -> TokenSequence:
         """A batch's prompt and window as tokens."""
         steps = prompts.join(batch)
-        pieces = [*self.observe(steps.observations), action_piece(steps.actions, self.layout)]
-        return build(pieces, steps.mask, steps.timesteps, self.config.action_positions)
+        blocks = [*self.observe(steps.observations), action_block(steps.actions, self.layout)]
+        return build(blocks, steps.mask, steps.timesteps, self.config.action_positions)
 
     def player(self, episodes: int, target_return: float = 0.0, seed: int = 0, task: str | None = None) -> Player:
-        """Acts in one task's environments; `target_return` is ignored, since Gato is asked by example.
+        """A player of one task's environments; `target_return` is ignored, since the prompt conditions Gato.
 
         Args:
-            task: the spec's name (in a mixture its data set's), needed where there are several.
+            task: the spec's name (in a mixture its data set's), required if there are several tasks.
+
+        Raises:
+            UserError: `task` is none of the model's tasks, or is missing.
         """
         names = [spec.name for spec in self.tasks]
         if not names or (task is None and len(names) > 1) or (task is not None and task not in names):
             raise UserError(
                 f"Gato cannot play {task!r}: name one of its tasks, {', '.join(names) or 'of which it has none'}."
             )
-        from gato.player import Recomputing, Rolling  # here, because the players are written in terms of the model
-
         self.eval()
         index = 0 if task is None else names.index(task)
-        rolling = self.config.memory == "rolling" and isinstance(self.core, Caches)
+        rolling = self.config.memory == "rolling" and isinstance(self.transformer, Caches)
         return (Rolling if rolling else Recomputing)(self, index, episodes, seed)
 
-    def forward(self, inputs: Sequences | Mapping[str, Tensor] | gato_torch.Raw) -> Any:
-        """gato-torch's tuple gives hidden states, GIA's dictionary logits and a loss, our own batches their loss."""
-        if isinstance(inputs, tuple):
-            return self.core(self.embedding(gato_torch.stream_of(inputs, self.config, self.layout)))
-        if isinstance(inputs, Mapping):
-            from gato.compat import gia
-
-            return gia.run(self, inputs)
-        return self.loss(inputs)
+    def forward(self, sequence: TokenSequence) -> Float[Tensor, "B L D"]:
+        """Hidden states at every position."""
+        return self.transformer(self.embedding(sequence))
 
 
 def _name(size: tuple[int, ...]) -> str:
     return "x".join(map(str, size))
 
 
+def _rename_weights(model: nn.Module, weights: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Weights saved before version 0.2 call the transformer `core`."""
+    for old in [name for name in weights if name.startswith(f"{prefix}core.")]:
+        weights[f"{prefix}transformer.{old.removeprefix(f'{prefix}core.')}"] = weights.pop(old)
+
+
 def parameters(config: Config, spec: Spec | tuple[Spec, ...]) -> int:
-    """How many parameters such a Gato has; nothing is allocated."""
+    """Number of parameters of such a Gato; nothing is allocated."""
     with torch.device("meta"):
         return sum(parameter.numel() for parameter in Gato(config, spec).parameters())
 
 
 def with_channels(config: Config, tasks: tuple[Spec, ...]) -> Config:
-    """At least as many channels in a patch as the tasks' images have, stacked frames among them."""
+    """The configuration with enough image channels for every task; stacked frames count as channels."""
     most = max((image_shape(task)[0] for task in tasks if shows_images(task)), default=0)
     return replace(config, image_channels=max(config.image_channels, most))
 
@@ -290,5 +285,5 @@ def tokens_per_step(task: Spec, patch: int = 16) -> int:
     if not shows_images(task):
         return task.observation_size + 1 + task.action_size
     blank = torch.zeros(1, 1, *task.observation_shape, dtype=torch.uint8)
-    pieces = observation_pieces(blank, layout("split"), patch, channels=4)
-    return sum(piece.ids.shape[2] for piece in pieces) + 1 + task.action_size
+    blocks = observation_blocks(blank, layout("split"), patch, channels=4)
+    return sum(block.ids.shape[2] for block in blocks) + 1 + task.action_size

@@ -31,9 +31,9 @@ class Corpus:
         length = min(length, len(self.ids))
         begin = rng.integers(len(self.ids) - length + 1, size=size)
         ids = torch.from_numpy(self.ids[begin[:, None] + np.arange(length)]).long()
-        piece = TokenBlock(TokenType.TEXT, ids[:, None])
+        block = TokenBlock(TokenType.TEXT, ids[:, None])
         ones = torch.ones(size, 1, dtype=torch.bool)
-        return build([piece], ones, torch.zeros(size, 1, dtype=torch.long))
+        return build([block], ones, torch.zeros(size, 1, dtype=torch.long))
 
 
 @dataclass(frozen=True)

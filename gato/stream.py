@@ -1,7 +1,7 @@
-"""The one stream of tokens: a timestep's parts in the paper's order, and timesteps one after another.
+"""Token sequences: a timestep's parts in the paper's order, and timesteps one after another.
 
 Order    text, image patches, tensors (nested keys in lexicographic order), separator, action
-Learnt   text and actions; never what was observed otherwise, never the separator
+Targets  text and actions; never other observations, never the separator
 
 Shapes   B sequences, T timesteps, n tokens of one part, K tokens of one timestep, L = T K tokens, P patches in all,
          U distinct ones
@@ -36,44 +36,45 @@ class TokenType(IntEnum):
     ACTION = 4
 
 
-LEARNT = (TokenType.TEXT, TokenType.ACTION)
+TARGET_TYPES = (TokenType.TEXT, TokenType.ACTION)
 
 
 @dataclass(frozen=True)
 class TokenBlock:
-    """One part of every timestep: tokens of one kind."""
+    """One part of every timestep: tokens of one type."""
 
-    kind: TokenType
+    token_type: TokenType
     ids: Int[Tensor, "B T n"]  # 0 at patches, which have no id
-    real: Bool[Tensor, "B T n"] | None = None  # None: all of them; text is padded to its longest
-    patches: Any = None  # (U, C, p, p) float, of the kind PATCH only, as what follows
-    which: Any = None  # (B, T, n), of the patches
+    valid: Bool[Tensor, "B T n"] | None = None  # None: all of them; text is padded to its longest
+    patches: Any = None  # (U, C, p, p) float; this and the next two for token type PATCH only
+    patch_index: Any = None  # (B, T, n), into `patches`
     intervals: Any = None  # (B, T, n, 2, 2) float
 
 
 @dataclass(frozen=True)
 class TokenSequence:
-    """B sequences of L tokens; whatever is not `real` lies behind everything that is, so that causality hides it.
+    """B sequences of L tokens; those that are not `valid` stand at the end, where causality hides them.
 
-    `kinds` and `local` have one row where all sequences are laid out alike.
+    `token_types` and `position` have one row if all sequences have the same layout.
     """
 
     ids: Int[Tensor, "B L"]
     token_types: Int[Tensor, "#B L"]
-    local: Int[Tensor, "#B L"]  # position within the timestep's observation; ACTION_POSITION for actions
+    position: Int[Tensor, "#B L"]  # position within the timestep's observation; ACTION_POSITION for actions
     timesteps: Int[Tensor, "B L"]
-    real: Bool[Tensor, "B L"]
+    valid: Bool[Tensor, "B L"]
     patches: Float[Tensor, "U C p p"] | None = None
-    which: Int[Tensor, "P"] | None = None  # of the patches, for all positions of kind PATCH, in order
+    patch_index: Int[Tensor, "P"] | None = None  # into `patches`, for all tokens of type PATCH, in order
     intervals: Float[Tensor, "P 2 2"] | None = None  # likewise
 
     def to(self, where: device | str) -> "TokenSequence":
         moved: dict[str, Any] = {name: None if x is None else x.to(where) for name, x in vars(self).items()}
         return TokenSequence(**moved)
 
-    def learnt(self) -> Bool[Tensor, "#B L"]:
-        """Where the kind of token is one that is learned."""
-        return sum((self.token_types == kind for kind in LEARNT), torch.zeros_like(self.token_types, dtype=torch.bool))
+    def is_target(self) -> Bool[Tensor, "#B L"]:
+        """Where the token's type is one that the loss counts."""
+        types = self.token_types
+        return sum((types == target for target in TARGET_TYPES), torch.zeros_like(types, dtype=torch.bool))
 
 
 def leaves(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -85,7 +86,7 @@ def leaves(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
         yield path, tree
 
 
-def observation_pieces(
+def observation_blocks(
     tree: Any,
     layout: Layout,
     side: int = 16,
@@ -93,27 +94,27 @@ def observation_pieces(
     text: Text | None = None,
     pixels: Callable[[Tensor], Pixels | None] = lambda images: None,
 ) -> list[TokenBlock]:
-    """What was seen, in order: text, then images, then tensors.
+    """An observation's blocks in order: text, then images, then tensors.
 
     Args:
         tree: a leaf, or nested dictionaries of leaves, each (B, T, ...): uint8 with two or three further axes is an
             image, other integers are discrete, floats are continuous; B lists of T strings are text.
-        channels: of the model's patches; images with fewer are completed with zeros.
-        pixels: how the pixels of some images become numbers; None for the paper's way.
+        channels: of the model's patches; images with fewer are padded with zeros.
+        pixels: gives what normalizes some images; None: as in the paper.
 
     Raises:
-        UserError: a value has no token, or an image no channels.
+        UserError: a value has no token, or an image has too many channels.
     """
     found: dict[TokenType, list[TokenBlock]] = {TokenType.TEXT: [], TokenType.PATCH: [], TokenType.TENSOR: []}
     for _, leaf in leaves(tree):
         if isinstance(leaf, list):
-            piece = text_piece(leaf, text or Text())
+            block = text_block(leaf, text or Text())
         elif leaf.dtype == torch.uint8 and leaf.ndim >= 4:
-            piece = image_piece(leaf, side, channels, pixels(leaf))
+            block = image_block(leaf, side, channels, pixels(leaf))
         else:
-            piece = TokenBlock(TokenType.TENSOR, layout.observations + tensor_bins(leaf, squeeze=True))
-        found[piece.kind].append(piece)
-    return [piece for kind in (TokenType.TEXT, TokenType.PATCH, TokenType.TENSOR) for piece in found[kind]]
+            block = TokenBlock(TokenType.TENSOR, layout.observations + tensor_bins(leaf, squeeze=True))
+        found[block.token_type].append(block)
+    return [block for blocks in found.values() for block in blocks]
 
 
 def tensor_bins(values: Tensor, squeeze: bool) -> Int[Tensor, "B T n"]:
@@ -122,88 +123,92 @@ def tensor_bins(values: Tensor, squeeze: bool) -> Int[Tensor, "B T n"]:
     return to_bins(flat, squeeze) if flat.is_floating_point() else check_discrete(flat)
 
 
-def action_piece(actions: Tensor, layout: Layout) -> TokenBlock:
-    """What was done, (B, T, *act): continuous actions are binned as they are, without mu-law."""
+def action_block(actions: Tensor, layout: Layout) -> TokenBlock:
+    """The block of (B, T, *act) actions; continuous ones are binned without mu-law."""
     return TokenBlock(TokenType.ACTION, layout.actions + tensor_bins(actions, squeeze=False))
 
 
-def separator_piece(like: TokenBlock, layout: Layout) -> TokenBlock:
+def separator_block(like: TokenBlock, layout: Layout) -> TokenBlock:
     return TokenBlock(TokenType.SEPARATOR, torch.full_like(like.ids[:, :, :1], layout.separator))
 
 
-def image_piece(images: Tensor, side: int, channels: int, pixels: Pixels | None = None) -> TokenBlock:
+def image_block(images: Tensor, side: int, channels: int, pixels: Pixels | None = None) -> TokenBlock:
     images = channels_first(images)
-    patches, which = to_patches(images, side, channels, pixels)
-    high, wide = images.shape[-2:]
-    intervals = patch_intervals(high, wide, side).to(images.device).expand(*which.shape, 2, 2)
-    return TokenBlock(TokenType.PATCH, torch.zeros_like(which), patches=patches, which=which, intervals=intervals)
+    patches, index = to_patches(images, side, channels, pixels)
+    height, width = images.shape[-2:]
+    intervals = patch_intervals(height, width, side).to(images.device).expand(*index.shape, 2, 2)
+    return TokenBlock(TokenType.PATCH, torch.zeros_like(index), patches=patches, patch_index=index, intervals=intervals)
 
 
-def text_piece(texts: list[list[str]], tokenizer: Text) -> TokenBlock:
+def text_block(texts: list[list[str]], tokenizer: Text) -> TokenBlock:
     """B lists of T strings, each padded to the longest."""
     encoded = [[tokenizer.encode(text) for text in row] for row in texts]
     longest = max((len(ids) for row in encoded for ids in row), default=0)
     ids = torch.tensor([[ids + [0] * (longest - len(ids)) for ids in row] for row in encoded])  # (B, T, n)
     lengths = torch.tensor([[len(ids) for ids in row] for row in encoded])
-    return TokenBlock(TokenType.TEXT, ids.long(), real=torch.arange(longest) < lengths[:, :, None])
+    return TokenBlock(TokenType.TEXT, ids.long(), valid=torch.arange(longest) < lengths[:, :, None])
 
 
 def build(
-    pieces: list[TokenBlock], mask: Bool[Tensor, "B T"], timesteps: Int[Tensor, "B T"], action_positions: str = "shared"
+    blocks: list[TokenBlock], mask: Bool[Tensor, "B T"], timesteps: Int[Tensor, "B T"], action_positions: str = "shared"
 ) -> TokenSequence:
     """Lay the timesteps' parts side by side and the timesteps one after another.
 
     Args:
-        mask: timesteps that are real; these must come first unless text makes the stream ragged.
-        action_positions: "own" counts actions on behind the separator; otherwise they share one position.
+        mask: timesteps that are not padding; these must come first unless a block has text.
+        action_positions: "own": actions are numbered after the separator; otherwise they share one position.
 
     Raises:
-        UserError: one timestep observes more than the 512 tokens that have a position.
+        UserError: a timestep has more tokens than there are positions, 512.
     """
     steps, where = mask.shape[1], mask.device
-    token_types = torch.cat([torch.full((piece.ids.shape[2],), piece.kind, device=where) for piece in pieces])  # (K,)
-    local = torch.arange(len(token_types), device=where)
+    token_types = torch.cat(
+        [torch.full((block.ids.shape[2],), block.token_type, device=where) for block in blocks]
+    )  # (K,)
+    position = torch.arange(len(token_types), device=where)
     if action_positions != "own":
-        local = local.masked_fill(token_types == TokenType.ACTION, ACTION_POSITION)
+        position = position.masked_fill(token_types == TokenType.ACTION, ACTION_POSITION)
     needed = len(token_types) if action_positions == "own" else int((token_types != TokenType.ACTION).sum())
     if needed > OBSERVATION_POSITIONS:
         raise UserError(f"One timestep needs {needed} positions, but there are {OBSERVATION_POSITIONS}: observe less.")
-    real = repeat(mask, "b t -> b (t k)", k=len(token_types))
-    patched = [piece for piece in pieces if piece.kind == TokenType.PATCH]
-    begins = accumulate((len(piece.patches) for piece in patched), initial=0)
+    valid = repeat(mask, "b t -> b (t k)", k=len(token_types))
+    patched = [block for block in blocks if block.token_type == TokenType.PATCH]
+    begins = accumulate((len(block.patches) for block in patched), initial=0)
     stream = TokenSequence(
-        ids=rearrange(torch.cat([piece.ids for piece in pieces], dim=2), "b t k -> b (t k)"),
+        ids=rearrange(torch.cat([block.ids for block in blocks], dim=2), "b t k -> b (t k)"),
         token_types=token_types.repeat(steps)[None],
-        local=local.repeat(steps)[None],
+        position=position.repeat(steps)[None],
         timesteps=repeat(timesteps, "b t -> b (t k)", k=len(token_types)),
-        real=real,
+        valid=valid,
         patches=torch.cat([p.patches for p in patched]) if patched else None,
-        which=torch.cat([p.which + begin for p, begin in zip(patched, begins, strict=False)], dim=2).flatten()
+        patch_index=torch.cat(
+            [p.patch_index + begin for p, begin in zip(patched, begins, strict=False)], dim=2
+        ).flatten()
         if patched
         else None,
         intervals=torch.cat([p.intervals for p in patched], dim=2).flatten(0, 2) if patched else None,
     )
-    if all(piece.real is None for piece in pieces):
+    if all(block.valid is None for block in blocks):
         return stream
-    inside = [torch.ones_like(p.ids, dtype=torch.bool) if p.real is None else p.real for p in pieces]
-    return close_gaps(stream, real & rearrange(torch.cat(inside, dim=2), "b t k -> b (t k)"))
+    inside = [torch.ones_like(p.ids, dtype=torch.bool) if p.valid is None else p.valid for p in blocks]
+    return close_gaps(stream, valid & rearrange(torch.cat(inside, dim=2), "b t k -> b (t k)"))
 
 
-def close_gaps(stream: TokenSequence, real: Bool[Tensor, "B L"]) -> TokenSequence:
-    """Move the real tokens of every sequence to its front, in their order, and cut off what no sequence needs."""
-    order = torch.argsort(~real, dim=1, stable=True)[:, : int(real.sum(dim=1).max())]
+def close_gaps(stream: TokenSequence, valid: Bool[Tensor, "B L"]) -> TokenSequence:
+    """Move the valid tokens of every sequence to its front, in their order, and cut to the longest sequence."""
+    order = torch.argsort(~valid, dim=1, stable=True)[:, : int(valid.sum(dim=1).max())]
 
     def front(column: Tensor) -> Tensor:
-        return column.expand(real.shape).gather(1, order)
+        return column.expand(valid.shape).gather(1, order)
 
-    kept = real.expand(real.shape)[(stream.token_types == TokenType.PATCH).expand(real.shape)]  # (P,)
+    kept = valid[(stream.token_types == TokenType.PATCH).expand(valid.shape)]  # (P,)
     return TokenSequence(
         ids=front(stream.ids),
         token_types=front(stream.token_types),
-        local=front(stream.local),
+        position=front(stream.position),
         timesteps=front(stream.timesteps),
-        real=front(real),
+        valid=front(valid),
         patches=stream.patches,
-        which=None if stream.which is None else stream.which[kept],
+        patch_index=None if stream.patch_index is None else stream.patch_index[kept],
         intervals=None if stream.intervals is None else stream.intervals[kept],
     )

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gato import Config, Gato
+from gato.compat import gato_torch, gia
 from gato.prompts import join, other_episodes
 from tests.toys import POINT, walk
 from trajectories.errors import UserError
@@ -140,7 +141,7 @@ def raw_inputs():
     return torch.cat(blocks)[None], (encoding, row_pos, col_pos), (position, mask)
 
 
-def gato_torch(**changes) -> Gato:
+def documented(**changes) -> gato_torch.Gato:
     arguments = {
         "input_dim": 768,
         "img_patch_size": 16,
@@ -159,18 +160,18 @@ def gato_torch(**changes) -> Gato:
         "local_position_encoding_size": 512,
         "max_seq_len": 8192,
     }
-    return Gato(**{**arguments, **changes})
+    return gato_torch.Gato(**{**arguments, **changes})
 
 
 def test_gato_torch_s_example_gives_hidden_states():
-    hidden = gato_torch().eval()(raw_inputs())
+    hidden = documented().eval()(raw_inputs())
     assert hidden.shape == (1, 44, 64)
     assert torch.isfinite(hidden).all()
 
 
 def test_the_raw_form_is_causal_and_reads_every_token():
     torch.manual_seed(0)
-    model = gato_torch().eval()
+    model = documented().eval()
     ids, positions, observed = raw_inputs()
     before = model((ids, positions, observed))
     for changed in (3, 20, 21):  # a patch, a continuous value, an action
@@ -182,7 +183,7 @@ def test_the_raw_form_is_causal_and_reads_every_token():
 
 
 def test_action_tokens_of_the_raw_form_share_one_position():
-    model = gato_torch().eval()
+    model = documented().eval()
     ids, positions, (position, mask) = raw_inputs()
     moved = position.masked_fill(mask == 0, 7)
     assert torch.equal(model((ids, positions, (moved, mask))), model((ids, positions, (position, mask))))
@@ -191,18 +192,22 @@ def test_action_tokens_of_the_raw_form_share_one_position():
 def test_the_raw_form_refuses_arrays_that_do_not_describe_every_token():
     ids, (encoding, rows, columns), observed = raw_inputs()
     with pytest.raises(UserError, match="encoding describes 12 tokens, but input_ids has 44"):
-        gato_torch()((ids, (encoding[:, :12], rows, columns), observed))
+        documented()((ids, (encoding[:, :12], rows, columns), observed))
     with pytest.raises(UserError, match="encoding 3"):
-        gato_torch()((ids, (encoding + 1, rows, columns), observed))
+        documented()((ids, (encoding + 1, rows, columns), observed))
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"vocabulary_size": 50257}, "fixed at 32000"), ({"colour": 1}, "colour"), ({"input_dim": 700}, "700")],
+    [
+        ({"vocabulary_size": 50257}, "fixed at 32000"),
+        ({"actions_size": 18}, "actions_size is 18"),
+        ({"input_dim": 700}, "700"),
+    ],
 )
-def test_the_raw_form_refuses_arguments_it_cannot_keep(change, words):
+def test_gato_torch_s_constants_cannot_be_changed(change, words):
     with pytest.raises(UserError, match=words):
-        gato_torch(**change)
+        documented(**change)
 
 
 # GIA's form
@@ -229,30 +234,30 @@ def baby(batch: int = 1, steps: int = 39) -> dict[str, torch.Tensor]:
 
 
 def test_gia_s_batches_give_logits_over_33025_ids_and_the_loss_of_ignorance():
-    model = Gato(SHARED)
+    model = gia.Gato(SHARED)
     for batch, tokens in ((ant(), 28 * 36), (baby(), 39 * 26)):
         output = model(batch)
         assert output.logits.shape[1:] == (tokens, 33_025)
         assert output.loss.item() == pytest.approx(np.log(33_025), abs=0.5)
 
 
-def test_only_text_and_actions_are_learnt_and_never_the_separator():
-    output = Gato(SHARED)(baby())
-    learnt = output.loss_mask.reshape(39, 26)
-    assert learnt.sum(dim=0).tolist() == [38, *[39] * 6, *[0] * 18, 39]  # nothing stands before the very first token
+def test_only_text_and_actions_are_targets_and_never_the_separator():
+    output = gia.Gato(SHARED)(baby())
+    target = output.loss_mask.reshape(39, 26)
+    assert target.sum(dim=0).tolist() == [38, *[39] * 6, *[0] * 18, 39]  # nothing stands before the very first token
     assert (output.tokens.reshape(39, 26)[:, 24] == 33_024).all()
 
 
 def test_a_loss_mask_takes_tokens_out_of_the_loss():
     batch = ant()
     batch["continuous_actions_loss_mask"] = torch.arange(28).expand(2, 28) >= 20
-    assert Gato(SHARED)(batch).loss_mask.sum() == 2 * 8 * 8
+    assert gia.Gato(SHARED)(batch).loss_mask.sum() == 2 * 8 * 8
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_padding_on_either_side_changes_neither_loss_nor_real_logits(side):
+def test_padding_on_either_side_changes_neither_loss_nor_logits(side):
     torch.manual_seed(0)
-    model, batch = Gato(SHARED).eval(), ant(steps=4)
+    model, batch = gia.Gato(SHARED).eval(), ant(steps=4)
     alone = model(batch)
     padded = {}
     for key, value in batch.items():
@@ -264,28 +269,28 @@ def test_padding_on_either_side_changes_neither_loss_nor_real_logits(side):
     torch.testing.assert_close(real, alone.logits)
 
 
-def test_the_first_real_token_is_not_learnt_from_padding():
+def test_the_first_valid_token_is_not_predicted_from_padding():
     batch = baby(steps=3)
     for key in ("text_observations", "discrete_observations", "image_observations", "discrete_actions"):
         batch[f"{key}_attention_mask"] = torch.tensor([[False, True, True]])
-    learnt = Gato(SHARED)(batch).loss_mask.reshape(3, 26)
-    assert learnt.sum(dim=1).tolist() == [0, 7, 8]
+    target = gia.Gato(SHARED)(batch).loss_mask.reshape(3, 26)
+    assert target.sum(dim=1).tolist() == [0, 7, 8]
 
 
 def test_gia_s_form_needs_the_shared_layout():
     with pytest.raises(UserError, match="layout shared"):
-        Gato(SMALL)(ant())
+        gia.Gato(SMALL)(ant())
 
 
 def test_a_batch_with_nothing_to_read_is_refused():
     with pytest.raises(UserError, match="text_observations"):
-        Gato(SHARED)({"rewards": torch.zeros(1, 2)})
+        gia.Gato(SHARED)({"rewards": torch.zeros(1, 2)})
 
 
 def test_text_beyond_the_vocabulary_and_patches_without_places_are_refused():
     batch = baby()
     with pytest.raises(UserError, match="Text id"):
-        Gato(SHARED)({**batch, "text_observations": batch["text_observations"] + 32_000})
+        gia.Gato(SHARED)({**batch, "text_observations": batch["text_observations"] + 32_000})
     del batch["patches_positions"]
     with pytest.raises(UserError, match="patches_positions"):
-        Gato(SHARED)(batch)
+        gia.Gato(SHARED)(batch)

@@ -45,8 +45,8 @@ def test_gato_sees_what_changes_and_not_what_always_shows() -> None:
         window = cut(data, first=np.array([0]), last=np.array([9]), length=4)
         stream = gato.stream(window)
         assert stream.patches is not None
-        assert stream.which is not None
-        patches.append(stream.patches[stream.which])
+        assert stream.patch_index is not None
+        patches.append(stream.patches[stream.patch_index])
     torch.testing.assert_close(patches[0], patches[1], atol=1e-4, rtol=1e-4)
     assert patches[0].square().mean().sqrt().item() == pytest.approx(1.0, rel=0.5)
 
@@ -85,10 +85,12 @@ def test_a_patch_that_is_seen_often_is_encoded_once_and_learns_from_all_its_plac
     batch = cut(data, first=np.array([0, 1]), last=np.array([9, 9]), length=4)
     shared = gato.stream(batch)
     assert shared.patches is not None
-    assert shared.which is not None
-    assert len(shared.patches) <= len(shared.which) / 2  # the two windows are of the same steps
-    each = replace(shared, patches=shared.patches[shared.which], which=torch.arange(len(shared.which)))
-    weights = torch.randn(len(shared.which), gato.config.width)
+    assert shared.patch_index is not None
+    assert len(shared.patches) <= len(shared.patch_index) / 2  # the two windows are of the same steps
+    each = replace(
+        shared, patches=shared.patches[shared.patch_index], patch_index=torch.arange(len(shared.patch_index))
+    )
+    weights = torch.randn(len(shared.patch_index), gato.config.width)
     encoder = gato.embedding.patch
     assert encoder is not None
     vectors, gradients = [], []

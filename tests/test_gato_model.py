@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gato import SIZES, Config, Corpus, Gato, MixedBatch, Mixture, preset
-from gato.embedding import PatchEncoder, patch_index
+from gato.embedding import PatchEncoder, position_index
 from gato.model import parameters, tokens_per_step
 from gato.stream import TokenType
 from gato.text import Text
@@ -81,7 +81,7 @@ def test_only_the_tokens_before_an_action_token_are_read_to_learn_it():
     assert (
         len(hidden)
         == len(targets)
-        == int(stream.real[stream.token_types.expand_as(stream.real) == TokenType.ACTION].sum())
+        == int(stream.valid[stream.token_types.expand_as(stream.valid) == TokenType.ACTION].sum())
     )
     assert bool(((targets >= 33_024) & (targets < 34_048)).all())
 
@@ -106,15 +106,15 @@ def test_padding_changes_nothing():
 
 def test_reading_some_positions_gives_what_reading_all_gives():
     torch.manual_seed(0)
-    core, x = Transformer(SMALL), torch.randn(2, 12, 32)
+    transformer, x = Transformer(SMALL), torch.randn(2, 12, 32)
     read = torch.tensor([2, 3, 11])
-    torch.testing.assert_close(core.at(x, read), core(x)[:, read])
+    torch.testing.assert_close(transformer.at(x, read), transformer(x)[:, read])
 
 
 def test_attention_by_hand_is_the_fused_attention():
     torch.manual_seed(0)
-    parts, core = [torch.randn(2, 2, 20, 16) for _ in range(3)], Transformer(SMALL)
-    bias = core.bias(torch.arange(20)[:, None] - torch.arange(20))
+    parts, transformer = [torch.randn(2, 2, 20, 16) for _ in range(3)], Transformer(SMALL)
+    bias = transformer.bias(torch.arange(20)[:, None] - torch.arange(20))
     prefers_manual_attention = attend(*(part.bfloat16() for part in parts), bias, 0.0)
     torch.testing.assert_close(prefers_manual_attention.float(), attend(*parts, bias, 0.0), atol=0.03, rtol=0.03)
 
@@ -129,8 +129,8 @@ def test_initial_weights_have_the_set_std_and_less_on_entering_the_residual(size
 
 
 def test_without_recency_attention_is_plain_causal_attention():
-    parts, core = [torch.randn(2, 2, 20, 16) for _ in range(3)], Transformer(replace(SMALL, alibi=False))
-    bias = core.bias(torch.arange(20)[:, None] - torch.arange(20))
+    parts, transformer = [torch.randn(2, 2, 20, 16) for _ in range(3)], Transformer(replace(SMALL, alibi=False))
+    bias = transformer.bias(torch.arange(20)[:, None] - torch.arange(20))
     torch.testing.assert_close(attend(*parts, bias, 0.0), attend(*parts, None, 0.0))
 
 
@@ -151,7 +151,7 @@ def test_a_small_gato_learns_to_turn_what_it_sees_into_an_action(recurrent):
     data = walk([12] * 200)
     data = replace(data, actions=np.clip((data.observations[:, :2] - 3) / 6, -1, 1))
     config = replace(SMALL, batch_size=32, learning_rate=3e-3)
-    model = Gato(config, data.spec, core=Recurrent(32) if recurrent else None)
+    model = Gato(config, data.spec, transformer=Recurrent(32) if recurrent else None)
     model.calibrate(data)
     optimizer = torch.optim.AdamW(model.parameter_groups(), config.learning_rate)
     for update in range(250 if recurrent else 150):
@@ -230,7 +230,7 @@ def test_an_episode_s_actions_do_not_depend_on_which_others_still_play():
 
 
 def test_a_recurrent_network_can_take_the_transformer_s_place_and_act():
-    model = gato(core=Recurrent(32))
+    model = gato(transformer=Recurrent(32))
     assert played(model, 8).shape == (8, 3, 2)
     assert torch.isfinite(model.loss(full_batch())["total"])
 
@@ -317,15 +317,15 @@ def test_another_model_has_not_gato_s_sizes():
 
 def test_a_patch_s_position_is_drawn_within_its_interval_and_its_middle_when_acting():
     intervals = torch.tensor([[[0.25, 0.5], [0.4, 0.6]]])
-    assert patch_index(intervals, training=False).tolist() == [[48, 64]]
-    drawn = torch.cat([patch_index(intervals, training=True) for _ in range(400)])
+    assert position_index(intervals, training=False).tolist() == [[48, 64]]
+    drawn = torch.cat([position_index(intervals, training=True) for _ in range(400)])
     assert (drawn[:, 0].min(), drawn[:, 0].max()) == (32, 63)
     assert (drawn[:, 1].min(), drawn[:, 1].max()) == (51, 76)
 
 
 def test_an_empty_interval_at_the_far_edge_stays_on_the_table():
     edge = torch.ones(1, 2, 2)
-    assert patch_index(edge, training=True).tolist() == patch_index(edge, training=False).tolist() == [[127, 127]]
+    assert position_index(edge, training=True).tolist() == position_index(edge, training=False).tolist() == [[127, 127]]
 
 
 @pytest.mark.parametrize("blocks", [0, 1, 3])

@@ -18,7 +18,7 @@ from gato.stream import TokenType
 from gato.text import Text
 from gato.tokens import BINS, to_bins
 from gato.transformer import Block, Transformer
-from tests.test_gato_forms import gato_torch, numbered
+from tests.test_gato_forms import documented, numbered
 from tests.test_gato_model import PICTURES, SMALL, full_batch, gato, pictures, played
 from tests.toys import POINT, walk
 from trajectories.types import Spec
@@ -77,16 +77,16 @@ def test_a_block_normalises_what_attention_left_and_not_what_came_in():
 def test_the_sequence_model_has_no_positions_of_its_own():
     """GIA's backbone adds its own to those of the paper; here one layer of attention does not mind the order."""
     torch.manual_seed(0)
-    core, x = Transformer(replace(SMALL, layers=1, alibi=False)), torch.randn(2, 8, 32)
+    transformer, x = Transformer(replace(SMALL, layers=1, alibi=False)), torch.randn(2, 8, 32)
     turned = torch.cat([x[:, torch.randperm(7)], x[:, 7:]], dim=1)
-    torch.testing.assert_close(core(turned)[:, -1], core(x)[:, -1])
+    torch.testing.assert_close(transformer(turned)[:, -1], transformer(x)[:, -1])
 
 
 def test_every_token_sees_all_that_came_before():
     """GIA's backbone looks at 256 tokens in every second layer."""
     torch.manual_seed(0)
-    core, x = Transformer(replace(SMALL, layers=1, alibi=False)), torch.randn(1, 400, 32, requires_grad=True)
-    (seen,) = torch.autograd.grad(core(x)[:, -1].square().sum(), x)
+    transformer, x = Transformer(replace(SMALL, layers=1, alibi=False)), torch.randn(1, 400, 32, requires_grad=True)
+    (seen,) = torch.autograd.grad(transformer(x)[:, -1].square().sum(), x)
     assert (seen.abs().sum(dim=2) > 0).all()
 
 
@@ -95,7 +95,7 @@ def test_every_size_that_gato_torch_names_is_used(argument):
     """gato-torch takes heads and the size of keys and values, and forgets them."""
     count = lambda model: sum(parameter.numel() for parameter in model.parameters())  # noqa: E731
     usual = {"num_attention_heads": 4, "key_value_size": 16, "num_transformer_blocks": 2, "layer_width": 64}
-    assert count(gato_torch(**{argument: 2 * usual[argument]})) > count(gato_torch())
+    assert count(documented(**{argument: 2 * usual[argument]})) > count(documented())
 
 
 @pytest.mark.parametrize(("batch", "patches", "side"), [(1, 0, 16), (3, 6, 8)])
@@ -108,7 +108,7 @@ def test_the_raw_form_takes_any_number_of_sequences_patches_and_pixels(batch, pa
     edges = (torch.linspace(0, 0.9, tokens).expand(batch, tokens), torch.linspace(0.1, 1, tokens).expand(batch, tokens))
     mask = torch.tensor([1] * (tokens - 1) + [0]).expand(batch, tokens)
     observed = (torch.arange(tokens).expand(batch, tokens), mask)
-    model = gato_torch(input_dim=size, img_patch_size=side).eval()
+    model = documented(input_dim=size, img_patch_size=side).eval()
     assert model((ids, (encoding, edges, edges), observed)).shape == (batch, tokens, 64)
 
 
@@ -142,13 +142,13 @@ def test_a_step_costs_its_own_tokens_and_the_prompt_is_encoded_once():
     """NEKO computes the whole window again for every action token."""
     model = gato()
     cost = []
-    extend = model.core.extend
+    extend = model.transformer.extend
 
     def counted(x, *arguments):
         cost[-1] += x.shape[0] * x.shape[1]
         return extend(x, *arguments)
 
-    model.core.extend = counted
+    model.transformer.extend = counted
     player, live = model.player(5), np.ones(5, bool)
     for observations in np.random.default_rng(0).normal(size=(10, 5, 3)).astype(np.float32):
         cost.append(0)

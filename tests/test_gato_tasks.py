@@ -118,3 +118,10 @@ def test_a_demonstration_with_actions_that_the_game_does_not_have_is_refused(tmp
     assert read_demonstration(path, data.spec)[1].tolist() == list(range(6))
     with pytest.raises(UserError, match="holds actions 0 to 5, but breakout has 0 to 3"):
         read_demonstration(path, game("breakout").spec)
+
+
+def test_weights_saved_under_the_transformer_s_old_name_are_loaded():
+    model = Gato(Config(), SCREEN)
+    saved = {name.replace("transformer.", "core.", 1): value for name, value in model.state_dict().items()}
+    assert saved.keys() != model.state_dict().keys()
+    Gato(Config(), SCREEN).load_state_dict(saved)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gato.patches import patch_intervals, to_patches
-from gato.stream import ACTION_POSITION, TokenType, action_piece, build, observation_pieces, separator_piece
+from gato.stream import ACTION_POSITION, TokenType, action_block, build, observation_blocks, separator_block
 from gato.text import Text, train
 from gato.tokens import BINS, LAYOUTS, TEXT_IDS, check_discrete, from_bins, inverse_mu_law, layout, mu_law, to_bins
 from tests.skips import recorded
@@ -65,8 +65,8 @@ def test_mu_law_takes_what_is_beyond_256_to_the_edge():
 
 
 def test_actions_are_not_squeezed():
-    piece = action_piece(torch.tensor([[[0.5]]]), layout("split"))
-    assert piece.ids.item() == layout("split").actions + 768  # mu-law would say 906
+    block = action_block(torch.tensor([[[0.5]]]), layout("split"))
+    assert block.ids.item() == layout("split").actions + 768  # mu-law would say 906
 
 
 def test_both_vocabularies_have_the_paper_s_sizes_and_one_separates_actions():
@@ -96,9 +96,9 @@ def test_a_timestep_is_text_images_tensors_by_key_separator_and_action():
         "nested": {"b": torch.full((1, 1, 1), 7), "a": torch.full((1, 1, 1), 5)},
         "mission": [["go"]],
     }
-    pieces = observation_pieces(observation, tokens)
-    pieces += [separator_piece(pieces[0], tokens), action_piece(torch.tensor([[3]]), tokens)]
-    stream = build(pieces, torch.ones(1, 1, dtype=torch.bool), torch.zeros(1, 1, dtype=torch.long))
+    blocks = observation_blocks(observation, tokens)
+    blocks += [separator_block(blocks[0], tokens), action_block(torch.tensor([[3]]), tokens)]
+    stream = build(blocks, torch.ones(1, 1, dtype=torch.bool), torch.zeros(1, 1, dtype=torch.long))
     words = len(Text().encode("go"))
     token_types = (
         [TokenType.TEXT] * words
@@ -109,8 +109,8 @@ def test_a_timestep_is_text_images_tensors_by_key_separator_and_action():
     assert stream.token_types.tolist() == [token_types]
     assert stream.ids[0, words + 2 : words + 4].tolist() == [32_005, 32_007]  # nested.a before nested.b before z
     assert stream.ids[0, -2:].tolist() == [34_048, 33_024 + 3]
-    assert stream.local.tolist() == [[*range(words + 7), ACTION_POSITION]]
-    assert stream.learnt().tolist() == [[kind in (TokenType.TEXT, TokenType.ACTION) for kind in token_types]]
+    assert stream.position.tolist() == [[*range(words + 7), ACTION_POSITION]]
+    assert stream.is_target().tolist() == [[kind in (TokenType.TEXT, TokenType.ACTION) for kind in token_types]]
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,9 @@ def test_a_timestep_is_text_images_tensors_by_key_separator_and_action():
     ],
 )
 def test_ant_takes_36_tokens_a_step_and_babyai_26(observation, action, per_step, steps):
-    pieces = observation_pieces(observation, layout("shared"))
-    pieces += [separator_piece(pieces[0], layout("shared")), action_piece(action, layout("shared"))]
-    tokens = sum(piece.ids.shape[2] for piece in pieces)
+    blocks = observation_blocks(observation, layout("shared"))
+    blocks += [separator_block(blocks[0], layout("shared")), action_block(action, layout("shared"))]
+    tokens = sum(block.ids.shape[2] for block in blocks)
     assert (tokens, 1024 // tokens) == (per_step, steps)
 
 
@@ -160,14 +160,14 @@ def test_patch_intervals_name_rows_and_columns_of_an_image_of_four_by_five_patch
 
 def test_ragged_texts_leave_no_gap_between_their_real_tokens():
     tokens = layout("split")
-    pieces = observation_pieces([["go to the red ball", "go"], ["go", "go"]], tokens)
-    pieces += [separator_piece(pieces[0], tokens), action_piece(torch.tensor([[1, 2], [3, 4]]), tokens)]
+    blocks = observation_blocks([["go to the red ball", "go"], ["go", "go"]], tokens)
+    blocks += [separator_block(blocks[0], tokens), action_block(torch.tensor([[1, 2], [3, 4]]), tokens)]
     ones = torch.ones(2, 2, dtype=torch.bool)
-    stream = build(pieces, ones, torch.arange(2).expand(2, 2))
+    stream = build(blocks, ones, torch.arange(2).expand(2, 2))
     text = Text()
     expected = [[*text.encode("go"), 34_048, 33_027], [*text.encode("go"), 34_048, 33_028]]
-    assert stream.ids[1][stream.real[1]].tolist() == [*expected[0], *expected[1]]
-    assert not stream.real[1, stream.real[1].sum() :].any()
+    assert stream.ids[1][stream.valid[1]].tolist() == [*expected[0], *expected[1]]
+    assert not stream.valid[1, stream.valid[1].sum() :].any()
 
 
 def test_any_text_comes_back_as_it_went_in():

@@ -1,1 +1,1 @@
-"""The call forms that GIA and gato-torch document."""
+"""Gato with the call forms of other code bases, gato-torch's and GIA's: a subclass each."""

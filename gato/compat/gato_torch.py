@@ -1,88 +1,109 @@
-"""The raw form that gato-torch and gato-tf document: arrays of tokens in, hidden states out.
+"""Gato as gato-torch and gato-tf document it: arrays of tokens in, hidden states out.
 
+    from gato.compat.gato_torch import Gato
     gato = Gato(input_dim=768, img_patch_size=16, num_transformer_blocks=8, num_attention_heads=24, ...)
     hidden = gato((input_ids, (encoding, row_pos, col_pos), (position, mask)))
 
-Source   the READMEs of kyegomez/GATO and OrigamiDream/gato, whose arguments and shapes these are. Their example names
-         44 tokens but describes 12 of them, so that it cannot run; here every array describes every token.
+Source   the READMEs of kyegomez/GATO and OrigamiDream/gato: arguments and shapes. Their example has 44 tokens but
+         describes 12 of them, so that it cannot run; here every array describes every token.
 
 `input_ids` has one row of `input_dim` numbers for each token: an image patch's pixels, (patch, patch, channels)
-row-major, already scaled as the caller likes; or one value repeated, as in `torch.full((1, 1, 768), 0.25)`. `encoding`
-says which: 0 a patch, 1 a continuous value, raw, 2 a discrete value. `row_pos` and `col_pos` are pairs (from, to) of
-shares of the image. `position` counts within the timestep; `mask` is 1 for what is observed and 0 for what is done.
+row-major, scaled by the caller; or one value repeated, as in `torch.full((1, 1, 768), 0.25)`. `encoding` is 0 for a
+patch, 1 for a continuous value, 2 for a discrete one. `row_pos` and `col_pos` are pairs (from, to), as fractions of the
+image. `position` counts within the timestep; `mask` is 1 for observations and 0 for actions.
 
 Shapes   B sequences, L tokens, I numbers of one token
 """
 
-from dataclasses import replace
-from typing import Any
-
 import torch
 from einops import rearrange
+from jaxtyping import Float
 from torch import Tensor
 
+from gato import model
 from gato.config import Config
 from gato.stream import ACTION_POSITION, TokenSequence, TokenType
 from gato.tokens import BINS, TEXT_IDS, Layout, check_discrete, to_bins
 from trajectories.errors import UserError
 
-Raw = tuple[Tensor, tuple[Tensor, tuple[Tensor, Tensor], tuple[Tensor, Tensor]], tuple[Tensor, Tensor]]
+Inputs = tuple[Tensor, tuple[Tensor, tuple[Tensor, Tensor], tuple[Tensor, Tensor]], tuple[Tensor, Tensor]]
 
 PATCH, CONTINUOUS, DISCRETE = 0, 1, 2
 
-# gato-torch's names for our options
-NAMES = {
-    "img_patch_size": "patch",
-    "num_transformer_blocks": "layers",
-    "num_attention_heads": "heads",
-    "layer_width": "width",
-    "feedforward_hidden_size": "hidden",
-    "key_value_size": "head_width",
-    "dropout_rate": "dropout",
-    "num_group_norm_groups": "patch_groups",
-}
-# and those that are constants of the design here: accepted as long as they say the same
-FIXED = {
-    "vocabulary_size": TEXT_IDS,
-    "actions_size": BINS,
-    "continuous_values_size": BINS,
-    "discretize_depth": 128,
-    "local_position_encoding_size": ACTION_POSITION,
-}
-UNLIMITED = ("token_sequence_length", "max_seq_len")  # nothing here depends on a sequence's length
 
+class Gato(model.Gato):
+    """Gato with gato-torch's arguments and inputs.
 
-def config_of(config: Config | None, **arguments: Any) -> Config:
-    """Our configuration for gato-torch's arguments.
+    Args:
+        input_dim: numbers of one token: a patch's pixels, so a multiple of `img_patch_size` squared.
+        token_sequence_length, max_seq_len: ignored, since nothing here depends on a sequence's length.
+
+    `vocabulary_size`, `actions_size`, `continuous_values_size`, `discretize_depth` and `local_position_encoding_size`
+    are constants here, and accepted with their default value only.
 
     Raises:
-        UserError: an argument is unknown, or changes what is a constant here.
+        UserError: one of the constants has another value, or `input_dim` is no number of whole pixels.
     """
-    changes: dict[str, Any] = {"images": True, "text": True}
-    size = arguments.pop("input_dim", None)
-    for name, value in arguments.items():
-        if name in NAMES:
-            changes[NAMES[name]] = value
-        elif name not in UNLIMITED and name not in FIXED:
-            raise UserError(f"Gato has no argument {name!r}: use one of {', '.join([*NAMES, *FIXED, *UNLIMITED])}.")
-        elif name in FIXED and value != FIXED[name]:
-            raise UserError(f"{name} is {value}, but Gato's token table is fixed at {FIXED[name]}: leave it out.")
-    config = replace(config or Config(), **changes)
-    if size is None:
-        return config
-    channels, rest = divmod(size, config.patch**2)
-    if rest or channels == 0:
-        raise UserError(
-            f"input_dim is {size}, no multiple of {config.patch}x{config.patch} pixels: 768 is three channels."
+
+    def __init__(
+        self,
+        *,
+        input_dim: int = 768,
+        img_patch_size: int = 16,
+        token_sequence_length: int = 1024,
+        vocabulary_size: int = TEXT_IDS,
+        actions_size: int = BINS,
+        continuous_values_size: int = BINS,
+        num_transformer_blocks: int = 8,
+        num_attention_heads: int = 24,
+        layer_width: int = 768,
+        feedforward_hidden_size: int = 3072,
+        key_value_size: int = 32,
+        dropout_rate: float = 0.1,
+        num_group_norm_groups: int = 32,
+        discretize_depth: int = 128,
+        local_position_encoding_size: int = ACTION_POSITION,
+        max_seq_len: int = 8192,
+    ) -> None:
+        for name, value, constant in (
+            ("vocabulary_size", vocabulary_size, TEXT_IDS),
+            ("actions_size", actions_size, BINS),
+            ("continuous_values_size", continuous_values_size, BINS),
+            ("discretize_depth", discretize_depth, 128),
+            ("local_position_encoding_size", local_position_encoding_size, ACTION_POSITION),
+        ):
+            if value != constant:
+                raise UserError(f"{name} is {value}, but Gato's token table is fixed at {constant}: leave it out.")
+        channels, rest = divmod(input_dim, img_patch_size**2)
+        if rest or channels == 0:
+            side = img_patch_size
+            raise UserError(f"input_dim is {input_dim}, no multiple of {side}x{side} pixels: 768 is three channels.")
+        super().__init__(
+            Config(
+                layers=num_transformer_blocks,
+                heads=num_attention_heads,
+                width=layer_width,
+                hidden=feedforward_hidden_size,
+                head_width=key_value_size,
+                dropout=dropout_rate,
+                patch=img_patch_size,
+                patch_groups=num_group_norm_groups,
+                image_channels=channels,
+                images=True,
+                text=True,
+            )
         )
-    return replace(config, image_channels=channels)
+
+    def forward(self, inputs: Inputs) -> Float[Tensor, "B L D"]:  # type: ignore[override]
+        """Hidden states; see the module's docstring, and `token_sequence` for what it raises."""
+        return super().forward(token_sequence(inputs, self.config, self.layout))
 
 
-def stream_of(inputs: Raw, config: Config, layout: Layout) -> TokenSequence:
-    """The raw form as a stream.
+def token_sequence(inputs: Inputs, config: Config, layout: Layout) -> TokenSequence:
+    """The arrays as a token sequence.
 
     Raises:
-        UserError: an array does not describe every token, an encoding is none of the three, or a value has no token.
+        UserError: an array does not describe every token, an encoding is unknown, or a value has no token.
     """
     input_ids, (encoding, row_pos, col_pos), (position, mask) = inputs
     shape = input_ids.shape[:2]
@@ -97,29 +118,30 @@ def stream_of(inputs: Raw, config: Config, layout: Layout) -> TokenSequence:
         raise UserError(
             f"encoding {int(encoding.max())} is unknown: use 0 for patches, 1 continuous, 2 discrete values."
         )
-    done = mask == 0
+    is_action = mask == 0
     is_patch = encoding == PATCH
     edges = torch.stack([torch.stack([edge.expand(shape) for edge in pair], -1) for pair in (row_pos, col_pos)], -2)
-    layout_of = "n (p q c) -> n c p q"
-    pixels = rearrange(input_ids[is_patch], layout_of, p=config.patch, q=config.patch, c=config.image_channels)
+    pixels = rearrange(
+        input_ids[is_patch], "n (p q c) -> n c p q", p=config.patch, q=config.patch, c=config.image_channels
+    )
     return TokenSequence(
-        ids=_ids(input_ids[:, :, 0], encoding, done, layout),
-        token_types=torch.where(is_patch, TokenType.PATCH, torch.where(done, TokenType.ACTION, TokenType.TENSOR)),
-        local=torch.where(done, ACTION_POSITION, position.long()),
+        ids=_ids(input_ids[:, :, 0], encoding, is_action, layout),
+        token_types=torch.where(is_patch, TokenType.PATCH, torch.where(is_action, TokenType.ACTION, TokenType.TENSOR)),
+        position=torch.where(is_action, ACTION_POSITION, position.long()),
         timesteps=torch.zeros(shape, dtype=torch.long, device=input_ids.device),
-        real=torch.ones(shape, dtype=torch.bool, device=input_ids.device),
+        valid=torch.ones(shape, dtype=torch.bool, device=input_ids.device),
         patches=pixels if len(pixels) else None,
-        which=torch.arange(len(pixels), device=pixels.device) if len(pixels) else None,
+        patch_index=torch.arange(len(pixels), device=pixels.device) if len(pixels) else None,
         intervals=edges[is_patch].float() if len(pixels) else None,
     )
 
 
-def _ids(values: Tensor, encoding: Tensor, done: Tensor, layout: Layout) -> Tensor:
-    """Each value's id, (B, L): by what it is, and by whether it was seen or done."""
+def _ids(values: Tensor, encoding: Tensor, is_action: Tensor, layout: Layout) -> Tensor:
+    """The id of each value, (B, L); observations and actions may have their own ids."""
     ids = torch.zeros(values.shape, dtype=torch.long, device=values.device)
-    for acted, begin in ((False, layout.observations), (True, layout.actions)):
-        continuous = (encoding == CONTINUOUS) & (done == acted)
-        discrete = (encoding == DISCRETE) & (done == acted)
-        ids[continuous] = begin + to_bins(values[continuous], squeeze=not acted)
+    for of_actions, begin in ((False, layout.observations), (True, layout.actions)):
+        continuous = (encoding == CONTINUOUS) & (is_action == of_actions)
+        discrete = (encoding == DISCRETE) & (is_action == of_actions)
+        ids[continuous] = begin + to_bins(values[continuous], squeeze=not of_actions)
         ids[discrete] = begin + check_discrete(values[discrete].round().long())
     return ids
