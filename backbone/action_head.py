@@ -7,29 +7,14 @@ Discrete     one of V choices: an embedding in, logits out, cross-entropy; actin
 Shapes   B windows, T steps, N steps of any windows, R episodes still going, D width, Q outputs: A numbers or V logits
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from backbone.interface import ModelConfig
-from backbone.options import option
-from trajectories.errors import UserError
+from backbone.config import ModelConfig, SamplingConfig
 from trajectories.types import Spec
-
-
-@dataclass(frozen=True)
-class SamplingConfig:
-    """How discrete actions are chosen: part of a configuration where there are any."""
-
-    temperature: float = option(1.0, "temperature of discrete actions; 0: the most likely one")
-
-    def __post_init__(self) -> None:
-        if self.temperature < 0:
-            raise UserError(f"--temperature is {self.temperature}: give a positive one, or 0 for the likeliest action.")
 
 
 class ActionEmbedding(nn.Module):

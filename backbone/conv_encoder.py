@@ -9,32 +9,17 @@ Differs  the data's mean frame is taken off, and what is left divided by its dev
 Shapes   C channels (the stacked frames, oldest first), H high, W wide, D width; img is an image as its spec has it
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from backbone.action_head import SamplingConfig
-from backbone.images import channels_first, image_shape
-from backbone.interface import ModelConfig
-from backbone.options import option
+from backbone.image_shape import image_shape
+from backbone.images import channels_first
 from trajectories.store import release
 from trajectories.types import Spec
 
 SOME = 2_000  # frames, spread over the data, from which their mean is taken
-
-
-@dataclass(frozen=True)
-class AtariConfig(ModelConfig, SamplingConfig):
-    """How the paper trains on Atari (kzl atari/run_dt_atari.py), for models of images."""
-
-    learning_rate: float = option(6e-4, "peak learning rate of AdamW")
-    beta2: float = option(0.95, "AdamW's second decay rate")
-    max_grad_norm: float = option(1.0, "largest gradient norm")
-    warmup_fraction: float = option(0.01, "share of the updates over which the learning rate rises from 0")
-    final_lr_fraction: float = option(0.1, "share of the peak learning rate at the end of a cosine; 1: constant")
 
 
 class FrameEncoder(nn.Module):

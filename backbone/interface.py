@@ -1,34 +1,15 @@
 """The contract of a model: what the training loop, the evaluator and the checkpoints ask of it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor, nn
 
-from backbone.options import option
+from backbone.config import ModelConfig
 from trajectories.batch import Batch
 from trajectories.types import Spec, Trajectories
 from trajectories.windows import sample_windows
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """What every model's configuration holds: the size of its windows and how it is trained."""
-
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # of its own, beside experiments/presets.toml: its sizes
-
-    context: int = option(20, "steps in a window, K in the DT paper")
-    batch_size: int = option(64, "windows in an update")
-    learning_rate: float = option(1e-4, "peak learning rate of AdamW")
-    weight_decay: float = option(1e-4, "AdamW's weight decay")
-    beta1: float = option(0.9, "AdamW's first decay rate")
-    beta2: float = option(0.999, "AdamW's second decay rate")
-    max_grad_norm: float = option(0.25, "largest gradient norm")
-    warmup_fraction: float = option(0.1, "share of the updates over which the learning rate rises from 0")
-    final_lr_fraction: float = option(1.0, "share of the peak learning rate at the end of a cosine; 1: constant")
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backbone.interface import ModelConfig
+from backbone.config import ModelConfig
 from trajectories.batch import Batch
 from trajectories.types import Spec
 from trajectories.windows import History

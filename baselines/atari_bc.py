@@ -10,27 +10,15 @@ Differs  the paper's Atari baseline is its transformer without the returns, over
 Shapes   B windows, A numbers in an action (or its logits)
 """
 
-from dataclasses import dataclass
-
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from backbone.action_head import ActionHead
-from backbone.conv_encoder import AtariConfig, FrameEncoder
-from backbone.options import option
+from backbone.conv_encoder import FrameEncoder
 from baselines.behavior_cloning import Cloning
+from baselines.config import ImageConfig
 from trajectories.batch import Batch
 from trajectories.types import Spec, Trajectories
-
-
-@dataclass(frozen=True)
-class Config(AtariConfig):
-    """As the Decision Transformer of images, as far as there is the same."""
-
-    context: int = option(1, "steps in a window, of which the latest is read")
-    batch_size: int = option(256, "steps in an update")
-    width: int = option(128, "numbers in the vector of an image")
-    dropout: float = option(0.1, "dropout of that vector")
 
 
 class AtariBehaviorCloning(Cloning):
@@ -39,7 +27,7 @@ class AtariBehaviorCloning(Cloning):
     reads = frozenset({"images"})
     NUMERICS = 1
 
-    def __init__(self, config: Config, spec: Spec) -> None:
+    def __init__(self, config: ImageConfig, spec: Spec) -> None:
         super().__init__(config, spec)
         self.encode = FrameEncoder(spec, config.width)
         self.dropout = nn.Dropout(config.dropout)

@@ -9,33 +9,19 @@ Shapes   B windows, K steps, S numbers in an observation, A in an action (or its
 """
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from itertools import pairwise
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from backbone.action_head import ActionHead, ActionSampler, SamplingConfig
-from backbone.interface import ModelConfig, SequenceModel
+from backbone.action_head import ActionHead, ActionSampler
+from backbone.config import ModelConfig
+from backbone.interface import SequenceModel
 from backbone.normalization import Normalize
-from backbone.options import option
 from backbone.playing import WindowPlayer
+from baselines.config import Config
 from trajectories.batch import Batch
 from trajectories.types import Spec, Trajectories
-
-
-@dataclass(frozen=True)
-class Config(ModelConfig):
-    """The paper's settings for its behavior-cloning baseline."""
-
-    width: int = option(256, "numbers in a hidden layer")
-    layers: int = option(3, "linear layers before the head's")
-    dropout: float = option(0.1, "dropout after each activation")
-
-
-@dataclass(frozen=True)
-class DiscreteConfig(Config, SamplingConfig):
-    """The same, where actions are discrete."""
 
 
 class Cloning(SequenceModel):

@@ -22,7 +22,8 @@ from backbone.action_head import ActionSampler
 from backbone.playing import WindowPlayer
 from benchmarks import playing
 from benchmarks.timing import paired
-from decision_transformer.atari import AtariDecisionTransformer, Config
+from decision_transformer.atari import AtariDecisionTransformer
+from decision_transformer.config import ImageConfig
 from environments.make import make
 from training.evaluate import Bf16Player, episode_seeds, play
 from trajectories import store
@@ -103,7 +104,7 @@ def acting(games: int, turns: int, alone: int) -> list[dict[str, object]]:
     name = f'breakout?{{"frames": {turns * row.options["frame_skip"]}}}'
     torch.manual_seed(0)
     many, one = make(name, games), make(name, 1)
-    model = AtariDecisionTransformer(Config(), many.spec).eval()
+    model = AtariDecisionTransformer(ImageConfig(), many.spec).eval()
     seeds, target = episode_seeds(games), row.target_returns[0]
 
     def anew() -> None:

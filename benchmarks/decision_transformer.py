@@ -14,7 +14,8 @@ from transformers import DecisionTransformerConfig, DecisionTransformerModel
 
 from benchmarks.made_up import noise
 from benchmarks.timing import matmul_ceiling, paired
-from decision_transformer.model import Config, DecisionTransformer
+from decision_transformer.config import Config
+from decision_transformer.model import DecisionTransformer
 from training.settings import Run
 from training.train import Progress, adamw, update
 from trajectories.types import Spec, Trajectories

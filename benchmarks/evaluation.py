@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from benchmarks import playing
 from benchmarks.decision_transformer import port
-from decision_transformer.model import Config, DecisionTransformer
+from decision_transformer.config import Config
+from decision_transformer.model import DecisionTransformer
 from environments.interface import Environments, Step, Wrapped
 from environments.make import make
 from training.cli import exit_on_user_error

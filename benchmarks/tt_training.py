@@ -16,7 +16,9 @@ from training.cli import exit_on_user_error
 from training.settings import Run
 from training.train import Progress, adamw, update
 from trajectories.types import Trajectories
-from trajectory_transformer import Config, TrajectoryTransformer, model
+from trajectory_transformer import model
+from trajectory_transformer.config import Config
+from trajectory_transformer.model import TrajectoryTransformer
 
 STEPS = 20_000  # of made-up data: a step's time does not depend on how many there are
 

@@ -15,7 +15,7 @@ Differs  returns are scaled (return_scale); windows end at uniform steps and may
 Shapes   B windows, T steps, A numbers in an action (or its logits), D width
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -23,36 +23,22 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from backbone.action_head import ActionEmbedding, ActionHead, ActionSampler
-from backbone.conv_encoder import AtariConfig, FrameEncoder
+from backbone.conv_encoder import FrameEncoder
 from backbone.interface import SequenceModel
-from backbone.options import option
 from backbone.transformer import Transformer, init_weights
 from backbone.weight_decay import matrices_only
 from decision_transformer.atari_player import AtariPlayer
-from decision_transformer.model import RETURN_SCALE, own_scale
+from decision_transformer.config import ImageConfig
+from decision_transformer.model import own_scale
 from trajectories.batch import Batch
 from trajectories.types import Spec, Trajectories
-
-
-@dataclass(frozen=True)
-class Config(AtariConfig):
-    """The paper's Atari settings (kzl atari/run_dt_atari.py)."""
-
-    context: int = option(30, "steps in a window, K in the DT paper; it has 50 for pong")
-    batch_size: int = option(128, "windows in an update; the paper has 512 for pong")
-    weight_decay: float = option(0.1, "AdamW's weight decay, of matrices and kernels only")
-    width: int = option(128, "numbers in a token")
-    layers: int = option(6, "transformer blocks")
-    heads: int = option(8, "attention heads")
-    dropout: float = option(0.1, "dropout of embeddings, attention and feed-forward layers")
-    return_scale: float = option(0.0, RETURN_SCALE)
 
 
 class AtariDecisionTransformer(SequenceModel):
     """Actions conditioned on the return still to be earned, from what the screen shows."""
 
     reads = frozenset({"images"})
-    config: Config
+    config: ImageConfig
     scale: Tensor  # what returns are divided by
     latest: Tensor  # the last step of the longest episode; places of later ones have learned nothing
 
@@ -61,7 +47,7 @@ class AtariDecisionTransformer(SequenceModel):
     return_conditioned = True
     bf16_inference = True
 
-    def __init__(self, config: Config, spec: Spec) -> None:
+    def __init__(self, config: ImageConfig, spec: Spec) -> None:
         super().__init__()
         self.config, self.spec = config, spec
         width = config.width

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from backbone.action_head import ActionSampler
+from backbone.config import ModelConfig
 from backbone.conv_encoder import FrameEncoder
-from backbone.interface import ModelConfig
 from backbone.playing import acted
 from trajectories.batch import Batch
 from trajectories.types import Spec

@@ -14,7 +14,6 @@ Differs  no reward, return or state prediction (the paper trains none of them); 
 Shapes   B windows, T steps, S numbers in an observation, A in an action (or its logits), D width
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,33 +21,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from backbone.action_head import ActionEmbedding, ActionHead, ActionSampler, SamplingConfig
-from backbone.interface import ModelConfig, SequenceModel
+from backbone.action_head import ActionEmbedding, ActionHead, ActionSampler
+from backbone.interface import SequenceModel
 from backbone.normalization import Normalize
-from backbone.options import option
 from backbone.playing import WindowPlayer
 from backbone.transformer import Transformer, init_weights
+from decision_transformer.config import Config
 from trajectories.batch import Batch
 from trajectories.types import Spec, Trajectories
 
 HIGHEST = 30.0  # what the data's highest return becomes: kzl's are 3 to 12 on robots, and 20 to 90 on games
-RETURN_SCALE = "returns-to-go are divided by this; 0: so that the data's highest becomes 30"
-
-
-@dataclass(frozen=True)
-class Config(ModelConfig):
-    """The paper's gym settings (kzl gym/experiment.py:283-303)."""
-
-    width: int = option(128, "numbers in a token")
-    layers: int = option(3, "transformer blocks")
-    heads: int = option(1, "attention heads")
-    dropout: float = option(0.1, "dropout of embeddings, attention and feed-forward layers")
-    return_scale: float = option(0.0, RETURN_SCALE)
-
-
-@dataclass(frozen=True)
-class DiscreteConfig(Config, SamplingConfig):
-    """The same, where actions are discrete."""
 
 
 class DecisionTransformer(SequenceModel):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from backbone.interface import ModelConfig
+from backbone.config import ModelConfig
 from backbone.options import option
 from trajectories.errors import UserError
 

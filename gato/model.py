@@ -19,7 +19,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
-from backbone.images import channels_first, image_shape, shows_images
+from backbone.image_shape import image_shape, shows_images
+from backbone.images import channels_first
 from backbone.interface import Player, SequenceModel
 from backbone.weight_decay import matrices_only
 from gato import prompts

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from backbone.action_head import ActionEmbedding, ActionHead, ActionSampler
-from backbone.interface import ModelConfig, SequenceModel
+from backbone.config import ModelConfig
+from backbone.interface import SequenceModel
 from backbone.normalization import Normalize
 from backbone.options import option
 from backbone.playing import WindowPlayer

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from backbone.transformer import Dropout, Transformer, causal
-from decision_transformer.model import HIGHEST, Config, DecisionTransformer
+from decision_transformer.config import Config
+from decision_transformer.model import HIGHEST, DecisionTransformer
 from environments.interface import Environments, Step
 from environments.make import make
 from sources.loading import Request, load

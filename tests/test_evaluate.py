@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from backbone.playing import WindowPlayer
-from decision_transformer.model import Config, DecisionTransformer
+from decision_transformer.config import Config
+from decision_transformer.model import DecisionTransformer
 from environments.interface import Step, Wrapped
 from environments.make import make
 from training.evaluate import begin, episode_seeds, play

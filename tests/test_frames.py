@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from backbone.conv_encoder import FrameEncoder
-from backbone.images import channels_first, image_shape, shows_images
+from backbone.image_shape import image_shape, shows_images
+from backbone.images import channels_first
 from tests.toys import SCREEN, walk
 from trajectories.errors import UserError
 from trajectories.types import Spec

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from backbone.images import shows_images
+from backbone.image_shape import shows_images
 from backbone.interface import SequenceModel
 from tests.toys import CHOICES, POINT, SCREEN, SMALL, seen, small, walk
 from training.checkpoint import load_model, save_model

@@ -18,7 +18,8 @@ from training.evaluate import episode_seeds
 from training.evaluate import play as play_episodes
 from trajectories.catalog import environment
 from trajectories.errors import UserError
-from trajectory_transformer import Config, TrajectoryTransformer
+from trajectory_transformer.config import Config
+from trajectory_transformer.model import TrajectoryTransformer
 
 TARGETS = (18.0, 6.0)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from decision_transformer.model import Config, DecisionTransformer
+from decision_transformer.config import Config
+from decision_transformer.model import DecisionTransformer
 from report import grid, migration, store
 from report.store import Record
 from tests.records import made_up

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from tests.toys import walk
 from trajectories.errors import DatasetError, UserError
 from trajectories.types import Provenance, Spec, Trajectories
-from trajectory_transformer import Config, TrajectoryTransformer
+from trajectory_transformer.config import Config
 from trajectory_transformer.discretizer import Discretizer
-from trajectory_transformer.model import TrajectoryBatch
+from trajectory_transformer.model import TrajectoryBatch, TrajectoryTransformer
 from trajectory_transformer.values import penalized, values
 
 SMALL = Config(

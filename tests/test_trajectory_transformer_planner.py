@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.toys import walk
-from trajectory_transformer import Config, TrajectoryTransformer, planner, reference_planner
+from trajectory_transformer import planner, reference_planner
+from trajectory_transformer.config import Config
 from trajectory_transformer.discretizer import Discretizer
 from trajectory_transformer.kv_cache import prefix_tree
+from trajectory_transformer.model import TrajectoryTransformer
 from trajectory_transformer.network import Network
 from trajectory_transformer.search import Plan, SamplingFilter, Search, sample_tokens, top_beams
 

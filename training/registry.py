@@ -1,14 +1,24 @@
-"""Models by name. A model is one folder and one line here; it is imported when asked for."""
+"""Models by name. A model is one folder and one line here.
+
+Of a model of this repository the settings are imported when it is asked for: `Config` in config.py of its folder,
+`DiscreteConfig` where actions are discrete, `ImageConfig` where an environment shows images and another class is named
+for these. The model, which needs torch, is imported when it is built.
+"""
 
 import sys
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-from backbone.images import image_shape, shows_images
-from backbone.interface import ModelConfig, SequenceModel
+from backbone.config import ModelConfig
+from backbone.image_shape import image_shape, shows_images
 from trajectories.errors import UserError, did_you_mean
 from trajectories.types import Spec
+
+if TYPE_CHECKING:
+    from backbone.interface import SequenceModel
 
 MODELS = {
     "bc": "baselines.behavior_cloning:BehaviorCloning",
@@ -31,13 +41,20 @@ class ModelElsewhereError(UserError):
 
 @dataclass(frozen=True)
 class Entry:
-    """A model that is here: its short name, its class and its configuration's class."""
+    """A model that is here: its short name, where its class is, and its configuration's class."""
 
     name: str
-    model: type[SequenceModel]
+    path: str  # module:Class
     config: type[ModelConfig]
     of_images: bool = False  # whether it is to see images
     environment: str = ""  # the one that it is for
+
+    @property
+    def model(self) -> "type[SequenceModel]":
+        """The class, imported when it is first asked for."""
+        module, _, cls = self.path.partition(":")
+        found: type[SequenceModel] = getattr(import_module(module), cls)
+        return found
 
 
 def find(name: str, spec: Spec | tuple[Spec, ...] | None = None) -> Entry:
@@ -60,7 +77,9 @@ def find(name: str, spec: Spec | tuple[Spec, ...] | None = None) -> Entry:
     one = spec if isinstance(spec, Spec) else None
     of_images = one is not None and shows_images(one) and min(image_shape(one)[1:]) >= SMALLEST
     path = {**MODELS, **(OF_IMAGES if of_images else {})}[short]
-    return _entry(short, path, one, of_images)
+    settings = import_module(f"{path.partition('.')[0]}.config")
+    config = settings.ImageConfig if path != MODELS[short] else _config(settings, one)
+    return Entry(short, path, config, of_images, one.name if one is not None else "")
 
 
 def find_named(name: str, spec: Spec | tuple[Spec, ...] | None = None) -> Entry:
@@ -77,21 +96,19 @@ def find_named(name: str, spec: Spec | tuple[Spec, ...] | None = None) -> Entry:
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
     one = spec if isinstance(spec, Spec) else None
-    of_images = one is not None and shows_images(one)
+    shown = "images" if one is not None and shows_images(one) else "vectors"
     try:
-        return _entry(name, name, one, of_images)
+        module = import_module(name.partition(":")[0])
+        entry = Entry(name, name, _config(module, one), shown == "images", one.name if one is not None else "")
+        reads = entry.model.reads
     except (ImportError, AttributeError) as error:
         raise UserError(f"--model {name} cannot be imported ({error}): write package.module:Class.") from error
+    if one is not None and shown not in reads:
+        raise UserError(f"{name} reads {' and '.join(sorted(reads))}, but {one.name} shows {shown}: choose another.")
+    return entry
 
 
-def _entry(name: str, path: str, spec: Spec | None, of_images: bool) -> Entry:
-    module_name, _, cls = path.partition(":")
-    module = import_module(module_name)
-    model = getattr(module, cls)
-    shown = "images" if of_images else "vectors"
-    if spec is not None and shown not in model.reads:
-        raise UserError(
-            f"{name} reads {' and '.join(sorted(model.reads))}, but {spec.name} shows {shown}: choose another."
-        )
-    config = getattr(module, "DiscreteConfig", module.Config) if spec is not None and spec.discrete else module.Config
-    return Entry(name, model, config, of_images, spec.name if spec is not None else "")
+def _config(module: ModuleType, spec: Spec | None) -> type[ModelConfig]:
+    name = "DiscreteConfig" if spec is not None and spec.discrete and hasattr(module, "DiscreteConfig") else "Config"
+    config: type[ModelConfig] = getattr(module, name)
+    return config

@@ -14,7 +14,7 @@ from typing import Any
 
 import tyro
 
-from backbone.interface import ModelConfig
+from backbone.config import ModelConfig
 from backbone.options import as_option, fits, option, read_tables
 from training.ranges import check_ranges
 from training.registry import MODELS, Entry, find, find_named

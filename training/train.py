@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from backbone.interface import ModelConfig, SequenceModel
+from backbone.config import ModelConfig
+from backbone.interface import SequenceModel
 from report.curve import LOSS, Curve
 from training import distributed
 from training.checkpoint import load_state, save_state

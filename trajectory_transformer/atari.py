@@ -16,7 +16,7 @@ picture of reconstructions shows whether it is.
 Shapes   E episodes, N steps, K tokens of a frame
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,50 +24,27 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from backbone.images import channels_first, image_shape
-from backbone.options import option
+from backbone.image_shape import image_shape
+from backbone.images import channels_first
 from trajectories.errors import UserError
 from trajectories.types import Spec, Trajectories
-from trajectory_transformer import config as numbers
 from trajectory_transformer import model
-from trajectory_transformer.frame_tokenizer import CODES, FrameTokenizer
+from trajectory_transformer.config import CODES, ImageConfig
+from trajectory_transformer.frame_tokenizer import FrameTokenizer
 from trajectory_transformer.player import BeamPlayer
 
 EXAMPLES = 8  # frames whose reconstructions are shown
-
-
-@dataclass(frozen=True)
-class Config(numbers.Config):
-    """What differs from numbers: 28 tokens a transition, of 512 values each, and rewards that are mostly zero."""
-
-    context: int = option(4, "transitions in a window")
-    batch_size: int = option(32, "windows in an update")
-    bins: int = option(CODES, "bins of each dimension: the tokens of frames have 512 values")
-    discretizer: str = option(
-        "uniform", "edges of the bins: uniform, or quantile, which cannot tell rare rewards apart"
-    )
-    termination_penalty: float = option(0.0, "reward of a step that ends the task, where it is not 0")
-    horizon: int = option(2, "transitions in a plan")
-    beam_width: int = option(8, "sequences kept while planning")
-    planning_context: int = option(4, "transitions that the planner sees, the one being planned included")
-    prefix: int = option(2, "played transitions that a plan begins from, of those it sees; 0: all that fit")
-    random_actions: float = option(0.05, "share of choices that are drawn blindly, lest a game stand still")
-
-    tokenizer_updates: int = option(4_000, "updates in which the autoencoder of frames learns")
-    tokenizer_batch: int = option(64, "frames in each of them")
-    tokenizer_rate: float = option(1e-3, "their learning rate")
-    tokenizer_width: int = option(64, "channels of its convolutions")
 
 
 class AtariTrajectoryTransformer(model.TrajectoryTransformer):
     """A Trajectory Transformer of what its tokenizer makes of the frames."""
 
     reads = frozenset({"images"})
-    config: Config
+    config: ImageConfig
     examples: Tensor  # (8, C, H, W): frames of the data, to show what the codes keep of them
     NUMERICS = 1
 
-    def __init__(self, config: Config, spec: Spec) -> None:
+    def __init__(self, config: ImageConfig, spec: Spec) -> None:
         if config.bins != CODES:
             raise UserError(f"--bins is {config.bins}, but the codes of frames are {CODES}: leave it out.")
         if not 0 <= config.random_actions <= 1:

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
-from backbone.interface import ModelConfig
+from backbone.config import ModelConfig
 from backbone.options import option
+
+CODES = 512  # values of a token of a frame, 8 for each of its three numbers
 
 
 @dataclass(frozen=True)
@@ -46,3 +48,26 @@ class Config(ModelConfig):
     plan_every: int = option(1, "steps of a plan that are played before the next is made (plan_freq)")
     plan_seconds: float = option(0.0, "seconds for a decision of all episodes, then the best plan so far; 0: no limit")
     plan_memory: float = option(1.0, "gigabytes of keys and values; as many episodes as fit are planned together")
+
+
+@dataclass(frozen=True)
+class ImageConfig(Config):
+    """What differs from numbers: 28 tokens a transition, of 512 values each, and rewards that are mostly zero."""
+
+    context: int = option(4, "transitions in a window")
+    batch_size: int = option(32, "windows in an update")
+    bins: int = option(CODES, "bins of each dimension: the tokens of frames have 512 values")
+    discretizer: str = option(
+        "uniform", "edges of the bins: uniform, or quantile, which cannot tell rare rewards apart"
+    )
+    termination_penalty: float = option(0.0, "reward of a step that ends the task, where it is not 0")
+    horizon: int = option(2, "transitions in a plan")
+    beam_width: int = option(8, "sequences kept while planning")
+    planning_context: int = option(4, "transitions that the planner sees, the one being planned included")
+    prefix: int = option(2, "played transitions that a plan begins from, of those it sees; 0: all that fit")
+    random_actions: float = option(0.05, "share of choices that are drawn blindly, lest a game stand still")
+
+    tokenizer_updates: int = option(4_000, "updates in which the autoencoder of frames learns")
+    tokenizer_batch: int = option(64, "frames in each of them")
+    tokenizer_rate: float = option(1e-3, "their learning rate")
+    tokenizer_width: int = option(64, "channels of its convolutions")

@@ -20,7 +20,6 @@ from trajectories.store import release
 
 LEVELS = 8
 NUMBERS = 3  # of a place
-CODES = LEVELS**NUMBERS  # 512
 STEPS = ((8, 4, 2), (4, 2, 1), (4, 2, 1))  # kernel, stride and padding of each convolution; the smallest side is 16
 CHANGED = 0.05  # of the brightest: what a pixel changes by at least when something moves
 CONTRAST = 0.25  # of the brightest: what the network takes for 1; below a tenth, Pong's frames end in one code

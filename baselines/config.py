@@ -1,0 +1,30 @@
+"""The settings of behavior cloning: of numbers, and of images."""
+
+from dataclasses import dataclass
+
+from backbone.config import AtariConfig, ModelConfig, SamplingConfig
+from backbone.options import option
+
+
+@dataclass(frozen=True)
+class Config(ModelConfig):
+    """The paper's settings for its behavior-cloning baseline."""
+
+    width: int = option(256, "numbers in a hidden layer")
+    layers: int = option(3, "linear layers before the head's")
+    dropout: float = option(0.1, "dropout after each activation")
+
+
+@dataclass(frozen=True)
+class DiscreteConfig(Config, SamplingConfig):
+    """The same, where actions are discrete."""
+
+
+@dataclass(frozen=True)
+class ImageConfig(AtariConfig):
+    """As the Decision Transformer of images, as far as there is the same."""
+
+    context: int = option(1, "steps in a window, of which the latest is read")
+    batch_size: int = option(256, "steps in an update")
+    width: int = option(128, "numbers in the vector of an image")
+    dropout: float = option(0.1, "dropout of that vector")

@@ -1,0 +1,38 @@
+"""The Decision Transformers' settings: of numbers, and of images."""
+
+from dataclasses import dataclass
+
+from backbone.config import AtariConfig, ModelConfig, SamplingConfig
+from backbone.options import option
+
+RETURN_SCALE = "returns-to-go are divided by this; 0: so that the data's highest becomes 30"
+
+
+@dataclass(frozen=True)
+class Config(ModelConfig):
+    """The paper's gym settings (kzl gym/experiment.py:283-303)."""
+
+    width: int = option(128, "numbers in a token")
+    layers: int = option(3, "transformer blocks")
+    heads: int = option(1, "attention heads")
+    dropout: float = option(0.1, "dropout of embeddings, attention and feed-forward layers")
+    return_scale: float = option(0.0, RETURN_SCALE)
+
+
+@dataclass(frozen=True)
+class DiscreteConfig(Config, SamplingConfig):
+    """The same, where actions are discrete."""
+
+
+@dataclass(frozen=True)
+class ImageConfig(AtariConfig):
+    """The paper's Atari settings (kzl atari/run_dt_atari.py)."""
+
+    context: int = option(30, "steps in a window, K in the DT paper; it has 50 for pong")
+    batch_size: int = option(128, "windows in an update; the paper has 512 for pong")
+    weight_decay: float = option(0.1, "AdamW's weight decay, of matrices and kernels only")
+    width: int = option(128, "numbers in a token")
+    layers: int = option(6, "transformer blocks")
+    heads: int = option(8, "attention heads")
+    dropout: float = option(0.1, "dropout of embeddings, attention and feed-forward layers")
+    return_scale: float = option(0.0, RETURN_SCALE)
