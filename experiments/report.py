@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import tyro
 
 from report import csv_table, figures, latex, markdown, page, prompts, store, table
-from report.curve import Curves, curves_of
+from report.curve import curves_of
 from training.cli import exit_on_user_error
 from training.provenance import PROJECT
 from training.suites import suites
@@ -56,11 +56,13 @@ def main(options: Options) -> int:
     if not runs.is_dir():
         raise UserError(f"--results-dir {runs}: there is no such folder: python experiments/run.py makes runs in one.")
     records = store.read_all(runs)
-    curves = curves_of(records, runs)
+    curves, named = curves_of(records, runs), {name: suite.envs for name, suite in suites().items()}
+    report = table.report(records, options.models, named)
+    drawn = figures.paths(pictures, curves, report)
     if options.check:
-        files = texts(options, records, curves)
+        files = texts(options, report, drawn)
         other = [path for path, text in files.items() if not path.exists() or same(path) != page.portable(text)]
-        other += [path for path in figures.paths(pictures, curves, records) if not path.exists()]
+        other += [path for path in drawn if not path.exists()]
         if other:
             again = "python experiments/report.py" + " --readme" * options.readme
             print(f"{_names(other, options)}: not what the records give: run {again}")
@@ -70,15 +72,15 @@ def main(options: Options) -> int:
     from training.staleness import stale  # here, because it loads the models
 
     old = stale(records)
-    files = texts(options, records, curves, old)
     try:
+        made = figures.draw(pictures, curves, report) if options.figures else []
+        files = texts(options, report, drawn, old)
         for path, text in files.items():
             write_text(path, text)
-        drawn = figures.draw(pictures, curves, records) if options.figures else []
     except (PermissionError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise UserError(f"{error.filename} cannot be written ({error.strerror}): make room for it there.") from error
     print(files[options.results / "table.md"])
-    print(f"{len(records)} records: {_names(list(files), options)} and {len(drawn)} figures written.")
+    print(f"{len(records)} records: {_names(list(files), options)} and {len(made)} figures written.")
     if old:
         print(f"{len(old)} of them are stale: {_names([options.results / 'index.html'], options)} says why.")
     return 0
@@ -91,18 +93,18 @@ def same(path: Path) -> str:
 
 def texts(
     options: Options,
-    records: Sequence[store.Record],
-    curves: Curves,
+    report: table.Report,
+    drawn: Sequence[Path],
     old: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[Path, str]:
-    """Each file that the records decide, with what should stand in it. `old` are the stale records, and why."""
+    """The content of each text file. `drawn` are the figures' files, and `old` the stale records and why."""
     named = {name: suite.envs for name, suite in suites().items()}
-    report = table.report(records, options.models, named)
+    svgs = {path.stem: path.read_text(encoding="utf-8") for path in drawn if path.exists()}
     files = {
         "table.md": markdown.document(report),
         "table.csv": csv_table.long_csv(report.rows),
         "table.tex": "\n".join(map(latex.document, report.scores)),
-        "index.html": page.page(report, options.runs, curves, named, old),
+        "index.html": page.page(report, options.runs, svgs, named, old),
     }
     if measured := prompts.read_all(options.runs):
         files[prompts.PAGE] = prompts.page(measured)

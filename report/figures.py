@@ -1,195 +1,228 @@
-"""The figures of a row of the table: how its models learnt, what their episodes came to, what they made of being asked.
+"""The figures of the report, one SVG each; results/index.html embeds the same files.
 
-learning-<row>   return while training (where it was measured) and each model's loss, over updates
-episodes-<row>   the returns of all evaluation episodes, beside those of the recorded behaviour
-asked-<row>      the return that was asked for against the return that came of it
-                 (return_conditioning: the same, of the row where a model was asked for most, if for more than two)
-
-Colours are Okabe and Ito's, which colour-blind readers can tell apart. The same records give the same SVG.
+learning-<row>   return while training, if it was measured: each seed faintly, and their mean
+loss-<row>       each model's loss, likewise
+episodes-<row>   the returns of all evaluation episodes, and of the recorded ones
+asked-<row>      target return against achieved return
+                 (return_conditioning: the same, of the row with the most target returns, if more than two)
+compute-<row>    score against training seconds, tokens and parameters
+profile-<suite>  performance profiles over a suite's data sets
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")  # no screen is needed
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from report.compare import SuiteComparison, profiles
 from report.curve import LOSS, RETURN, Curves, return_column
-from report.grid import Cell, Row, label, names, rows
+from report.grid import Cell, Row, label, names
+from report.plotting import (
+    PAGE,
+    RECORDED,
+    SOFT,
+    STYLE,
+    color,
+    label_ends,
+    logarithmic,
+    over_cost,
+    over_updates,
+    save,
+    subplots,
+)
 from report.store import Record
-from trajectories.atomic import atomic_file
+from report.table import Report
+from trajectories.names import file_name
 
-COLOURS = {"bc": "#D55E00", "dt": "#0072B2", "tt": "#009E73", "gato": "#AA4499"}
-BEHAVIOUR = "#6B7280"
-FORMATS = ("png", "svg")
-OURS = re.compile(r"((learning|episodes|asked)-.*|return_conditioning)\.(png|svg)")  # what `draw` may remove
+OURS = re.compile(
+    r"((learning|loss|episodes|asked|compute|profile)-.*|return_conditioning)\.(png|svg)"
+)  # may be removed
+Drawings = dict[str, Callable[[], Figure]]  # by figure name
 Several = Sequence[Mapping[str, np.ndarray]]  # curves of one model, by seed
-STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#9CA3AF",
-    "axes.labelcolor": "#374151",
-    "axes.titlesize": 10.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#E5E7EB",
-    "grid.linewidth": 0.8,
-    "text.color": "#111827",
-    "xtick.color": "#4B5563",
-    "ytick.color": "#4B5563",
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "svg.hashsalt": "trajectories",  # the same ids in every run
-    "svg.fonttype": "none",
-    "savefig.dpi": 160,
-    "text.parse_math": False,  # a dollar in a name is a dollar
-    "savefig.facecolor": "white",
-}
 
 
-def draw(folder: Path, curves: Curves, records: Sequence[Record]) -> list[Path]:
-    """Draw every figure into `folder`, as PNG and SVG, and remove those of rows that are gone."""
+def draw(folder: Path, curves: Curves, report: Report) -> list[Path]:
+    """Draw every figure into `folder`, and remove those of rows that are gone."""
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = plan(curves, records)
+    planned = plan(curves, report)
     for old in folder.iterdir():
-        if OURS.fullmatch(old.name) and old.stem not in wanted:
+        if OURS.fullmatch(old.name) and (old.suffix != ".svg" or old.stem not in planned):
             old.unlink()
-    drawn = []
     with plt.rc_context(STYLE):
-        for name, make in wanted.items():
-            figure = make()
-            for kind in FORMATS:
-                metadata = {"Date": None} if kind == "svg" else {"Software": None}
-                with atomic_file(folder / f"{name}.{kind}") as fresh:
-                    figure.savefig(fresh, format=kind, metadata=metadata, bbox_inches="tight", pad_inches=0.15)
-                drawn.append(folder / f"{name}.{kind}")
-            plt.close(figure)
-    return drawn
+        for name, make in planned.items():
+            save(make(), folder / f"{name}.svg")
+    return paths(folder, curves, report)
 
 
-def paths(folder: Path, curves: Curves, records: Sequence[Record]) -> list[Path]:
+def paths(folder: Path, curves: Curves, report: Report) -> list[Path]:
     """The files that `draw` writes."""
-    return [folder / f"{name}.{kind}" for name in plan(curves, records) for kind in FORMATS]
+    return [folder / f"{name}.svg" for name in plan(curves, report)]
 
 
-def plan(curves: Curves, records: Sequence[Record]) -> dict[str, Callable[[], Figure]]:
+def plan(curves: Curves, report: Report) -> Drawings:
     """Each figure's name, and what draws it."""
-    wanted: dict[str, Callable[[], Figure]] = {}
-    table = rows(records)
-    for row, name in zip(table, names(table), strict=True):
-        if any(curves.get(record.name) for cell in row.cells.values() for record in cell.records):
-            wanted[f"learning-{name}"] = partial(learning, row, curves)
-        wanted[f"episodes-{name}"] = partial(episodes, row)
-        if any(len(asked_returns(cell)) > 1 for cell in row.cells.values()):
-            wanted[f"asked-{name}"] = partial(asked, row)
-    asks = [max(len(asked_returns(cell)) for cell in row.cells.values()) for row in table]
-    if max(asks, default=0) > 2:
-        wanted["return_conditioning"] = partial(asked, table[asks.index(max(asks))])
-    return wanted
+    planned: Drawings = {}
+    for row, name in zip(report.rows, names(report.rows), strict=True):
+        planned |= {f"{kind}-{name}": make for kind, make in of_row(row, curves).items()}
+    for ladder in report.ladders:
+        if ladder.complete:
+            planned[f"profile-{ladder_name(ladder)}"] = partial(profile, ladder)
+    targets = [max(len(target_returns(cell)) for cell in row.cells.values()) for row in report.rows]
+    if max(targets, default=0) > 2:
+        planned["return_conditioning"] = partial(asked, report.rows[targets.index(max(targets))])
+    return planned
 
 
-# ---- how its models learned ------------------------------------------------------------------------------------------
+def of_row(row: Row, curves: Curves) -> Drawings:
+    """The figures of one row by kind, in the order of the page."""
+    found: Drawings = {}
+    named = {column: [curves.get(record.name) for record in cell.records] for column, cell in row.cells.items()}
+    known = {column: some for column, several in named.items() if (some := [curve for curve in several if curve])}
+    if any(name.startswith(RETURN) for several in known.values() for curve in several for name in curve):
+        found["learning"] = partial(learning, row, known)
+    if known:
+        found["loss"] = partial(losses, row, known)
+    found["episodes"] = partial(episodes, row)
+    if any(len(target_returns(cell)) > 1 for cell in row.cells.values()):
+        found["asked"] = partial(asked, row)
+    return found | {"compute": partial(compute, row)}
 
 
-def learning(row: Row, every: Curves) -> Figure:
-    """A panel for the return while training, where anybody measured it, and one for each model's loss."""
-    named = {model: [every.get(record.name) for record in cell.records] for model, cell in row.cells.items()}
-    curves = {model: known for model, several in named.items() if (known := [curve for curve in several if curve])}
-    measured = any(name.startswith(RETURN) for several in curves.values() for curve in several for name in curve)
-    ratios = [1.7] * measured + [1.0] * len(curves)
-    figure, panels = plt.subplots(
-        1, len(ratios), figsize=(2.9 * sum(ratios) + 0.6, 3.5), squeeze=False, width_ratios=ratios, layout="constrained"
-    )
-    seeds = max(map(len, curves.values()), default=0)
-    title = f"{heading(row)}: learning" + (f", mean and range of {seeds} seeds" if seeds > 1 else "")
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12.5)
-    places = iter(panels[0])
-    if measured:
-        returns_while_learning(next(places), row, curves)
-    for (model, several), axes in zip(curves.items(), places, strict=True):
-        band(axes, several, f"{LOSS}total", colour(model))
-        axes.set_title(f"{label(model)}: loss", color=colour(model))
-        logarithmic(axes)
-        over_updates(axes)
-    return figure
+def ladder_name(ladder: SuiteComparison) -> str:
+    """A suite's rows of one source and physics, as a file's name."""
+    physics = "" if ladder.physics == "d4rl" else f"-{ladder.physics}"
+    return file_name(f"{ladder.suite}-{ladder.source}{physics}")
 
 
-def returns_while_learning(axes: Axes, row: Row, curves: Mapping[str, Several]) -> None:
+def heading(row: Row, what: str) -> str:
+    return f"{row.label}, {row.first.source}: {what}"
+
+
+# ---- training --------------------------------------------------------------------------------------------------------
+
+
+def learning(row: Row, curves: Mapping[str, Several]) -> Figure:
+    """The return of the episodes played while training, over updates."""
+    figure, ((axes,),) = subplots(heading(row, "return while training"), 3.3)
     ends = []
-    for model, several in curves.items():
-        column = return_column(row.cells[model].first.evaluations[0].target_return)
-        end = band(axes, several, column, colour(model), marker="o")
-        ends += [(end, label(model), colour(model))] if end is not None else []
+    for column, several in curves.items():
+        name = return_column(row.cells[column].first.evaluations[0].target_return)
+        end = lines(axes, several, name, color(column), marker="o")
+        ends += [(end, label(column), color(column))] if end is not None else []
     for name, level in row.first.behaviour.levels[:1]:
-        axes.axhline(level, color=BEHAVIOUR, linestyle=(0, (5, 3)), linewidth=1.2)
-        ends.append((level, name, BEHAVIOUR))
+        axes.axhline(level, color=RECORDED, linestyle=(0, (5, 3)), linewidth=1.2)
+        ends.append((level, name, RECORDED))
     bottom, top = min(0, axes.get_ylim()[0]), axes.get_ylim()[1]
     axes.set_ylim(bottom, bottom + 1.05 * (top - bottom))
     label_ends(axes, ends)
-    axes.set_title("return while training")
+    axes.set(ylabel="return")
     over_updates(axes)
+    return figure
 
 
-def band(axes: Axes, several: Several, column: str, ink: str, marker: str = "") -> float | None:
-    """A column's mean over seeds as a line, and from the least to the greatest seed as a band; where the line ends."""
+def losses(row: Row, curves: Mapping[str, Several]) -> Figure:
+    """A panel for each model's loss: losses of different models cannot be compared."""
+    columns = min(2, len(curves))
+    panels = -(-len(curves) // columns)
+    figure, axes = subplots(heading(row, "loss"), 0.9 + 1.9 * panels, panels, columns)
+    for spare in axes.flat[len(curves) :]:
+        spare.set_axis_off()
+    for panel, (column, several) in zip(axes.flat, curves.items(), strict=False):
+        lines(panel, several, f"{LOSS}total", color(column))
+        panel.set_title(label(column), color=color(column), fontweight="bold")
+        logarithmic(panel)
+        over_updates(panel)
+    return figure
+
+
+def lines(axes: Axes, several: Several, name: str, ink: str, marker: str = "") -> float | None:
+    """A column of each seed's curve as a faint line, and their mean as a strong one; returns the mean's last value."""
     points = [
-        {int(update): value for update, value in zip(curve["update"], curve[column], strict=True) if value == value}
+        {int(update): value for update, value in zip(curve["update"], curve[name], strict=True) if value == value}
         for curve in several
-        if column in curve
+        if name in curve
     ]
     updates = sorted(set.intersection(*map(set, points))) if points else []
     if not updates:
         return None
-    values = np.array([[curve[update] for update in updates] for curve in points])  # (seeds, points)
-    axes.plot(updates, values.mean(0), color=ink, linewidth=1.8, marker=marker, markersize=3.5)
-    if len(values) > 1:
-        axes.fill_between(updates, values.min(0), values.max(0), color=ink, alpha=0.18, linewidth=0)
-    return float(values.mean(0)[-1])
+    for curve in points if len(points) > 1 else ():
+        axes.plot(list(curve), list(curve.values()), color=ink, linewidth=0.8, alpha=0.4)
+    mean = np.array([[curve[update] for update in updates] for curve in points]).mean(0)
+    axes.plot(updates, mean, color=ink, linewidth=1.8, marker=marker, markersize=3.5)
+    return float(mean[-1])
 
 
-# ---- what its episodes came to ---------------------------------------------------------------------------------------
+def compute(row: Row) -> Figure:
+    """Each run's score against what it cost; seconds are those of the machine that it ran on."""
+    figure, ((*panels,),) = subplots(heading(row, "score against compute"), 2.9, 1, 3, sharey=True)
+    for place, (panel, name) in enumerate(zip(panels, ("training seconds", "tokens", "parameters"), strict=True)):
+        costs = []
+        for column, cell in row.cells.items():
+            cost = [costs_of(record)[place] for record in cell.records]
+            scores = [record.evaluations[0].normalised for record in cell.records]
+            panel.plot(cost, scores, "o", color=color(column), markersize=6, markeredgecolor=PAGE, label=label(column))
+            costs += cost
+        over_cost(panel, costs)
+        panel.set_xlabel(name)
+    panels[0].set_ylabel("normalized score")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=5)
+    return figure
+
+
+def costs_of(record: Record) -> tuple[float, int, int]:
+    """Training seconds, tokens and parameters; at least a little, for a logarithmic axis."""
+    return max(1e-3, record.seconds.get("train", 0.0)), max(1, record.tokens), record.parameters
+
+
+def profile(ladder: SuiteComparison) -> Figure:
+    """The share of runs that score above each level, with its interval if every task has several seeds."""
+    title = f"{ladder.name}: performance profile over {len(ladder.rows)} of its {ladder.size} data sets"
+    figure, ((axes,),) = subplots(title, 3.4)
+    for each in profiles(ladder):
+        axes.plot(each.levels, each.share, color=color(each.column), linewidth=1.8, label=label(each.column))
+        if each.interval is not None:
+            axes.fill_between(each.levels, *each.interval, color=color(each.column), alpha=0.16, linewidth=0)
+    axes.set(xlabel="normalized score", ylabel="share of runs above it", ylim=(0, 1.03))
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.legend(loc="upper right")
+    return figure
+
+
+# ---- evaluation ------------------------------------------------------------------------------------------------------
 
 
 def episodes(row: Row) -> Figure:
-    """One ridge for the recorded behavior and one for each model and target return."""
-    ridges = [("behaviour", BEHAVIOUR, recorded_returns(row), row.first.behaviour.mean)]
+    """One histogram for the recorded behavior and one for each model and target return."""
+    ridges = [("behavior", RECORDED, recorded_returns(row), row.first.behaviour.mean)]
     for model, cell in row.cells.items():
         for place, evaluation in enumerate(cell.first.evaluations):
             returns = np.concatenate(cell.returns(place))
-            asked_for = evaluation.target_return
-            name = label(model) if asked_for is None else f"{label(model)}, asked {asked_for:g}"
-            ridges.append((name, colour(model), returns, float(returns.mean())))
+            target = evaluation.target_return
+            name = label(model) if target is None else f"{label(model)}, target {target:g}"
+            ridges.append((name, color(model), returns, float(returns.mean())))
     ridges = [ridge for ridge in ridges if len(ridge[2])]
     low, high = min(ridge[2].min() for ridge in ridges), max(ridge[2].max() for ridge in ridges)
     edges = np.linspace(low - 0.02 * (high - low), high + 0.02 * (high - low) + 1e-9, 61)
-    figure, axes = plt.subplots(figsize=(7.6, 0.72 * len(ridges) + 1.5), layout="constrained")
-    figure.suptitle(f"{heading(row)}: return of each episode", x=0.01, ha="left", fontweight="bold", fontsize=12.5)
+    figure, ((axes,),) = subplots(heading(row, "return of each episode"), 0.42 * len(ridges) + 1.2)
     for height, (name, ink, returns, mean) in zip(range(len(ridges))[::-1], ridges, strict=True):
         ridge(axes, height, edges, returns, mean, ink)
         score = float(row.first.protocol.score(mean))
         axes.text(1.015, height + 0.18, f"{mean:.0f}  ({score:.1f})", color=ink, transform=axes.get_yaxis_transform())
         axes.text(-0.015, height + 0.18, name, color=ink, ha="right", transform=axes.get_yaxis_transform())
-    axes.text(1.015, len(ridges), "mean (score)", color="#4B5563", fontsize=9, transform=axes.get_yaxis_transform())
+    axes.text(1.015, len(ridges), "mean (score)", color=SOFT, fontsize=9, transform=axes.get_yaxis_transform())
     axes.set(yticks=[], ylim=(-0.1, len(ridges) + 0.05), xlim=(edges[0], edges[-1]), xlabel="return")
     axes.spines["left"].set_visible(False)
     return figure
 
 
 def ridge(axes: Axes, height: int, edges: np.ndarray, returns: np.ndarray, mean: float, ink: str) -> None:
-    """A histogram that stands on its own line, as high as it is full, and a tick at the mean."""
+    """A histogram above a baseline at `height`, and a tick at the mean."""
     counts, _ = np.histogram(returns, edges)
     axes.stairs(height + 0.82 * counts / counts.max(), edges, baseline=height, fill=True, color=ink, alpha=0.35)
     axes.stairs(height + 0.82 * counts / counts.max(), edges, baseline=height, color=ink, linewidth=1)
@@ -197,48 +230,44 @@ def ridge(axes: Axes, height: int, edges: np.ndarray, returns: np.ndarray, mean:
 
 
 def recorded_returns(row: Row) -> np.ndarray:
-    """Returns distributed as the behaviour's: the record has their quantiles. None where they are no points."""
+    """Returns with the quantiles of the recorded ones; none if rewards were clipped."""
     quantiles = row.first.behaviour.quantiles if row.first.behaviour.levels else ()
     places = np.linspace(0, 1, len(quantiles))
     return np.interp(np.linspace(0, 1, 2001), places, quantiles) if quantiles else np.empty(0)
 
 
-# ---- what they made of being asked -----------------------------------------------------------------------------------
-
-
 def asked(row: Row) -> Figure:
-    """Achieved over asked: a dot for each run, a line through their means, a bar for the middle half of episodes."""
-    figure, axes = plt.subplots(figsize=(5.6, 4.6), layout="constrained")
-    figure.suptitle(f"{heading(row)}: asked and achieved", x=0.01, ha="left", fontweight="bold", fontsize=12.5)
+    """Achieved over target return: a dot for each run, a line through their means, a bar for half of the episodes."""
+    figure, ((axes,),) = subplots(heading(row, "achieved return"), 4.0)
     ends = []
     for model, cell in row.cells.items():
-        targets = asked_returns(cell)
+        targets = target_returns(cell)
         if len(targets) > 1:
-            ends.append((achieved(axes, cell, targets, colour(model)), label(model), colour(model)))
-    asks = [target for cell in row.cells.values() for target in asked_returns(cell)]
-    least, most = min(0.0, *asks), max(0.0, *asks)  # Pong's returns begin at -21
+            ends.append((achieved(axes, cell, targets, color(model)), label(model), color(model)))
+    asked_for = [target for cell in row.cells.values() for target in target_returns(cell)]
+    least, most = min(0.0, *asked_for), max(0.0, *asked_for)  # Pong's returns begin at -21
     recorded, (bottom, top) = dict(row.first.behaviour.levels), axes.get_ylim()
     axes.set_xlim(least * 1.06, most * 1.06)
     axes.set_ylim(min(bottom, 1.04 * min(least, most, *recorded.values())), 1.04 * max(top, most, *recorded.values()))
-    axes.plot([least, most], [least, most], color="#9CA3AF", linewidth=1, linestyle=":")
+    axes.plot([least, most], [least, most], color=RECORDED, linewidth=1, linestyle=":")
     length = most - least
     axes.text(
-        least + 0.4 * length, least + 0.42 * length, "as asked", color=BEHAVIOUR, fontsize=9.5, rotation=45,
+        least + 0.4 * length, least + 0.42 * length, "achieved = target", color=RECORDED, fontsize=9, rotation=45,
         rotation_mode="anchor", transform_rotates_text=True,
     )  # fmt: skip
     for name, level in recorded.items():
-        axes.axhline(level, color=BEHAVIOUR, linestyle=(0, (5, 3)), linewidth=1)
-        ends.append((level, "behaviour's mean" if name == "behaviour" else name, BEHAVIOUR))
+        axes.axhline(level, color=RECORDED, linestyle=(0, (5, 3)), linewidth=1)
+        ends.append((level, name, RECORDED))
     label_ends(axes, ends)
-    axes.set(xlabel="return asked for", ylabel="return achieved")
-    axes.set_title("dots: one run's mean; bars: the middle half of all episodes", fontsize=9, fontweight="normal")
+    axes.set(xlabel="target return", ylabel="achieved return")
+    axes.set_title("dots: a run's mean; bars: the middle half of all episodes", fontsize=8.5)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     return figure
 
 
 def achieved(axes: Axes, cell: Cell, targets: dict[float, int], ink: str) -> float:
-    """One model's line; where it ends."""
+    """One model's line; returns its last value."""
     means = []
     for target, place in sorted(targets.items()):
         runs = cell.returns(place)
@@ -246,53 +275,12 @@ def achieved(axes: Axes, cell: Cell, targets: dict[float, int], ink: str) -> flo
         axes.plot([target, target], [low, high], color=ink, linewidth=5, alpha=0.22, solid_capstyle="round")
         dots = [run.mean() for run in runs]
         means.append(float(np.mean(dots)))
-        axes.plot([target] * len(dots), dots, "o", color=ink, markersize=6, markeredgecolor="white", zorder=3)
+        axes.plot([target] * len(dots), dots, "o", color=ink, markersize=6, markeredgecolor=PAGE, zorder=3)
     axes.plot(sorted(targets), means, color=ink, linewidth=1.8)
     return means[-1]
 
 
-def asked_returns(cell: Cell) -> dict[float, int]:
-    """Each return that the cell's runs were asked for, and its place in their records."""
+def target_returns(cell: Cell) -> dict[float, int]:
+    """The target returns of a cell's runs, and their places in the records."""
     evaluations = enumerate(cell.first.evaluations)
     return {each.target_return: place for place, each in evaluations if each.target_return is not None}
-
-
-# ---- what all of them share ------------------------------------------------------------------------------------------
-
-
-def heading(row: Row) -> str:
-    return f"{row.label}, {row.first.source}"
-
-
-def colour(model: str) -> str:
-    return COLOURS.get(model, "#333333")
-
-
-def logarithmic(axes: Axes) -> None:
-    """A logarithmic height, where what is drawn spans enough of it."""
-    low, high = axes.dataLim.intervaly
-    if low > 0 and high > 8 * low:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
-        axes.yaxis.set_minor_locator(NullLocator())
-
-
-def over_updates(axes: Axes) -> None:
-    """Updates from the first on, with few ticks, and thousands as 5k."""
-    axes.set_xlabel("updates")
-    axes.set_xlim(left=0)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: f"{value / 1000:g}k" if value >= 1000 else f"{value:g}")
-    )
-
-
-def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
-    """Names at the right of the lines they belong to, moved apart where they would touch."""
-    bottom, top = axes.get_ylim()
-    least = 0.058 * (top - bottom)
-    floor = -np.inf
-    for level, text, ink in sorted(ends):
-        floor = max(level, floor + least)
-        axes.text(1.015, floor, text, color=ink, va="center", fontsize=9.5, transform=axes.get_yaxis_transform())

@@ -1,19 +1,21 @@
 """The report as one self-contained page: results/index.html opens without a network, in light and dark, on a phone.
 
-page.css and page.js are written into it as they are. What only this machine knows (which records are stale, which
-videos lie beside them) stands between HERE and THERE, and `portable` takes it out again before pages are compared.
+page.css, page.js and the figures (figures.py) are written into it as they are. What only this machine knows (which
+records are stale, which videos lie beside them) stands between HERE and THERE, and `portable` takes it out again before
+pages are compared.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
-from report import chart_data, run_sections
+from report import run_sections
 from report.cell_text import Table, Text
-from report.chart_data import Thinned, chart
-from report.curve import Curves
-from report.grid import Row
+from report.figures import ladder_name
+from report.grid import names
 from report.markdown import EMPTY
 from report.table import Report
 
@@ -22,13 +24,14 @@ WHAT = (
     "records; nothing is typed by hand."
 )
 HERE, THERE = "<!-- here -->", "<!-- there -->"
+FIGURES = ("learning", "loss", "episodes", "asked", "compute")  # of a row, in this order
 STYLE, SCRIPT = (Path(__file__).with_name(name) for name in ("page.css", "page.js"))
 
 
 def page(
     report: Report,
     runs: Path,
-    curves: Curves,
+    figures: Mapping[str, str] | None = None,
     suites: Mapping[str, Sequence[str]] | None = None,
     stale: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
@@ -36,15 +39,14 @@ def page(
 
     Args:
         runs: where the runs are kept, for the videos.
-        curves: of the report's records.
+        figures: the SVG of each figure by its name; the page leaves out those that are missing.
         suites: data sets by suite, to filter by.
         stale: of each record by name, why it is not what the code would give today.
     """
     suites = {
         name: each for name, each in (suites or {}).items() if any(row.first.dataset in each for row in report.rows)
     }
-    drawn = chart_data.thinned(report, curves)
-    parts = body(report, runs, drawn, stale) if report.rows else [paragraph(EMPTY)]
+    parts = body(report, runs, figures or {}, stale) if report.rows else [paragraph(EMPTY)]
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -61,7 +63,6 @@ def page(
 {paragraph(WHAT)}
 {bar(report, suites)}
 {chr(10).join(parts)}
-<script type="application/json" id="data">{chart_data.data(report, drawn, suites)}</script>
 <script>
 {SCRIPT.read_text(encoding="utf-8").strip()}
 </script>
@@ -83,25 +84,29 @@ def bar(report: Report, suites: Mapping[str, Sequence[str]]) -> str:
     """The filter, and where things are."""
     if not report.rows:
         return ""
-    choices = "".join(f'<option value="{escape(name)}">{escape(name)}</option>' for name in suites)
+    choices = "".join(
+        f'<option value="{escape(name)}" data-sets="{escape(json.dumps(list(sets)))}">{escape(name)}</option>'
+        for name, sets in suites.items()
+    )
     choose = f'<label>Suite<select id="suite"><option value="">everything</option>{choices}</select></label>'
     places = {"tables": report.tables[0].title, "figures": "Figures", "missing": "Missing and stale", "runs": "Runs"}
     links = "".join(f'<a href="#{place}">{escape(text)}</a>' for place, text in places.items())
     return f'<div class="bar">{choose}<nav>{links}</nav></div>'
 
 
-def body(report: Report, runs: Path, curves: Thinned, stale: Mapping[str, Sequence[str]] | None) -> list[str]:
+def body(
+    report: Report, runs: Path, figures: Mapping[str, str], stale: Mapping[str, Sequence[str]] | None
+) -> list[str]:
     first, *others = (section(table) for table in (*report.scores, *report.compared))
     anchored = first.replace("<section>", '<section id="tables">', 1)
-    figures = [*ladder_charts(report), *(row_charts(row, place, curves) for place, row in enumerate(report.rows))]
     return [
         anchored,
         *others,
         '<div id="figures"></div>',
-        *figures,
+        *drawn(report, figures),
         *map(section, report.further),
         absent(report, stale),
-        run_sections.runs(report, runs, curves, here),
+        run_sections.runs(report, runs, here),
     ]
 
 
@@ -136,44 +141,31 @@ def cell(tag: str, place: int, table: Table, text: Text) -> str:
     return f"<td{side}{value}>{main}{small}</td>"
 
 
-# ---- charts ----------------------------------------------------------------------------------------------------------
+# ---- figures ---------------------------------------------------------------------------------------------------------
 
 
-def ladder_charts(report: Report) -> list[str]:
-    """A performance profile for each ladder that has one."""
-    made = []
-    for number, ladder in enumerate(chart_data.drawn(report)):
-        note = "the share of runs that score above τ"
-        box = chart("profile", "Performance profile", ladder.complete, note, number=str(number))
-        made.append(
-            f'<section data-suite="{escape(ladder.suite)}"><h2>{escape(ladder.name)}: over {len(ladder.rows)} of '
-            f'its {ladder.size} data sets</h2><div class="charts">{box}</div></section>'
-        )
-    return made
-
-
-def row_charts(row: Row, place: int, curves: Thinned) -> str:
-    """Everything that is drawn of one row."""
-    names, number = list(row.cells), str(place)
-    several = "faint: each seed; strong: their mean" if len(row.seeds) > 1 else ""
-    measured = {column for cell in row.cells.values() for record in cell.records for column in curves[record.name]}
-    boxes = [
-        chart("learning", title, names, several, row=number, column=column)
-        for column, title in (("return", "Return while training"), ("loss", "Loss"))
-        if column in measured
+def drawn(report: Report, figures: Mapping[str, str]) -> list[str]:
+    """A section for each suite that has a performance profile, then one for each row."""
+    sections = [
+        figure_section(f'data-suite="{escape(each.suite)}"', each.name, [f"profile-{ladder_name(each)}"], figures)
+        for each in report.ladders
+        if each.complete
     ]
-    boxes.append(chart("returns", "Return of each episode", (), "right: mean return (score)", row=number))
-    if asked := [name for name, cell in row.cells.items() if len(cell.first.evaluations) > 1]:
-        note = "dots: runs; band: the middle half of episodes; dotted: as asked"
-        boxes.append(chart("asked", "Asked and achieved", asked, note, row=number))
-    boxes.append(
-        chart("compute", "Score against compute", names, "training only; a dot's title names its machine", row=number)
-    )
-    title = f"{row.label} · {row.first.source}"
-    return (
-        f'<section data-key="{escape(row.first.dataset)}"><h2>{escape(title)}</h2>'
-        f'<div class="charts">{"".join(boxes)}</div></section>'
-    )
+    for row, name in zip(report.rows, names(report.rows), strict=True):
+        key, title = f'data-key="{escape(row.first.dataset)}"', f"{row.label} · {row.first.source}"
+        sections.append(figure_section(key, title, [f"{kind}-{name}" for kind in FIGURES], figures))
+    return sections
+
+
+def figure_section(attribute: str, title: str, figure_names: Sequence[str], figures: Mapping[str, str]) -> str:
+    boxes = "".join(figure(name, figures[name]) for name in figure_names if name in figures)
+    return f'<section {attribute}><h2>{escape(title)}</h2><div class="charts">{boxes}</div></section>' if boxes else ""
+
+
+def figure(name: str, svg: str) -> str:
+    """An SVG file as an image, in which no script runs."""
+    source = f"data:image/svg+xml,{quote(svg, safe=' =:;/,.')}"
+    return f'<figure><img alt="{escape(name)}" src="{source}"></figure>'
 
 
 # ---- what is missing -------------------------------------------------------------------------------------------------

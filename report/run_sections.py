@@ -12,36 +12,29 @@ from urllib.parse import quote
 import numpy as np
 
 from report.cell_text import target
-from report.chart_data import Thinned, chart, ink
 from report.grid import Row, command, label
 from report.store import Record, report_folder
 from report.table import Report
 
 
-def runs(report: Report, folder: Path, curves: Thinned, here: Callable[[str], str]) -> str:
+def runs(report: Report, folder: Path, here: Callable[[str], str]) -> str:
     """All runs, closed until somebody opens them. `here` marks what only this machine has: videos."""
     made = [
-        run(record, row, place, curves[record.name], here(videos(record, folder)))
-        for place, row in enumerate(report.rows)
+        run(record, row, here(videos(record, folder)))
+        for row in report.rows
         for cell in row.all_cells
         for record in cell.records
     ]
     return f'<section id="runs"><h2>Runs</h2>\n{"".join(made)}</section>'
 
 
-def run(record: Record, row: Row, place: int, curve: Mapping[str, Any], films: str) -> str:
+def run(record: Record, row: Row, films: str) -> str:
     score = f"{record.evaluations[0].normalised:.1f}"
-    charts = "".join(
-        chart("learning", title, row=str(place), run=record.name, ink=ink(record.column), column=column)
-        for column, title in (("loss", "Loss"), ("return", "Return while training"))
-        if column in curve
-    )
     return (
         f'<details id="{escape(record.name)}" data-key="{escape(record.dataset)}"><summary><b>{escape(row.label)}</b>'
         f"<span>{escape(label(record.column))}, seed {record.seed}, {escape(record.source)}, "
         f'{record.updates:,} updates</span><span class="score">{score}</span></summary>\n<template><div class="run">'
-        f"<pre>{escape(command(record))}</pre>\n{listed(outcome(record))}\n"
-        f'<div class="charts">{charts}</div>\n{films}\n'
+        f"<pre>{escape(command(record))}</pre>\n{listed(outcome(record))}\n{films}\n"
         f"<h3>Provenance</h3>{listed(provenance(record))}\n<h3>Configuration</h3>{listed(configuration(record))}\n"
         f"</div></template></details>\n"
     )

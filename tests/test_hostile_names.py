@@ -41,7 +41,7 @@ class Parsed(HTMLParser):
 def test_no_name_becomes_markup_of_the_page(tmp_path: Path) -> None:
     told = table.report(records(), ("tt",), {"<b>": (NAME,)})
     parsed = Parsed(page.page(told, tmp_path, {}, {"<b>": (NAME,)}, {"x": [NAME]}))
-    assert [tag for tag, _ in parsed.tags].count("script") == 2  # its own
+    assert [tag for tag, _ in parsed.tags].count("script") == 1  # its own
     assert not [name for _, attributes in parsed.tags for name in attributes if name.startswith("on")]
     styles = {attributes["style"] for _, attributes in parsed.tags if "style" in attributes}
     assert styles <= {"background:var(--dt)", "background:var(--other)"}
@@ -86,7 +86,7 @@ def test_no_name_becomes_a_command_of_latex() -> None:
 
 
 def test_figures_draw_a_name_as_it_is(tmp_path: Path) -> None:
-    drawn = figures.draw(tmp_path / "figures", {}, records())
+    drawn = figures.draw(tmp_path / "figures", {}, table.report(records()))
     assert all(path.parent == tmp_path / "figures" for path in drawn)
     (episodes,) = [path for path in drawn if path.name.startswith("episodes") and path.suffix == ".svg"]
     parsed = Parsed(episodes.read_text(encoding="utf-8"))

@@ -3,12 +3,14 @@
 import re
 import shutil
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from report import latex, page, table
+from report import figures, latex, page, plotting, table
 from report.curve import Curve, curves_of
 from report.store import Record
 from tests.records import made_up, write
@@ -31,25 +33,29 @@ def records() -> list[Record]:
     ]
 
 
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    for record in write(tmp_path / "results" / "runs", *records()):
-        curve = Curve(tmp_path / "results" / "runs" / record.name)
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("results") / "runs"
+    for record in write(folder, *records()):
+        curve = Curve(folder / record.name)
         for update in range(100, 1000, 100):
             column = "return/3600" if record.model == "dt" else "return/any"
             curve.append({"update": update, "seconds": 0.1 * update, "loss/total": 30 / update, column: 2.0 * update})
-    return tmp_path / "results" / "runs"
+    return folder
 
 
-OUTSIDE = r"""(?:src|href)=["'](?!#|data:,|runs/)|@import|url\(|fetch\(|https?://(?!www\.w3\.org)"""
+OUTSIDE = r"""(?:src|href)=["'](?!#|data:|runs/)|@import|url\(|fetch\(|https?://(?!www\.w3\.org)"""
 
 
-def written(runs: Path) -> str:
-    return page.page(table.report(records(), suites=SUITES), runs, curves_of(records(), runs), SUITES, {})
+@pytest.fixture(scope="module")
+def text(runs: Path) -> str:
+    """The page of these runs, with its figures."""
+    report = table.report(records(), suites=SUITES)
+    drawn = figures.draw(runs.parent / "figures", curves_of(records(), runs), report)
+    return page.page(report, runs, {path.stem: path.read_text(encoding="utf-8") for path in drawn}, SUITES, {})
 
 
-def test_the_page_stands_alone(runs: Path) -> None:
-    text = written(runs)
+def test_the_page_stands_alone(text: str) -> None:
     assert not re.search(OUTSIDE, text)
     assert "prefers-color-scheme: dark" in text
     assert 'name="viewport"' in text
@@ -58,23 +64,23 @@ def test_the_page_stands_alone(runs: Path) -> None:
 def test_the_page_escapes_what_it_is_given(tmp_path: Path) -> None:
     nasty = made_up(dataset="</script><script>alert(1)</script>-medium")
     text = page.page(table.report([nasty]), tmp_path, {}, {"</script>": (nasty.dataset,)}, {nasty.name: ["<b>why</b>"]})
-    assert text.count("<script") == 2  # its own two
+    assert text.count("<script") == 1  # its own
     assert "<b>why</b>" not in text
 
 
-def test_what_only_this_machine_knows_is_not_compared(runs: Path) -> None:
-    record = records()[0]
+def test_what_only_this_machine_knows_is_not_compared(tmp_path: Path) -> None:
+    record, runs = records()[0], tmp_path
+    (runs / record.name).mkdir()
     report = table.report(records())
     stale = page.page(report, runs, {}, {}, {record.name: ["code has changed"]})
     (runs / record.name / "hopper.mp4").touch()
     fresh = page.page(report, runs, {}, {}, {})
     assert "code has changed" in stale
-    assert f"runs/{record.name}/hopper.mp4" in fresh
+    assert f"{record.name}/hopper.mp4" in fresh
     assert page.portable(stale) == page.portable(fresh)
 
 
-def test_every_run_has_a_section_with_its_command_and_its_settings(runs: Path) -> None:
-    text = written(runs)
+def test_every_run_has_a_section_with_its_command_and_its_settings(text: str) -> None:
     for record in records():
         assert f'<details id="{record.name}"' in text
     assert text.count("<template>") == len(records())  # opened, and built, one by one
@@ -107,10 +113,10 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def shown(browser: Any, runs: Path) -> Iterator[tuple[Any, list[str]]]:
+def shown(browser: Any, text: str, tmp_path: Path) -> Iterator[tuple[Any, list[str]]]:
     """The page in a browser without a network, and everything that it complained of."""
-    place = runs.parent / "index.html"
-    place.write_text(written(runs), encoding="utf-8")
+    place = tmp_path / "index.html"
+    place.write_text(text, encoding="utf-8")
     view = browser.new_page(viewport={"width": 1200, "height": 900})
     complaints: list[str] = []
     view.on("console", lambda message: complaints.append(message.text) if message.type != "log" else None)
@@ -130,20 +136,14 @@ def column(view: Any, place: int) -> list[str]:
     return [text.splitlines()[0] for text in cells.all_inner_texts()]
 
 
-def test_a_browser_draws_every_chart_and_complains_of_nothing(shown: tuple[Any, list[str]]) -> None:
+def test_a_browser_shows_every_figure_and_complains_of_nothing(shown: tuple[Any, list[str]]) -> None:
     view, complaints = shown
-    boxes = view.locator("section:not(#runs) [data-chart]")
-    assert view.locator("svg").count() < boxes.count()  # those far down wait
-    for box in boxes.all():
-        box.scroll_into_view_if_needed()
-        box.locator("svg").wait_for()
-    assert boxes.count() == view.locator("section:not(#runs) [data-chart] svg").count() == 16  # 5 a row and a profile
-    assert view.locator("path[d*=NaN], circle[cx=NaN]").count() == 0
-    for axis in ("tokens", "seconds", "updates"):
-        for chosen in view.locator("section:not(#runs) figure:has([data-chart=learning]) select").all():
-            chosen.select_option(axis)
+    images = view.locator("figure img")
+    assert images.count() == 16  # 5 a row and a profile
+    for image in images.all():
+        assert image.evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") > 300
     view.locator("details").first.locator("summary").click()
-    view.locator("details").first.locator("svg").first.wait_for()
+    view.locator("details").first.locator("dl").first.wait_for()
     assert complaints == []
 
 
@@ -168,6 +168,7 @@ def test_a_browser_filters_by_suite(shown: tuple[Any, list[str]]) -> None:
     assert column(view, 1) == ["walker2d-medium"]
     assert view.locator("details:visible").count() == 5
     assert view.get_by_text("Over several data sets").is_hidden()
+    assert view.locator("section:has(figure):visible h2").all_inner_texts() == ["walker2d-medium · reroll"]
     view.locator("#suite").select_option("")
     assert len(column(view, 1)) == 3
     assert complaints == []
@@ -180,10 +181,21 @@ def test_a_browser_fits_the_page_to_a_phone_and_to_a_wide_screen(shown: tuple[An
     assert view.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_a_browser_shows_light_and_dark(shown: tuple[Any, list[str]]) -> None:
+def test_a_browser_shows_page_and_figures_in_light_and_dark(shown: tuple[Any, list[str]]) -> None:
     view, _ = shown
-    grounds = []
+    image = view.locator("figure img").first
+    image.scroll_into_view_if_needed()
+    grounds, corners = [], []
     for scheme in ("light", "dark"):
         view.emulate_media(color_scheme=scheme)
         grounds.append(view.evaluate("getComputedStyle(document.body).backgroundColor"))
-    assert grounds == ["rgb(255, 255, 255)", "rgb(18, 22, 26)"]
+        with Image.open(BytesIO(image.screenshot())) as picture:
+            corners.append("rgb" + str(picture.convert("RGB").getpixel((2, 2))))
+    assert grounds == corners == ["rgb(255, 255, 255)", "rgb(18, 22, 26)"]
+
+
+@pytest.mark.usefixtures("text")
+def test_every_color_of_a_figure_has_one_for_a_dark_page(runs: Path) -> None:
+    for path in (runs.parent / "figures").glob("*.svg"):
+        used = set(re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", path.read_text().partition("</style>")[2]))
+        assert used <= set(plotting.DARK), path.name

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from report import compare, csv_table, figures, grid, latex, markdown, page, table
+from report import compare, csv_table, figures, grid, latex, markdown, page, plotting, table
 from report.curve import Curve, curves_of
 from report.store import Record
 from tests.records import made_up
@@ -256,21 +256,22 @@ def test_figures_are_drawn_of_a_diverged_loss_and_of_returns_without_spread(tmp_
     curve.append({"update": 100, "loss/total": -1.0})
     curve.append({"update": 200, "loss/total": float("nan")})
     curves = curves_of([record], tmp_path)
-    assert len(figures.draw(tmp_path / "figures", curves, [record])) == 4
+    drawn = figures.draw(tmp_path / "figures", curves, table.report([record]))
+    assert {path.stem.split("-")[0] for path in drawn} == {"loss", "episodes", "compute"}
 
 
 def test_the_row_that_was_asked_for_the_most_returns_shows_return_conditioning(tmp_path: Path) -> None:
     few = made_up(dataset="hopper-medium", targets=(3600.0, 1800.0))
-    assert "return_conditioning" not in figures.plan({}, [few])
+    assert "return_conditioning" not in figures.plan({}, table.report([few]))
     many = made_up(dataset="hopper-medium-replay", targets=(3600.0, 2700.0, 1800.0, 900.0))
-    planned = figures.plan({}, [few, many])
+    planned = figures.plan({}, table.report([few, many]))
     assert planned["return_conditioning"].args[0].first.dataset == "hopper-medium-replay"
 
 
 def test_without_runs_the_report_says_how_to_make_one(tmp_path: Path) -> None:
     told = table.report([])
     assert "python experiments/run.py" in markdown.document(told)
-    assert "python experiments/run.py" in page.page(told, tmp_path, {})
+    assert "python experiments/run.py" in page.page(told, tmp_path)
     assert latex.document(told.scores[0]).startswith("% There are no")
     assert markdown.short(told, markdown.ENGLISH) == markdown.EMPTY
 
@@ -316,7 +317,7 @@ def test_labels_at_the_ends_of_lines_do_not_touch() -> None:
 
     _, axes = plt.subplots()
     axes.set_ylim(0, 100)
-    figures.label_ends(axes, [(50.0, "a", "k"), (50.5, "b", "k"), (51.0, "c", "k")])
+    plotting.label_ends(axes, [(50.0, "a", "k"), (50.5, "b", "k"), (51.0, "c", "k")])
     heights = sorted(text.get_position()[1] for text in axes.texts)
     plt.close()
     assert np.diff(heights).min() > 5

@@ -1,0 +1,147 @@
+"""How every figure looks: colors for a light and a dark page, fonts, axes, and the SVG that is written.
+
+A figure is drawn in the light colors; a style sheet inside the SVG exchanges them where the reader prefers a dark page.
+Colors can be told apart by color-blind readers. The same figure gives the same SVG, to the byte.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")  # no screen is needed
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from trajectories.atomic import atomic_file
+
+PAGE, INK, SOFT, LINE, RECORDED = "#ffffff", "#16191d", "#5c6672", "#e2e6ea", "#7a8490"
+MODELS = {"bc": "#c2500b", "dt": "#0b6fb8", "tt": "#07805f", "gato": "#9a3f8d", "gato-tasks": "#6b4fd0"}
+OTHER = "#4a5560"
+DARK = {  # the light colors, and what they become on a dark page
+    PAGE: "#12161a",
+    INK: "#e8ebee",
+    SOFT: "#9ba6b2",
+    LINE: "#2e363f",
+    RECORDED: "#8c97a3",
+    OTHER: "#c3ccd6",
+    **dict(zip(MODELS.values(), ("#f08a4b", "#5cb0f0", "#3dc29a", "#e08ad2", "#a897ff"), strict=True)),
+}
+WIDTH = 5.2  # inches
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": SOFT,
+    "axes.facecolor": PAGE,
+    "axes.labelcolor": SOFT,
+    "axes.titlesize": 9.5,
+    "axes.titlecolor": SOFT,
+    "axes.titlelocation": "left",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "figure.titlesize": 11,
+    "figure.titleweight": "bold",
+    "grid.color": LINE,
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "legend.handlelength": 1.2,
+    "text.color": INK,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "svg.hashsalt": "trajectories",  # the same ids in every run
+    "svg.fonttype": "none",
+    "text.parse_math": False,  # a dollar in a name is a dollar
+    "savefig.facecolor": PAGE,
+}
+NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+MATPLOTLIB_RULE = "*{stroke-linejoin: round; stroke-linecap: butt}"
+
+
+def subplots(title: str, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
+    """A titled figure and its axes, a (rows, columns) array."""
+    layout: dict[str, Any] = {"figsize": (WIDTH, height), "layout": "constrained", "squeeze": False}
+    figure, axes = plt.subplots(rows, columns, **layout, **options)
+    figure.suptitle(fill(title, 52), x=0.01, ha="left")
+    return figure, axes
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as SVG with both color schemes, and close it."""
+    with atomic_file(path) as fresh:
+        figure.savefig(fresh, format="svg", metadata=NO_METADATA)
+        svg = fresh.read_text(encoding="utf-8")
+        assert svg.count(MATPLOTLIB_RULE) == 1
+        fresh.write_text(svg.replace(MATPLOTLIB_RULE, MATPLOTLIB_RULE + dark_rules()), encoding="utf-8")
+    plt.close(figure)
+
+
+def dark_rules() -> str:
+    """The style sheet that exchanges the colors; matplotlib writes each as a property of an element's style."""
+    rules = "".join(
+        f'[style*="{kind}: {light}"]{{{kind}: {dark} !important}}'
+        for light, dark in DARK.items()
+        for kind in ("fill", "stroke")
+    )
+    return f"@media (prefers-color-scheme: dark){{{rules}}}"
+
+
+def color(column: str) -> str:
+    """The color of a column of the table: a model, or a model of several tasks."""
+    model, _, tasks = column.partition(" ")
+    return MODELS.get(f"{model}-tasks" if tasks else model, OTHER)
+
+
+def logarithmic(axes: Axes) -> None:
+    """A logarithmic y axis where the data span enough of it."""
+    low, high = axes.dataLim.intervaly
+    if low > 0 and high > 8 * low:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+
+
+def over_updates(axes: Axes) -> None:
+    """An x axis of updates from 0, thousands as 5k."""
+    axes.set_xlabel("updates")
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(FuncFormatter(short))
+
+
+def over_cost(axes: Axes, values: Sequence[float]) -> None:
+    """A logarithmic x axis with three ticks at most, whatever the data span."""
+    low, high = min(values) / 1.4, max(values) * 1.4
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.xaxis.set_minor_locator(NullLocator())
+    ticks = {float(f"{tick:.1g}") for tick in np.geomspace(low * 1.3, high / 1.6, 3 if high > 8 * low else 2)}
+    axes.set_xticks([tick for tick in sorted(ticks) if low <= tick <= high])
+    axes.xaxis.set_major_formatter(FuncFormatter(short))
+
+
+def short(value: float, _: object = None) -> str:
+    """12000 as 12k."""
+    for unit, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= unit:
+            return f"{value / unit:.3g}{letter}"
+    return f"{value:.3g}"
+
+
+def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
+    """Labels (height, text, color) at the right ends of lines, moved apart where they would overlap."""
+    bottom, top = axes.get_ylim()
+    least = 0.068 * (top - bottom)
+    floor = -np.inf
+    for level, text, ink in sorted(ends):
+        floor = max(level, floor + least)
+        axes.text(1.015, floor, text, color=ink, va="center", fontsize=9, transform=axes.get_yaxis_transform())
