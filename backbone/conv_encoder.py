@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from backbone.image_shape import image_shape
 from backbone.images import channels_first
-from trajectories.store import release
+from trajectories.store import drop_pages
 from trajectories.types import Spec
 
 SOME = 2_000  # frames, spread over the data, from which their mean is taken
@@ -52,7 +52,7 @@ class FrameEncoder(nn.Module):
         some = (some if self.stacked else channels_first(some, leading=1)).double()
         self.mean.copy_(some.mean(0))
         self.deviation.copy_((some - some.mean(0)).std(correction=0).clamp(min=1.0))
-        release(frames)
+        drop_pages(frames)
 
     def forward(self, images: UInt8[Tensor, "*img"]) -> Float[Tensor, "*n D"]:
         """`images` may be a view in which neighboring stacks share their frames."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trajectories.store import release
+from trajectories.store import drop_pages
 
 CONSTANT = 1e-5  # in units, or in parts of the mean; the least of D4RL's numbers that move is a door's latch, at 1e-3
 
@@ -50,7 +50,7 @@ def moments(observations: np.ndarray, rows: int = 2**18) -> tuple[np.ndarray, np
     def pieces() -> Iterator[np.ndarray]:
         for start in range(0, len(flat), rows):
             yield flat[start : start + rows]
-            release(flat)
+            drop_pages(flat)
 
     mean = sum(piece.sum(0, dtype=np.float64) for piece in pieces()) / len(flat)
     variance = sum(np.square(piece - mean).sum(0) for piece in pieces()) / len(flat)

@@ -166,5 +166,5 @@ def stacks_by_a_loop(data: Trajectories, rng: np.random.Generator) -> np.ndarray
             frames = [data.observations[row] if row >= first else np.zeros((84, 84), np.uint8) for row in rows]
             steps.append(np.stack(frames))
         windows.append(np.stack(steps))
-    store.release(data.observations)
+    store.drop_pages(data.observations)
     return np.stack(windows)

@@ -20,7 +20,8 @@ from environments.scores import normalized
 from sources.collect import play
 from sources.experts.policy import from_d4rl
 from training.cli import exit_on_user_error
-from trajectories.catalog import DatasetRow, dataset
+from trajectories.catalog import dataset
+from trajectories.rows import DatasetRow
 
 
 @dataclass(frozen=True)

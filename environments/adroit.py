@@ -12,7 +12,7 @@ import numpy as np
 
 from environments.gymnasium import GymnasiumEnvironments
 from environments.interface import Step
-from trajectories.catalog import EnvironmentRow
+from trajectories.rows import EnvironmentRow
 
 DROPPED = 0.075  # m; a pen below this height lies beside the hand
 

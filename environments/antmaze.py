@@ -21,7 +21,7 @@ from gymnasium.envs.mujoco import mujoco_env
 from environments.mazes import ANT_MAZES, cells
 from environments.physics import check, compile_with_old_capsules
 from environments.simulated import SimulatedEnvironments
-from trajectories.catalog import EnvironmentRow
+from trajectories.rows import EnvironmentRow
 
 ANT = Path(mujoco_env.__file__).parent / "assets" / "ant.xml"
 SIZE = 4.0  # m, of a cell

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from environments.interface import Step
-from trajectories.catalog import EnvironmentRow
 from trajectories.errors import UserError
+from trajectories.rows import EnvironmentRow
 
 FRAMES_A_SECOND = 60
 NO_OP, FIRE = 0, 1  # of the emulator's actions

@@ -14,9 +14,9 @@ import numpy as np
 
 from environments.interface import Step
 from trajectories.actions import stretched
-from trajectories.catalog import EnvironmentRow
 from trajectories.errors import UserError
 from trajectories.foreign import STEPS, make
+from trajectories.rows import EnvironmentRow
 from trajectories.spaces import layout
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from environments.gymnasium import GymnasiumEnvironments
-from trajectories.catalog import EnvironmentRow
+from trajectories.rows import EnvironmentRow
 
 ROBOT, KITCHEN = slice(0, 9), slice(18, 39)  # of FrankaKitchen's own 59 numbers, velocities being the rest
 ASKED = {  # places among D4RL's 30 numbers, and what is wanted there

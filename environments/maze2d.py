@@ -17,7 +17,7 @@ import numpy as np
 
 from environments.mazes import POINT_MAZES, cells
 from environments.simulated import SimulatedEnvironments
-from trajectories.catalog import EnvironmentRow
+from trajectories.rows import EnvironmentRow
 
 FASTEST = 5.0  # cells a second; whatever is faster is slowed down before each step
 NEAR = 0.5  # cells

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from environments.gymnasium import GymnasiumEnvironments
-from trajectories.catalog import EnvironmentRow
+from trajectories.rows import EnvironmentRow
 
 
 class RoomEnvironments(GymnasiumEnvironments):

@@ -24,8 +24,8 @@ from gymnasium.envs.mujoco.walker2d_v4 import Walker2dEnv
 
 from environments.physics import check, compile_with_old_capsules
 from environments.simulated import SimulatedEnvironments
-from trajectories.catalog import EnvironmentRow
 from trajectories.errors import UserError
+from trajectories.rows import EnvironmentRow
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from environments.interface import Step
-from trajectories.catalog import EnvironmentRow
 from trajectories.errors import UserError
+from trajectories.rows import EnvironmentRow
 from trajectories.types import Spec
 
 

@@ -25,7 +25,7 @@ from torch.nn.functional import pad
 
 from backbone.images import channels_first
 from trajectories.errors import UserError
-from trajectories.store import release
+from trajectories.store import drop_pages
 
 SOME = 2_000  # images of each task, spread over its data, from which the mean is taken
 MIDDLE, REACH = 127.5, 510.0  # the paper's: (x / 255 * 2 - 1) / 4
@@ -50,7 +50,7 @@ class Pixels(nn.Module):
         for images in tasks:
             rows = np.linspace(0, len(images) - 1, min(SOME, len(images))).astype(int)
             drawn.append(black_to(channels_first(torch.from_numpy(images[rows]), leading=1), self.mean.shape).double())
-            release(images)
+            drop_pages(images)
         mean = torch.stack([some.mean(0) for some in drawn]).mean(0)
         spread = torch.stack([(some - mean).square().mean() for some in drawn]).mean().sqrt()
         self.mean.copy_(mean)  # one frame's, for each of its stack

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from gato.config import Config
 from trajectories.batch import Batch
 from trajectories.errors import UserError
-from trajectories.store import release
+from trajectories.store import drop_pages
 from trajectories.types import Spec, Trajectories
 from trajectories.windows import cut
 
@@ -36,7 +36,7 @@ def sample(data: Trajectories, rng: np.random.Generator, size: int, config: Conf
     A prompted window gives up its oldest `prompt_steps` steps, so that every sequence has at most `context` steps.
     """
     batch = _sample(data, rng, size, config)
-    release(data.observations, data.actions, data.rewards, data.returns_to_go)
+    drop_pages(data.observations, data.actions, data.rewards, data.returns_to_go)
     return batch
 
 

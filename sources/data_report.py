@@ -9,8 +9,9 @@ import numpy as np
 from environments.scores import normalized
 from sources.description import TOLERANCE, against_published, blocks, is_published, moments
 from sources.inventory import Listed
-from trajectories.catalog import DatasetRow, dataset
+from trajectories.catalog import dataset
 from trajectories.errors import UserError
+from trajectories.rows import DatasetRow
 from trajectories.types import Trajectories
 
 TERMINAL = 80  # characters of a line
@@ -23,8 +24,8 @@ def print_list(rows: list[Listed], folder: Path) -> None:
     """A line for each data set, and one for what the cache has of it, without asking any server."""
     lines = [("data set", "sources", "steps", "episodes")]
     for one in rows:
-        steps, episodes = (f"{number:,}" if number else "" for number in (one.row.steps, one.row.episodes))
-        lines.append((one.row.name, " ".join(one.sources), steps, episodes))
+        steps, episodes = (f"{number:,}" if number else "" for number in (one.steps, one.episodes))
+        lines.append((one.name, " ".join(one.sources), steps, episodes))
     widths = [max(map(len, column)) for column in list(zip(*lines, strict=True))[1:]]
     for place, (name, sources, steps, episodes) in enumerate(lines):
         above = f"{name}\n" if len(name) > NAME else ""

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from trajectories.catalog import DatasetRow, dataset, dataset_names
+from trajectories.catalog import dataset
 from trajectories.errors import DatasetError, UserError
-from trajectories.store import release
+from trajectories.rows import DatasetRow, dataset_rows
+from trajectories.store import drop_pages
 from trajectories.types import Trajectories
 
 ROWS, NUMBERS = 1 << 16, 1 << 22  # the most that is looked at at once
@@ -129,7 +130,7 @@ def _away(details: dict[str, Any]) -> dict[str, Any]:
 @cache
 def _published_rows() -> tuple[DatasetRow, ...]:
     """The data sets whose states' statistics are published."""
-    return tuple(row for row in map(dataset, dataset_names()) if row.state_mean is not None)
+    return tuple(row for row in dataset_rows().values() if row.state_mean is not None)
 
 
 def is_published(data: Trajectories, row: DatasetRow) -> bool:
@@ -148,7 +149,7 @@ def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         block = values[rows] - shift
         total += block.sum(0)
         squares += np.square(block, out=block).sum(0)
-        release(values)
+        drop_pages(values)
     mean = total / len(values)
     return shift + mean, np.sqrt(np.maximum(squares / len(values) - mean**2, 0))
 

@@ -14,12 +14,11 @@ from urllib.parse import quote
 import numpy as np
 
 from sources.fetch import Published, fetch
-from trajectories import catalog
 from trajectories.atomic import make_once
-from trajectories.catalog import DatasetRow
 from trajectories.formats.dqn_replay import COLUMNS, Selection, file_name
 from trajectories.formats.whole import check_gzip, is_whole
 from trajectories.progress import progress
+from trajectories.rows import DatasetRow, replay
 from trajectories.types import Trajectories
 
 
@@ -30,7 +29,7 @@ def folder(cache: Path, row: DatasetRow) -> Path:
 
 def shards(last: int) -> list[str]:
     """The files of the last so many checkpoints; the frames of each come last, so that its small files tell first."""
-    numbers = selection(1, last, 0).of(range(catalog.replay()["checkpoints"]))
+    numbers = selection(1, last, 0).of(range(replay()["checkpoints"]))
     return [file_name(column, number) for number in numbers for column in [*COLUMNS[1:], COLUMNS[0]]]
 
 
@@ -60,7 +59,7 @@ def fetched(cache: Path, row: DatasetRow, last: int) -> Path:
 
 def address(row: DatasetRow, name: str) -> str:
     """Where a file of a game is published."""
-    return str(catalog.replay()["url"]).format(path=row.path, file=quote(name))
+    return str(replay()["url"]).format(path=row.path, file=quote(name))
 
 
 def clipped(data: Trajectories) -> Trajectories:
@@ -74,6 +73,6 @@ def clipped(data: Trajectories) -> Trajectories:
 
 def selection(steps: int, checkpoints: int, seed: int) -> Selection:
     """kzl's selection of so many steps."""
-    usual: dict[str, Any] = catalog.replay()
+    usual: dict[str, Any] = replay()
     below, first_steps, at_once = (usual[name] for name in ("checkpoints", "first_steps", "episodes_at_once"))
     return Selection(steps, checkpoints, below, first_steps, at_once, seed)

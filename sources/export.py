@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from sources.hdf5_writer import new_hdf5
-from trajectories import foreign
+from trajectories import foreign, minari_folders
 from trajectories.actions import bounds, stretched
 from trajectories.atomic import atomic_directory, atomic_file, disk_errors
-from trajectories.catalog import EnvironmentRow, environment
+from trajectories.catalog import environment
 from trajectories.errors import UserError
-from trajectories.formats import minari
 from trajectories.names import path_name, plain_name
 from trajectories.progress import progress
+from trajectories.rows import EnvironmentRow
 from trajectories.types import Spec, Trajectories
 
 MINARI_VERSION = "0.5.4"  # whose layout this is
@@ -45,13 +45,13 @@ def to_minari(data: Trajectories, name: str, root: Path | None = None) -> Path:
     Raises:
         UserError: the id has no version, leads out of the folder, or is taken, or the disk is full.
     """
-    if not minari.VERSION.search(name):
+    if not minari_folders.VERSION.search(name):
         raise UserError(f"Minari wants a version in the name {name!r}: call it {name}-v0.")
     if path_name(name) != name:
         raise UserError(
             f"--id {name!r} is no name for a Minari data set: choose letters, digits, - and _, as in my/toy-v0."
         )
-    folder = (root or minari.root()) / name
+    folder = (root or minari_folders.root()) / name
     if folder.exists():
         raise UserError(f"{folder} is there already: choose another --id, or remove it.")
     row = environment(data.spec.name)
@@ -76,7 +76,7 @@ def to_minari(data: Trajectories, name: str, root: Path | None = None) -> Path:
             **({"long_episodes": True} if data.spec.max_episode_steps > row.max_episode_steps else {}),
             "dataset_size": round((fresh / "data" / "main_data.hdf5").stat().st_size / 1e6, 1),
         }
-        minari.metadata_file(fresh).write_text(json.dumps(told) + "\n", encoding="utf-8")
+        minari_folders.metadata_file(fresh).write_text(json.dumps(told) + "\n", encoding="utf-8")
     return folder
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from trajectories import minari_folders
 from trajectories.errors import DatasetError
-from trajectories.formats import minari
 from trajectories.formats.containers import READERS
 
 SHOWN = 3  # files that a sentence lists
@@ -20,7 +20,7 @@ def cannot_be_read(folder: Path) -> DatasetError:
         return DatasetError(f"{folder} is a folder: give the file in it, --path {folder / files[0]}.")
     if files:
         return DatasetError(f"{folder} is a folder that holds {_listed(files)}: give one of these files with --path.")
-    depths = [f"{'*/' * depth}data/{minari.METADATA}" for depth in range(1, DEPTH + 1)]
+    depths = [f"{'*/' * depth}data/{minari_folders.METADATA}" for depth in range(1, DEPTH + 1)]
     if sets := sorted(str(file.parents[1].relative_to(folder)) for depth in depths for file in folder.glob(depth)):
         return DatasetError(f"{folder} holds Minari's data sets {_listed(sets)}: give the folder of one with --path.")
     if any(file for depth in range(DEPTH) for file in folder.glob(f"{'*/' * depth}$store$_*.gz")):

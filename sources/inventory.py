@@ -7,10 +7,10 @@ from pathlib import Path
 from sources import dqn_replay_download
 from sources.experts.recipes import available
 from sources.fetch import PART
+from trajectories import minari_folders
 from trajectories.atomic import file_lock, leftover_of, remove
-from trajectories.catalog import DatasetRow, dataset, dataset_names
-from trajectories.formats import minari
 from trajectories.names import path_name
+from trajectories.rows import DatasetRow, dataset_rows
 
 SOURCES = ("d4rl", "reroll", "collected", "minari", "dqn-replay", "file")
 
@@ -44,7 +44,9 @@ class Kept:
 class Listed:
     """A data set, how it can be had, and what of it is here."""
 
-    row: DatasetRow
+    name: str
+    steps: int | None  # of D4RL's own file, where it is published
+    episodes: int | None
     sources: tuple[str, ...]
     kept: tuple[Kept, ...]
 
@@ -52,21 +54,19 @@ class Listed:
 def rows(folder: Path, part: str = "", versions: bool = False) -> list[Listed]:
     """Every data set of the catalog whose name contains `part`, then Minari's on this machine."""
     listed = []
-    for name in dataset_names():
-        row = dataset(name)
+    for name, row in dataset_rows().items():
         if part in name and (versions or not name.endswith(("-v0", "-v1"))):
-            listed.append(Listed(row, sources_of(row), tuple(kept(folder, name))))
-    for name in minari.local():
+            listed.append(Listed(name, row.steps, row.episodes, sources_of(row), tuple(kept(folder, name))))
+    for name in minari_folders.local():
         if part in name:
-            row = DatasetRow(name=name, env="", format="minari", minari=name)
-            held = Kept(minari.root() / name, "minari")
-            listed.append(Listed(row, ("minari",), (held, *kept(folder, name))))
+            held = Kept(minari_folders.root() / name, "minari")
+            listed.append(Listed(name, None, None, ("minari",), (held, *kept(folder, name))))
     return listed
 
 
 def kept(folder: Path, name: str) -> list[Kept]:
     """What the cache holds of a data set, and what killed processes left of it there."""
-    row, called = dataset(name) if name in dataset_names() else None, path_name(name)
+    row, called = dataset_rows().get(name), path_name(name)
     found = _matching(folder / "d4rl" / row.file, "d4rl") if row and row.file else []
     if row and row.format == "dqn_replay":
         found += _matching(dqn_replay_download.folder(folder, row), "dqn-replay")

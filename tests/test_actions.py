@@ -12,8 +12,8 @@ from sources import export
 from sources.loading import Request, describe, load
 from tests.toys import small
 from training.evaluate import OwnRangePlayer, begin, evaluate
+from trajectories import minari_folders
 from trajectories.catalog import environment
-from trajectories.formats import minari
 from trajectories.types import Spec, Trajectories
 
 SPACES = {  # lowest and highest actions
@@ -146,7 +146,7 @@ def test_actions_are_exported_as_the_environment_has_them(
     export.to_d4rl(data, tmp_path / "out.hdf5")
     with h5py.File(tmp_path / "out.hdf5") as file:
         np.testing.assert_allclose(file["actions"][()], actions, rtol=1e-5)
-    monkeypatch.setenv(minari.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(minari_folders.VARIABLE, str(tmp_path))
     monkeypatch.setattr(export, "_environment", lambda row: {})
     folder = export.to_minari(data, "ours/push-v0")
     with h5py.File(folder / "data" / "main_data.hdf5") as file:

@@ -75,7 +75,7 @@ def test_an_environment_of_gymnasiums_is_known_by_its_own_name() -> None:
     assert row.expert_score == environment("hopper").expert_score
     short = environment('CartPole-v1?{"max_episode_steps": 30}')
     assert (short.max_episode_steps, short.actions, short.action_shape) == (30, 2, ())
-    assert "No reference scores" in short.differs
+    assert "No reference scores" in short.caveat
 
 
 @pytest.mark.parametrize(

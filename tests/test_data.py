@@ -77,7 +77,7 @@ def test_ants_observations_are_trimmed_only_where_nothing_is_lost(real: Path, tm
 def test_what_differs_is_told_and_kept_for_the_record(real: Path) -> None:
     data = load(Request("pen-human", path=real / "pen-human-v1.hdf5"))
     assert "Beware: Recorded in MuJoCo" in describe(data)
-    assert data.origin.details["differs"] == environment("pen").differs
+    assert data.origin.details["differs"] == environment("pen").caveat
 
 
 def test_a_d4rl_view_of_cells_is_read_as_a_row_and_its_actions_as_choices(tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ from tests.recordings import SPEC, made_up, table, write_d4rl
 from tests.skips import recorded
 from tests.toys import walk
 from training.settings import parse
-from trajectories.catalog import environment
+from trajectories import foreign, minari_folders
+from trajectories.catalog import environment, recorded_in
 from trajectories.errors import DatasetError, UserError
-from trajectories.formats import d4rl, minari
+from trajectories.formats import d4rl
 from trajectories.types import Provenance
 
 TINY = ["--model", "bc", "--updates", "1", "--episodes", "1", "--width", "8", "--layers", "1", "--batch-size", "4"]
@@ -112,14 +113,14 @@ def test_rewards_that_add_up_to_infinity_are_refused(tmp_path: Path) -> None:
 def test_reference_scores_that_cannot_normalise_are_not_used(
     tmp_path: Path, scores: tuple[float, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(minari.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(minari_folders.VARIABLE, str(tmp_path))
     data = replace(
         walk([20, 30], spec=environment("Hopper-v4").spec()), origin=Provenance("mine@Hopper-v4", "file", "")
     )
     folder = export.to_minari(data, "mine/hopper-v0")
-    told = json.loads(minari.metadata_file(folder).read_text())
-    minari.metadata_file(folder).write_text(json.dumps(told | dict(zip(minari.SCORES, scores, strict=True))))
-    assert minari.environment_of(folder).name == "Hopper-v4"
-    written = json.dumps(dict(zip(minari.SCORES, scores, strict=True)))
+    told = json.loads(minari_folders.metadata_file(folder).read_text())
+    minari_folders.metadata_file(folder).write_text(json.dumps(told | dict(zip(foreign.SCORES, scores, strict=True))))
+    assert recorded_in(folder).name == "Hopper-v4"
+    written = json.dumps(dict(zip(foreign.SCORES, scores, strict=True)))
     with pytest.raises(UserError, match="between which nothing can be normalised"):
         environment(f"Hopper-v4?{written}")

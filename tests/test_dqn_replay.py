@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from environments.scores import normalized
-from sources import dqn_replay_download, export, loading
+from sources import dqn_replay_download, export
 from sources import fetch as fetching
 from sources.data_report import print_summary
 from sources.loading import Request, describe, load
@@ -379,4 +379,4 @@ def test_requests_that_cannot_be_meant_are_answered_in_a_sentence(
     tmp_path: Path, request_: Request, sentence: str
 ) -> None:
     with pytest.raises(UserError, match=sentence):
-        load(loading.replace(request_, data_dir=tmp_path))
+        load(replace(request_, data_dir=tmp_path))

@@ -64,7 +64,7 @@ def tree(path: Path) -> ast.Module:
 
 
 def imported(path: Path, everywhere: bool = True) -> Iterator[str]:
-    """Dotted names of what a file imports; without `everywhere`, of what it imports when it is itself imported."""
+    """Dotted names of what a file imports but for types; without `everywhere`, what importing it imports at once."""
     waiting: list[ast.AST] = [tree(path)]
     while waiting:
         node = waiting.pop()
@@ -73,7 +73,7 @@ def imported(path: Path, everywhere: bool = True) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{name(path)}: a relative import"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif everywhere or not (isinstance(node, ast.FunctionDef) or for_types_only(node)):
+        elif not for_types_only(node) and (everywhere or not isinstance(node, ast.FunctionDef)):
             waiting += ast.iter_child_nodes(node)
 
 
@@ -104,11 +104,11 @@ def test_the_report_knows_of_the_house_its_errors_and_how_to_write() -> None:
         assert outside <= {"trajectories.errors.UserError", *writing, *named}, name(path)
 
 
-def test_no_module_imports_itself_round_a_corner() -> None:
+def test_no_modules_import_each_other_in_a_circle() -> None:
     modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sources()}
     graph = {}
     for module, path in modules.items():
-        names = set(imported(path, everywhere=False))
+        names = set(imported(path))
         graph[module] = (names | {each.rpartition(".")[0] for each in names}) & set(modules) - {module}
     try:
         TopologicalSorter(graph).prepare()

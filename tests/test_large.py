@@ -55,7 +55,7 @@ def test_what_was_read_is_let_go_of(large: Trajectories) -> None:
     before = resident()
     assert float(large.observations.sum()) == 0
     assert resident() - before > 200 * MB
-    store.release(large.observations)
+    store.drop_pages(large.observations)
     assert resident() - before < 20 * MB
 
 
@@ -90,5 +90,5 @@ def test_small_columns_stay_where_they_are(large: Trajectories, monkeypatch: pyt
     monkeypatch.setattr(store, "LARGE", 1 << 30)
     assert float(large.rewards.sum()) == 0
     before = resident()
-    store.release(large.rewards)
+    store.drop_pages(large.rewards)
     assert abs(resident() - before) < MB

@@ -14,10 +14,11 @@ import h5py
 import numpy as np
 import pytest
 
-from sources import dqn_replay_download, loading
+from sources import dqn_replay_download, locate
 from sources import fetch as fetching
 from sources.fetch import FetchError, Limits, Published, fetch
-from tests.recordings import made_up
+from sources.recording import Recording
+from sources.request import Request
 from trajectories.catalog import dataset, dataset_names
 from trajectories.formats.whole import check_gzip, check_hdf5, is_whole
 
@@ -238,11 +239,12 @@ def test_a_spoiled_file_in_the_cache_is_fetched_again(own_cache: Path, monkeypat
         asked.append((destination, known))
         raise FetchError(destination.name, "no route")
 
-    monkeypatch.setattr(loading, "fetch", offline)
-    monkeypatch.setattr(loading, "_collected", lambda request, row: made_up([3]))
+    collected = Recording(dataset("hopper-random"), "collected", file, "d4rl")
+    monkeypatch.setattr(locate, "fetch", offline)
+    monkeypatch.setattr(locate, "_collected", lambda request, row: collected)
     for content in (b"<html>log in</html>", hdf5()[:5000]):
         file.write_bytes(content)
-        assert len(loading._auto(loading.Request("hopper-random"), dataset("hopper-random"))) == 3
+        assert locate.locate(Request("hopper-random"), dataset("hopper-random")) is collected
     size, sha256 = dataset("hopper-random").size_and_sha256
     assert [(path, known.size, known.sha256) for path, known in asked] == [(file, size, sha256)] * 2
 

@@ -18,7 +18,8 @@ from sources import export
 from sources.loading import Request, describe, load
 from tests.recordings import table, write_d4rl
 from tests.toys import walk
-from trajectories.catalog import dataset, environment
+from trajectories import minari_folders
+from trajectories.catalog import dataset, environment, recorded_in
 from trajectories.errors import DatasetError, UserError
 from trajectories.formats import minari
 from trajectories.spaces import TEXT, layout
@@ -31,7 +32,7 @@ LAYOUTS = ("hdf5", "arrow", "parquet")
 @pytest.fixture(autouse=True)
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Minari's folder, empty."""
-    monkeypatch.setenv(minari.VARIABLE, str(tmp_path / "minari"))
+    monkeypatch.setenv(minari_folders.VARIABLE, str(tmp_path / "minari"))
     (tmp_path / "minari").mkdir()
     return tmp_path / "minari"
 
@@ -137,8 +138,8 @@ def test_image_direction_and_mission_are_kept_and_told_apart(kind: str) -> None:
 def test_a_name_without_a_version_means_the_latest(root: Path) -> None:
     for version in (0, 2, 10):
         export.to_minari(toy(), f"ours/toy-v{version}")
-    assert minari.find("ours/toy") == root / "ours/toy-v10"
-    assert minari.find("ours/toy-v2") == root / "ours/toy-v2"
+    assert minari_folders.find("ours/toy") == root / "ours/toy-v10"
+    assert minari_folders.find("ours/toy-v2") == root / "ours/toy-v2"
     assert dataset("ours/toy").env == "toy"
     assert load(Request("ours/toy")).origin.name == "ours/toy-v10"
 
@@ -157,13 +158,13 @@ def test_an_unknown_id_is_answered_with_the_nearest_and_without_a_network(root: 
 
 def test_an_environments_own_arguments_and_reference_scores_are_in_its_name(root: Path) -> None:
     export.to_minari(toy(), "ours/pole-v0")
-    file = minari.metadata_file(root / "ours/pole-v0")
+    file = minari_folders.metadata_file(root / "ours/pole-v0")
     told = json.loads(file.read_text())
     del told["environment"]
     spec = {"id": "Pendulum-v1", "kwargs": {"g": 9.81}, "max_episode_steps": 77, "additional_wrappers": []}
     told["observation_space"] = json.dumps({"type": "Box", "dtype": "float32", "shape": [3], "low": 0, "high": 0})
     file.write_text(json.dumps(told | {"env_spec": json.dumps(spec), "ref_min_score": -9, "ref_max_score": 3}))
-    row = minari.environment_of(root / "ours/pole-v0")
+    row = recorded_in(root / "ours/pole-v0")
     assert (row.gym_id, row.max_episode_steps, row.random_score, row.expert_score) == ("Pendulum-v1", 77, -9, 3)
     assert row.options == {"g": 9.81, "max_episode_steps": 77}
     assert environment(row.name) == row
@@ -185,7 +186,7 @@ def test_d4rl_to_minari_and_back_changes_nothing(real: Path, file: str) -> None:
     data = load(Request(REAL[file], path=real / f"{file}.hdf5"))
     name = export.minari_id(data)
     export.to_minari(data, name)
-    with h5py.File(minari.root() / name / "data" / "main_data.hdf5") as file:
+    with h5py.File(minari_folders.root() / name / "data" / "main_data.hdf5") as file:
         ends = [(bool(one["terminations"][-1]), bool(one["truncations"][-1])) for one in file.values()]
     assert (True, True) not in ends
     back = load(Request(name))
@@ -253,12 +254,12 @@ def damaged(root: Path, how: str) -> Path:
     elif how == "no file":
         file.unlink()
     elif how == "metadata":
-        minari.metadata_file(folder).write_text("{")
+        minari_folders.metadata_file(folder).write_text("{")
     elif how == "no metadata":
-        minari.metadata_file(folder).unlink()
+        minari_folders.metadata_file(folder).unlink()
     elif how == "no environment":
-        told = json.loads(minari.metadata_file(folder).read_text())
-        minari.metadata_file(folder).write_text(json.dumps({**told, "environment": None}))
+        told = json.loads(minari_folders.metadata_file(folder).read_text())
+        minari_folders.metadata_file(folder).write_text(json.dumps({**told, "environment": None}))
     else:
         with h5py.File(file, "a") as opened:
             group = opened["episode_1"]
@@ -303,7 +304,7 @@ def test_a_bad_data_set_is_refused_in_one_sentence(root: Path, how: str, sentenc
 @pytest.mark.parametrize("total", ["many", -1, 1.5, math.inf])
 def test_metadata_that_do_not_count_steps_and_episodes_are_refused(root: Path, name: str, total: object) -> None:
     folder = export.to_minari(toy(), "ours/toy-v0")
-    file = minari.metadata_file(folder)
+    file = minari_folders.metadata_file(folder)
     content = json.loads(file.read_text(encoding="utf-8"))
     file.write_text(json.dumps(content | {name: total}), encoding="utf-8")
     with pytest.raises(DatasetError, match=rf"metadata.json: its {name} is .* and not a count"):
@@ -319,9 +320,9 @@ def test_a_folder_of_another_environment_is_refused(root: Path) -> None:
 
 def test_no_module_is_imported_because_a_file_names_it(root: Path) -> None:
     folder = export.to_minari(toy(), "ours/toy-v0")
-    told = json.loads(minari.metadata_file(folder).read_text())
+    told = json.loads(minari_folders.metadata_file(folder).read_text())
     told |= {"environment": None, "env_spec": json.dumps({"id": "antigravity:Fly-v0", "kwargs": {}})}
-    minari.metadata_file(folder).write_text(json.dumps(told))
+    minari_folders.metadata_file(folder).write_text(json.dumps(told))
     with pytest.raises(
         DatasetError, match="antigravity:Fly-v0, and nothing is imported because a file names it: add --task"
     ):

@@ -11,15 +11,15 @@ import pytest
 from sources import export
 from sources.loading import Request, load
 from training.settings import parse
+from trajectories import minari_folders
 from trajectories.errors import DatasetError, UserError
-from trajectories.formats import minari
 from trajectories.types import Trajectories
 
 
 @pytest.fixture(autouse=True)
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Minari's folder, empty."""
-    monkeypatch.setenv(minari.VARIABLE, str(tmp_path / "minari"))
+    monkeypatch.setenv(minari_folders.VARIABLE, str(tmp_path / "minari"))
     (tmp_path / "minari").mkdir()
     return tmp_path / "minari"
 
@@ -31,14 +31,15 @@ def toy() -> Trajectories:
 def edited(**changes: Any) -> Path:
     """A data set of ours whose metadata say something else; None: nothing."""
     folder = export.to_minari(toy(), "ours/toy-v0")
-    told = json.loads(minari.metadata_file(folder).read_text()) | changes
-    minari.metadata_file(folder).write_text(json.dumps({key: each for key, each in told.items() if each is not None}))
+    file = minari_folders.metadata_file(folder)
+    metadata = json.loads(file.read_text()) | changes
+    file.write_text(json.dumps({key: each for key, each in metadata.items() if each is not None}))
     return folder
 
 
 def test_an_id_without_a_namespace_is_opened_as_it_is_listed(root: Path) -> None:
     export.to_minari(toy(), "flat-v0")
-    assert minari.local() == ["flat-v0"]
+    assert minari_folders.local() == ["flat-v0"]
     for name in ("flat-v0", "flat"):
         assert load(Request(name)).origin.name == "flat-v0"
     with pytest.raises(UserError, match=r"'flat-v1': did you mean flat-v0\?"):
@@ -91,7 +92,7 @@ def test_metadata_that_count_too_few_steps_are_said_to_be_damaged(root: Path) ->
 
 def test_data_sets_of_old_versions_of_minari_are_read_with_task(root: Path) -> None:
     folder = edited()
-    minari.metadata_file(folder).unlink()
+    minari_folders.metadata_file(folder).unlink()
     for path in (folder, folder / "data" / "main_data.hdf5"):
         data = load(Request("old@toy", path=path))
         np.testing.assert_array_equal(data.observations, toy().observations)

@@ -17,9 +17,8 @@ from sources.loading import Request, load
 from training import devices, jobs, provenance
 from training.devices import find_device
 from training.grid import Planned
-from trajectories import disk
+from trajectories import disk, minari_folders
 from trajectories.errors import UserError
-from trajectories.formats import minari
 from trajectories.output import similar_character
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -115,14 +114,14 @@ def test_signs_that_a_terminal_lacks_are_shown_by_similar_ones() -> None:
 def test_an_account_without_a_name_and_a_home_is_asked_where_data_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for variable in ("HOME", "XDG_CACHE_HOME", disk.VARIABLE, minari.VARIABLE):
+    for variable in ("HOME", "XDG_CACHE_HOME", disk.VARIABLE, minari_folders.VARIABLE):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(pytest.importorskip("pwd"), "getpwuid", Mock(side_effect=KeyError("uid not found: 12345")))
     with pytest.raises(UserError, match=r"no home folder: name a cache with --data-dir or \$TRAJECTORIES_DIR"):
         disk.data_folder()
     with pytest.raises(UserError, match=r"no home folder: set \$MINARI_DATASETS_PATH"):
-        minari.root()
-    assert minari.local() == []
+        minari_folders.root()
+    assert minari_folders.local() == []
     assert disk.data_folder(tmp_path) == tmp_path
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert disk.data_folder() == tmp_path / "trajectories"

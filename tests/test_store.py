@@ -9,17 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sources import collect, loading
+from sources import collect, loading, locate
 from sources.fetch import FetchError, Published
 from sources.loading import Request, describe, load
+from sources.recording import Recording
 from tests.recordings import SPEC, made_up, table, write_d4rl
 from trajectories import store
 from trajectories.catalog import dataset
 from trajectories.disk import data_folder
 from trajectories.errors import DatasetError, UserError
 from trajectories.formats import d4rl
+from trajectories.rows import DatasetRow, EnvironmentRow
 from trajectories.types import Spec, Trajectories
 
+ROW = DatasetRow("made-up", EnvironmentRow("made-up", "toy", "", 50, (3,), (2,), (), 0.0, 1.0))
 HOPPER = dataset("hopper-medium").environment.spec()
 
 
@@ -28,7 +31,7 @@ def written(path: Path, lengths: tuple[int, ...] = (6, 9), seed: int = 0, spec: 
 
 
 def opened(cache: Path, file: Path) -> Trajectories:
-    return store.cached(cache, "made-up", "file", file, SPEC, lambda _: d4rl.read(file, SPEC, "made-up", "file"), {})
+    return loading.through_cache(Recording(ROW, "file", file, "d4rl"), cache)
 
 
 def refuses(*arguments: Any, **names: Any) -> Trajectories:
@@ -174,7 +177,7 @@ def test_without_network_auto_says_so_and_collects(
     def no_network(*arguments: object) -> Path:
         raise FetchError("hopper_random-v2.hdf5", "no route")
 
-    monkeypatch.setattr(loading, "fetch", no_network)
+    monkeypatch.setattr(locate, "fetch", no_network)
     monkeypatch.setitem(collect.__dict__, "collect", lambda *arguments: written(arguments[2], spec=HOPPER))
     monkeypatch.setattr(collect, "available", lambda environment, quality: True)
     data = load(Request("hopper-random"))
@@ -196,14 +199,14 @@ def test_auto_prefers_the_d4rl_file_and_d4rl_is_fetched_once(own_cache: Path, mo
         fetched.append(urls)
         return written(destination, spec=HOPPER)
 
-    monkeypatch.setattr(loading, "fetch", network)
+    monkeypatch.setattr(locate, "fetch", network)
     for source in ("auto", "d4rl", "auto"):
         assert load(Request("hopper-expert", source=source)).origin.source == "d4rl"
     assert fetched == [dataset("hopper-expert").urls]
 
 
 def test_a_fetched_file_that_is_not_d4rls_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "fetch", lambda urls, destination, known: written(destination, spec=HOPPER))
+    monkeypatch.setattr(locate, "fetch", lambda urls, destination, known: written(destination, spec=HOPPER))
     with pytest.raises(DatasetError, match="is not D4RL's hopper-medium: its statistics differ"):
         load(Request("hopper-medium"))
 
@@ -232,7 +235,7 @@ def test_reroll_records_the_files_own_policy_and_shows_the_published_figures(rea
 
 
 def test_reroll_of_a_file_without_a_policy_is_refused(real: Path) -> None:
-    with pytest.raises(UserError, match="carries no behaviour policy"):
+    with pytest.raises(UserError, match="carries no behavior policy"):
         load(Request("hopper-random", source="reroll", path=real / "hopper_random-v1.hdf5"))
 
 

@@ -27,7 +27,7 @@ def too_wide(text: str) -> list[str]:
 def test_the_list_of_data_sets_fits_a_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(inventory.minari, "local", lambda: ["mujoco/antmaze/large-diverse-with-a-long-name-v1"])
+    monkeypatch.setattr(inventory.minari_folders, "local", lambda: ["mujoco/antmaze/large-diverse-with-a-long-name-v1"])
     held = [inventory.Kept(tmp_path, source, columns) for source in inventory.SOURCES for columns in (False, True)]
     monkeypatch.setattr(inventory, "kept", lambda *_: held)
     monkeypatch.setattr(inventory.Kept, "size", 123_456_700_000)

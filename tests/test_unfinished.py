@@ -21,7 +21,7 @@ from tests.toys import small
 from training.record import record
 from training.settings import parse
 from training.train import Progress
-from trajectories import store
+from trajectories import minari_folders, store
 from trajectories.errors import DatasetError
 from trajectories.formats import d4rl, minari, own_files
 from trajectories.types import Trajectories
@@ -222,7 +222,7 @@ def test_minaris_flags_tell_which_episodes_are_finished(tmp_path: Path) -> None:
 def test_longer_episodes_survive_the_way_to_minari_and_back(
     real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(minari.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(minari_folders.VARIABLE, str(tmp_path))
     data = load(Request("pen-human", path=real / "pen-human-v1.hdf5"))
     export.to_minari(data, "ours/pen-v0")
     assert load(Request("ours/pen-v0")).origin.digest == data.origin.digest

@@ -10,7 +10,8 @@ from training.devices import device_name, peak_memory_mb
 from training.evaluate import episode_seeds
 from training.settings import Run, Settings
 from training.train import Progress
-from trajectories.catalog import EnvironmentRow, dataset
+from trajectories.catalog import dataset
+from trajectories.rows import EnvironmentRow
 from trajectories.types import Trajectories
 
 

@@ -19,7 +19,7 @@ from report.migration import current
 from report.parsing import build, words
 from report.store import Record, plain
 from sources.experts.recipes import available, policies_digest
-from sources.loading import REROLL_STEPS
+from sources.locate import REROLL_STEPS
 from training.registry import MODELS, Entry, find
 from training.settings import preset_settings
 from trajectories.catalog import dataset, dataset_names, environment, environment_names

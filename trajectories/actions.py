@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from trajectories.catalog import EnvironmentRow
+from trajectories.rows import EnvironmentRow
 from trajectories.types import Spec, Trajectories
 
 ROUNDING = 1e-6  # of the distance of the bounds: an action that is so far outside is not outside

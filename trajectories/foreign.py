@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from trajectories import gym_registry, offscreen
-from trajectories.catalog import EnvironmentRow, environment, environment_names, no_environment
 from trajectories.errors import UserError, did_you_mean
+from trajectories.rows import EnvironmentRow, environment_rows
 from trajectories.spaces import actions_of, layout
+from trajectories.unknown import unknown_environment
 
 STEPS = "max_episode_steps"  # an option of every environment: gymnasium's time limit
 SCORES = ("ref_min_score", "ref_max_score")  # likewise: what Minari knows for normalizing
@@ -75,13 +76,14 @@ def _scores(gym_id: str, options: dict[str, Any]) -> dict[str, Any]:
             named_scores = f"{' and '.join(SCORES)} of {gym_id} are {low!r} and {high!r}"
             raise UserError(f"{named_scores}, between which nothing can be normalised: give two different numbers.")
         return {"random_score": float(low), "expert_score": float(high)}
-    known = next((row for row in map(environment, environment_names()) if row.gym_id == gym_id), None)
+    rows = environment_rows().values()
+    known = next((row for row in rows if row.gym_id == gym_id), None)
     if known:
         return {"random_score": known.random_score, "expert_score": known.expert_score}
     family = gym_id.rpartition("-")[0]
-    older = any(row.gym_id.rpartition("-")[0] == family for row in map(environment, environment_names()))
-    differs = (NEWER if older else "") + NO_SCORES
-    return {"random_score": 0.0, "expert_score": 100.0, "differs": differs.format(*[gym_id] * 2)}
+    older = any(row.gym_id.rpartition("-")[0] == family for row in rows)
+    caveat = (NEWER if older else "") + NO_SCORES
+    return {"random_score": 0.0, "expert_score": 100.0, "caveat": caveat.format(*[gym_id] * 2)}
 
 
 def are_scores(low: Any, high: Any) -> bool:
@@ -169,7 +171,7 @@ def make(gym_id: str, options: dict[str, Any], **more: Any) -> Any:
             warnings.simplefilter("ignore", DeprecationWarning)
             return gymnasium.make(gym_id, disable_env_checker=True, **options, **more)
     except gymnasium.error.UnregisteredEnv as error:
-        raise no_environment(gym_id) from error
+        raise unknown_environment(gym_id) from error
     except Exception as error:  # whatever the environment's own code raises at options it does not know
         reason = (str(error).splitlines() or [""])[0].rstrip(".") or type(error).__name__
         raise UserError(f"{gym_id} cannot be made{_next_step(gym_id, options, reason, error)}") from error
@@ -181,7 +183,7 @@ def _next_step(gym_id: str, options: dict[str, Any], reason: str, error: Excepti
 
     row = gymnasium.registry.get(gym_id)
     if row and gym_registry.MUJOCO_PY.search(str(row.entry_point)):
-        newer = did_you_mean(gym_id, [*gym_registry.ids(), *environment_names()])
+        newer = did_you_mean(gym_id, [*gym_registry.ids(), *environment_rows()])
         return f" without mujoco-py, which is no longer maintained: {newer}"
     if isinstance(error, gymnasium.error.DeprecatedEnv):
         return f" by this gymnasium: {did_you_mean(gym_id, set(gym_registry.ids()) - {gym_id})}"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from trajectories import minari_folders
 from trajectories.errors import UserError
 
 OWN = "@"
@@ -28,9 +29,7 @@ def own_name(name: str | None, task: str, path: Path | None) -> str:
     Raises:
         UserError: there is no file, or `name` says another environment.
     """
-    from trajectories.formats import minari
-
-    if path is None and not (name and minari.versions(name)):
+    if path is None and not (name and minari_folders.versions(name)):
         raise UserError(f"--task {task} says in which environment a file of yours was recorded: name it with --path.")
     parts = own_parts(name or "")
     if parts and parts[1] != task:

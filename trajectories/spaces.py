@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from trajectories.errors import DatasetError
 
@@ -162,6 +161,8 @@ def _flat(values: Any, part: Part) -> bool:
 def _column(part: Part, values: Any) -> np.ndarray:
     """(T, *part.shape), numbers."""
     if part.kind == "image" and np.ndim(values) < 1 + len(part.shape) and not _flat(values, part):
+        from PIL import Image
+
         return np.stack([np.asarray(Image.open(io.BytesIO(bytes(one)))) for one in values]).reshape(-1, *part.shape)
     if part.kind != "text":
         return np.asarray(values).reshape(-1, *part.shape)

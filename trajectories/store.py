@@ -8,14 +8,15 @@
 A folder is written beside and renamed, and its key holds everything that decides its content, so it never changes: an
 open data set stays whole whatever another process does. Opening one maps the columns and reads nothing but its few
 bytes of provenance: milliseconds, and no memory until steps are used. Large columns never take much of it, however many
-steps are used (`release`).
+steps are used (`drop_pages`).
 """
 
 import hashlib
 import json
 import mmap
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -33,59 +34,47 @@ PROVENANCE = "provenance.json"
 VERSION = 2  # of this layout and of what the readers keep; a higher one reads every file anew
 
 
-def cached(
-    folder: Path,
-    name: str,
-    source: str,
-    file: Path,
-    spec: Spec,
-    read: Callable[[Path], Trajectories],
-    details: dict[str, Any],
-) -> Trajectories:
-    """The columns of `file`, from the cache below `folder`, or else read, stored there and opened.
+def place(cache: Path, name: str, source: str, stamp: dict[str, Any], spec: Spec, details: dict[str, Any]) -> Path:
+    """The folder below `cache` for the columns of a file: its name holds a hash of everything that decides them.
 
     Args:
-        read: reads the file; called only where the cache has no columns of it at its present size and time. A column
-            that is too large for memory it may write by itself, to the folder that it is given.
-        details: what to add to the origin's details; part of the key.
-
-    Raises:
-        UserError: the disk is full.
-        DatasetError: whatever `read` raises.
+        stamp: the state of the file (`file_stamp`).
+        spec: the environment's.
+        details: how the file was made or is read.
     """
-    stamp = file_stamp(file)
     decides = {"version": VERSION, "file": stamp, "spec": spec.to_json(), "details": details}
     key = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
-    target = folder / "columns" / f"{path_name(name)}-{source}-{key}"
-    if (data := _opened(target)) is not None:
-        return data
-    with file_lock(target):
-        if (data := _opened(target)) is not None:  # another process has made it meanwhile
-            return data
-        remove(target)
-        with atomic_directory(target) as fresh:
-            data = read(fresh)
-            _fill(fresh, replace(data, origin=replace(data.origin, details={**data.origin.details, **details})), stamp)
-        _forget_older(target, stamp)
-    return load(target)
+    return cache / "columns" / f"{path_name(name)}-{source}-{key}"
 
 
-def save(target: Path, data: Trajectories) -> None:
-    """Write the columns and their provenance as the folder `target`, whole or not at all.
+@contextmanager
+def new_columns(target: Path, stamp: dict[str, Any]) -> Iterator[Path | None]:
+    """A folder to save columns in, which becomes `target` at the end; None if another process has made it meanwhile.
 
     Raises:
         UserError: the disk is full.
     """
-    with disk_errors(target.parent), atomic_directory(target) as fresh:
-        _fill(fresh, data, None)
+    with file_lock(target):
+        if find(target) is not None:
+            yield None
+            return
+        remove(target)
+        with atomic_directory(target) as fresh:
+            yield fresh
+        _remove_older(target, stamp)
 
 
-def _fill(fresh: Path, data: Trajectories, stamp: dict[str, Any] | None) -> None:
-    """Write the columns that are not there yet, and the provenance of all."""
-    missing = [column for column in COLUMNS if not (fresh / f"{column}.npy").exists()]
-    with disk_errors(fresh.parent, sum(getattr(data, column).nbytes for column in missing)):
+def save(folder: Path, data: Trajectories, stamp: dict[str, Any] | None = None) -> None:
+    """Write the columns that are not there yet, and the provenance of all.
+
+    Raises:
+        UserError: the disk is full.
+    """
+    missing = [column for column in COLUMNS if not (folder / f"{column}.npy").exists()]
+    with disk_errors(folder.parent, sum(getattr(data, column).nbytes for column in missing)):
+        folder.mkdir(exist_ok=True)
         for column in missing:
-            _write(fresh / f"{column}.npy", getattr(data, column))
+            _write(folder / f"{column}.npy", getattr(data, column))
         provenance = {
             "origin": asdict(replace(data.origin, digest=digest(data))),
             "spec": data.spec.to_json(),
@@ -95,10 +84,10 @@ def _fill(fresh: Path, data: Trajectories, stamp: dict[str, Any] | None) -> None
             "steps": len(data),
             "episodes": data.episodes,
         }
-        (fresh / PROVENANCE).write_text(json.dumps(provenance, indent=2) + "\n", encoding="utf-8")
+        (folder / PROVENANCE).write_text(json.dumps(provenance, indent=2) + "\n", encoding="utf-8")
 
 
-def _opened(target: Path) -> Trajectories | None:
+def find(target: Path) -> Trajectories | None:
     """What `load` gives; None if there is nothing, or not all of it."""
     try:
         return load(target)
@@ -107,7 +96,7 @@ def _opened(target: Path) -> Trajectories | None:
 
 
 def load(target: Path) -> Trajectories:
-    """Open a folder that `save` wrote; its columns are memory maps in the dress of plain arrays, not to be written to.
+    """Open a folder that `save` wrote; its columns are read-only memory maps, viewed as plain arrays.
 
     Raises:
         OSError, ValueError, LookupError, TypeError: there is no such folder, or it is not whole.
@@ -132,11 +121,11 @@ def digest(data: Trajectories) -> str:
         flat = values.reshape(-1).view(np.uint8)
         for first in range(0, len(flat), PIECE):
             content.update(flat[first : first + PIECE].data)
-            release(values)
+            drop_pages(values)
     return content.hexdigest()
 
 
-def release(*columns: np.ndarray) -> None:
+def drop_pages(*columns: np.ndarray) -> None:
     """Let go of the memory that the pages of large mapped columns take; what is read again is mapped again.
 
     The operating system would do so too, but only when nothing else is left, and until then a data set larger than
@@ -169,7 +158,7 @@ def _write(path: Path, values: np.ndarray) -> None:
         file.write(values.reshape(-1).view(np.uint8).data)
 
 
-def _forget_older(target: Path, stamp: dict[str, Any]) -> None:
+def _remove_older(target: Path, stamp: dict[str, Any]) -> None:
     """Remove columns of earlier states of the same file, and those that an earlier version read."""
     for other in target.parent.glob(f"{target.name.rsplit('-', 1)[0]}-*"):
         try:

@@ -208,6 +208,10 @@ class Trajectories:
         """How long an unfinished last episode is; 0 where it is finished."""
         return 0 if self.finished[-1] else int(self.lengths[-1])
 
+    def with_details(self, details: dict[str, Any]) -> "Trajectories":
+        """The same with these added to the details of their origin."""
+        return replace(self, origin=replace(self.origin, details={**self.origin.details, **details}))
+
     def episode_of(self, steps: np.ndarray) -> np.ndarray:
         """The episode each step belongs to."""
         return np.searchsorted(self.starts, steps, side="right") - 1

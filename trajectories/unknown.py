@@ -1,27 +1,21 @@
 """What to say about a name that is no data set's or no environment's: what it is instead, or the nearest ones."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from trajectories import gym_registry
 from trajectories.errors import UserError, did_you_mean
+from trajectories.rows import dataset_rows, environment_rows
 
 SHOWN = 4  # data sets of an environment that a sentence lists
 OLD_NAMES = re.compile(r"^(walker|hopper|halfcheetah|ant)(2d)?-mixed(-v0)?$")  # before D4RL renamed them
 AROUND = re.compile(r"^.*/|(NoFrameskip|Deterministic|-ram)*(-v\d+)?(\?.*)?$")  # all but the word
 FILE = re.compile(r"\.(hdf5|h5|hdf|pkl|pickle|npz|npy|arrow|parquet)$", re.IGNORECASE)
 VERSION = re.compile(r"-v\d+$")
-Rows = Mapping[str, Mapping[str, Any]]
 
 
-def unknown_dataset(name: str, datasets: Rows, environments: Rows, minari: Iterable[str]) -> UserError:
-    """The error about a name that is no data set's.
-
-    Args:
-        datasets, environments: the catalog's rows by name; of the former `env` is read, of the latter `gym_id`.
-        minari: ids of Minari's data sets on this machine.
-    """
+def unknown_dataset(name: str, minari: Iterable[str]) -> UserError:
+    """The error about a name that is no data set's; `minari`: ids of Minari's data sets on this machine."""
     if old := OLD_NAMES.match(name):
         renamed = f"{'walker2d' if old[1] == 'walker' else old[1]}-medium-replay"
         return UserError(
@@ -29,37 +23,37 @@ def unknown_dataset(name: str, datasets: Rows, environments: Rows, minari: Itera
         )
     if FILE.search(name):
         return UserError(f"{name} is a file, not a data set: give it with --path, and with --task its environment.")
-    if is_environment(name, environments) and VERSION.sub("", name.lower()) not in datasets:
-        return UserError(f"{name} is an environment, not a data set: {_data_of(name, datasets, environments)}")
-    listed = f"`python experiments/data.py list` shows all {len(datasets)}."
-    return UserError(f"There is no data set called {name!r}: {did_you_mean(name, [*datasets, *minari], listed)}")
+    if is_environment(name) and VERSION.sub("", name.lower()) not in dataset_rows():
+        return UserError(f"{name} is an environment, not a data set: {_data_of(name)}")
+    listed = f"`python experiments/data.py list` shows all {len(dataset_rows())}."
+    return UserError(f"There is no data set called {name!r}: {did_you_mean(name, [*dataset_rows(), *minari], listed)}")
 
 
-def unknown_environment(name: str, datasets: Rows, environments: Collection[str]) -> UserError:
+def unknown_environment(name: str) -> UserError:
     """The error about a name that is no environment's, of the catalog's or of gymnasium's."""
     for recorded in (name, VERSION.sub("", name)):
-        if recorded in datasets:
-            return UserError(f"{name} is a data set, not an environment: choose its own, {datasets[recorded]['env']}.")
+        if row := dataset_rows().get(recorded):
+            return UserError(f"{name} is a data set, not an environment: choose its own, {row.env}.")
     listed = "name one of gymnasium's, such as Hopper-v4, or a row of trajectories/catalog.toml, such as hopper."
-    near = did_you_mean(name, [*environments, *gym_registry.ids()], listed)
+    near = did_you_mean(name, [*environment_rows(), *gym_registry.ids()], listed)
     missing = [package for package in gym_registry.PACKAGES if not gym_registry.registered(package)]
     more = f" {', '.join(missing)} may have it: pip install -r requirements-extra.txt." if missing else ""
     return UserError(f"There is no environment called {name!r}: {near}{more}")
 
 
-def like_minari_id(name: str, environments: Rows) -> bool:
+def like_minari_id(name: str) -> bool:
     """Whether an unknown name may be the id of a Minari data set that is not on this machine."""
-    return "/" in name and not FILE.search(name) and not is_environment(name, environments)
+    return "/" in name and not FILE.search(name) and not is_environment(name)
 
 
-def is_environment(name: str, environments: Rows) -> bool:
+def is_environment(name: str) -> bool:
     """Whether it names an environment: of the catalog, or of gymnasium, whose names end in a version."""
-    return bool(_rows_of(name, environments)) or (bool(VERSION.search(name)) and name in gym_registry.ids())
+    return bool(_rows_of(name)) or (bool(VERSION.search(name)) and name in gym_registry.ids())
 
 
-def _rows_of(name: str, environments: Rows) -> list[str]:
+def _rows_of(name: str) -> list[str]:
     """The catalog's environments that are the one called `name`, whatever its version: Hopper-v5, ALE/Pong-v5."""
-    return [env for env, row in environments.items() if name == env or _word(name) == _word(row["gym_id"])]
+    return [env for env, row in environment_rows().items() if name == env or _word(name) == _word(row.gym_id)]
 
 
 def _word(name: str) -> str:
@@ -67,10 +61,10 @@ def _word(name: str) -> str:
     return AROUND.sub("", name).lower()
 
 
-def _data_of(name: str, datasets: Rows, environments: Rows) -> str:
+def _data_of(name: str) -> str:
     """What to type instead of an environment's name: its data sets, or a file of one's own."""
-    ours = _rows_of(name, environments)
-    recorded = [each for each, row in datasets.items() if row["env"] in ours and not VERSION.search(each)]
+    ours = _rows_of(name)
+    recorded = [each for each, row in dataset_rows().items() if row.env in ours and not VERSION.search(each)]
     more = f" and {len(recorded) - SHOWN} more" if len(recorded) > SHOWN else ""
     choose = f"choose {', '.join(recorded[:SHOWN])}{more}, or " if recorded else ""
     task = name if name in gym_registry.ids() else ours[0]

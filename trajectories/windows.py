@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from trajectories.batch import Batch
-from trajectories.store import release
+from trajectories.store import drop_pages
 from trajectories.types import Spec, Trajectories
 
 
@@ -79,7 +79,7 @@ def sample_windows(data: Trajectories, rng: np.random.Generator, size: int, leng
     last = rng.integers(len(data), size=size)
     first = data.starts[data.episode_of(last)]
     batch = cut(data, first, last, length)
-    release(data.observations, data.actions, data.rewards, data.returns_to_go)
+    drop_pages(data.observations, data.actions, data.rewards, data.returns_to_go)
     return batch
 
 

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from trajectories.progress import progress
-from trajectories.store import release
+from trajectories.store import drop_pages
 
 LEVELS = 8
 NUMBERS = 3  # of a place
@@ -112,7 +112,7 @@ class FrameTokenizer(nn.Module):
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
-                release(frames)
+                drop_pages(frames)
                 bar.update()
         self.requires_grad_(False)
         self.zero_grad()  # lest the first norm of the transformer's gradients count what is left of these
@@ -124,6 +124,6 @@ class FrameTokenizer(nn.Module):
             for first in range(0, len(frames), PIECE):
                 piece = torch.from_numpy(np.array(frames[first : first + PIECE]))
                 codes[first : first + PIECE] = self.encode(piece.to(self.mean.device)).cpu().numpy()
-                release(frames)
+                drop_pages(frames)
                 bar.update(len(piece))
         return codes

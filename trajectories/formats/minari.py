@@ -13,9 +13,7 @@ The environment is rebuilt from what the metadata say of it, and is part of the 
 (trajectories/foreign.py). Wrappers are not rebuilt: their code is named by the file, and no file decides what runs.
 """
 
-import json
 import math
-import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -25,124 +23,16 @@ from typing import Any
 
 import numpy as np
 
-from trajectories import foreign
-from trajectories.catalog import EnvironmentRow, environment, environment_names
-from trajectories.disk import home_expanded
-from trajectories.errors import DamagedFileError, DatasetError, UserError, did_you_mean
+from trajectories.errors import DamagedFileError, DatasetError
 from trajectories.formats import columns
 from trajectories.formats.hdf5 import Hdf5Array, Hdf5Group, open_hdf5
-from trajectories.spaces import Layout, actions_of, layout
+from trajectories.minari_folders import metadata, metadata_file, observation_layout
+from trajectories.spaces import Layout, actions_of
 from trajectories.types import Provenance, Spec, Trajectories
 
-VARIABLE = "MINARI_DATASETS_PATH"  # Minari's own
-METADATA = "metadata.json"
-VERSION = re.compile(r"-v(\d+)$")
 EPISODE = re.compile(r"(?:episode_)?(\d{1,18})")
 ARROW = ("arrow", "parquet")
-JSON = ("observation_space", "action_space", "env_spec")  # what the metadata keep as JSON within JSON
-SCORES = ("ref_min_score", "ref_max_score")
 LARGE = 1 << 30  # bytes; a hundred thousand screens of Atari as Minari keeps them, in color, are ten times that
-
-
-def root() -> Path:
-    """Where Minari keeps its data sets on this machine."""
-    return home_expanded(os.environ.get(VARIABLE) or "~/.minari/datasets", f"set ${VARIABLE}")
-
-
-def local(folder: Path | None = None) -> list[str]:
-    """The ids of all data sets below `folder`, or else Minari's own folder, in alphabetical order."""
-    try:
-        folder = folder or root()
-    except UserError:  # no home folder, so that nothing is there
-        return []
-    found = {path.parent for path in folder.glob(f"**/data/{METADATA}")}
-    return sorted(str(path.parent.relative_to(folder)) for path in found if path.parent != folder)
-
-
-def find(name: str, folder: Path | None = None) -> Path:
-    """The folder of a data set by its id, of its latest version if the id has none.
-
-    Raises:
-        UserError: it is not on this machine.
-    """
-    folder = folder or root()
-    if found := versions(name, folder):
-        return folder / max(found, key=lambda one: int((VERSION.search(one) or ["", "-1"])[1]))
-    known = local(folder)
-    near = f"; or {did_you_mean(name, known, '`python experiments/data.py list` shows those.')}" if known else "."
-    raise UserError(f"{name} is not among Minari's data sets in {folder}: minari download {name} fetches it{near}")
-
-
-def versions(name: str, folder: Path | None = None) -> list[str]:
-    """The ids on this machine that a name means: itself, or all its versions where it has none."""
-    return [one for one in local(folder) if name in (one, VERSION.sub("", one))]
-
-
-def folder_of(path: Path) -> Path | None:
-    """The folder of the data set that `path` is, or whose folder `data` it is; None for any other path."""
-    return next(
-        (each for each in (path, *([path.parent] if path.name == "data" else [])) if metadata_file(each).is_file()),
-        None,
-    )
-
-
-def metadata(folder: Path) -> dict[str, Any]:
-    """What Minari wrote about the data set in `folder`.
-
-    Raises:
-        DatasetError: there is no data set, or what is written there cannot be read.
-    """
-    file = metadata_file(folder)
-    try:
-        told = json.loads(file.read_text(encoding="utf-8"))
-        return {**told, **{key: json.loads(told[key]) for key in JSON if told.get(key)}}
-    except FileNotFoundError:
-        raise DatasetError(f"{folder} holds no Minari data set: it has no data/{METADATA}.") from None
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise DamagedFileError(file, error) from error
-
-
-def metadata_file(folder: Path) -> Path:
-    """The file that tells one state of the data set from another."""
-    return folder / "data" / METADATA
-
-
-def environment_of(folder: Path) -> EnvironmentRow:
-    """The environment that recorded the data set: a row of the catalog if it says so, else rebuilt from its own spec.
-
-    Raises:
-        DatasetError: the metadata name no environment, or one that shows something else.
-        UserError: it cannot be made here.
-    """
-    told = metadata(folder)
-    if told.get("environment") in environment_names():  # written here (sources/export.py)
-        return environment(told["environment"])
-    spec = told.get("env_spec") or {}
-    gym_id = str(spec.get("id", ""))
-    if not gym_id:
-        raise DatasetError(f"{folder} does not say which environment it was recorded in: add --task.")
-    if ":" in gym_id:  # the module before a colon would be imported
-        raise DatasetError(
-            f"{folder} was recorded in {gym_id}, and nothing is imported because a file names it: add --task."
-        )
-    options = foreign.differences(gym_id, spec.get("kwargs") or {}, spec.get("max_episode_steps"))
-    if foreign.are_scores(*map(told.get, SCORES)):
-        options |= {score: told[score] for score in SCORES}
-    try:
-        row = environment(foreign.named(gym_id, options))
-    except UserError as error:
-        raise UserError(
-            f"{folder} was recorded in {gym_id}, which cannot be used here ({str(error).rstrip('.')}): add --task "
-            f"and an environment that can."
-        ) from error
-    seen = _layout(folder, told)
-    if seen.shape != row.observation_shape:
-        wrappers = ", ".join(wrapper["name"] for wrapper in spec.get("additional_wrappers") or [])
-        raise DatasetError(
-            f"{folder} holds observations of the shape {seen.shape}, but {gym_id} shows {row.observation_shape}"
-            f"{f' without the wrappers {wrappers}' if wrappers else ''}: name another environment with --task."
-        )
-    return row
 
 
 def read(
@@ -161,7 +51,7 @@ def read(
     """
     folder = Path(path)
     told = metadata(folder)
-    seen = _layout(folder, told)
+    seen = observation_layout(folder, told)
     if "action_space" in told:
         actions_of(told["action_space"], folder)
     table, lengths = _table(folder, told, seen)
@@ -235,15 +125,6 @@ def _check_lengths(episode: dict[str, np.ndarray], place: str) -> None:
             f"{place}: it has {seen} observations and {lengths['rewards']} rewards, and there must be one observation "
             f"more: write it again."
         )
-
-
-def _layout(folder: Path, told: dict[str, Any]) -> Layout:
-    if "observation_space" not in told:
-        raise DatasetError(f"{folder} does not say what its observations are: write it again with a newer minari.")
-    try:
-        return layout(told["observation_space"], folder)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DamagedFileError(metadata_file(folder), f"its observation_space is none: {error}") from error
 
 
 def _episodes(folder: Path, told: dict[str, Any], seen: Layout, count: int | None) -> Iterator[dict[str, np.ndarray]]:

@@ -1,0 +1,223 @@
+"""A name and a source -> the files that hold the data set; sources are never mixed.
+
+    d4rl       D4RL's own file: in the cache, fetched into it, or given with --path
+    reroll     a million steps rolled out here with the behavior policy that a D4RL file carries
+    collected  rolled out here with behavior policies of our own
+    minari     a data set of Minari's on this machine, by its id, by the catalog's, or by its folder with --path
+    dqn-replay Atari's public files: in the cache, fetched into it shard by shard, or a folder given with --path
+    file       whatever --path names, if no source is named: a D4RL-style HDF5 file or a trajectory pickle
+    auto       `file` if a path is given, `minari` if the name is an id of Minari's, else `d4rl` if it is there or can
+               be fetched, else `collected`. Of Atari `dqn-replay` if a path is given or the files are in the cache:
+               many gigabytes are fetched only for `--source dqn-replay`
+
+The name of a file that is recorded here holds everything that decides it (policy, steps, seed, physics), so that a new
+policy never gets an old one's data.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sources import dqn_replay_download
+from sources.description import check_environment
+from sources.fetch import FetchError, Published, fetch
+from sources.folders import cannot_be_read
+from sources.inventory import other_source
+from sources.recording import Recording, read
+from sources.request import Request
+from trajectories import minari_folders
+from trajectories.atomic import make_once
+from trajectories.catalog import recorded_in
+from trajectories.disk import data_folder
+from trajectories.errors import DatasetError, UserError
+from trajectories.formats import d4rl, dqn_replay
+from trajectories.formats.whole import check_gzips, check_hdf5, is_whole
+from trajectories.names import path_name
+from trajectories.own_names import OWN, own_parts
+from trajectories.rows import DatasetRow
+
+WHOLE, WHOLE_FOLDER = partial(is_whole, check=check_hdf5), partial(is_whole, check=check_gzips)
+REROLL_STEPS = 1_000_000  # as many as D4RL's medium and expert files hold
+
+
+def locate(request: Request, row: DatasetRow) -> Recording:
+    """The files of the data set `row` from the source that `request` names, fetched or recorded if need be.
+
+    Raises:
+        UserError: the source has no such data, there is no network, or the disk is full.
+    """
+    return SOURCES[request.source](request, row)
+
+
+def _auto(request: Request, row: DatasetRow) -> Recording:
+    path = request.path
+    if row.format == "dqn_replay" and not (path and (path.is_file() or minari_folders.folder_of(path))):
+        return _auto_atari(request, row)
+    own = own_parts(row.name)
+    if path is not None:
+        return _folder(request, row) if path.is_dir() else Recording(row, "file", path, "own_files")
+    if row.minari == row.name or (own and minari_folders.versions(own[0])):
+        return _minari(request, row)
+    if own:
+        raise UserError(f"{row.name} is data of your own: say with --path where they are.")
+    if not row.urls:
+        return _collected(request, row)
+    try:
+        return _d4rl(request, row)
+    except FetchError as error:
+        from sources import collect
+
+        if not row.collected_steps or not collect.available(row.env, row.quality):
+            raise
+        print(f"D4RL's {row.name} is not in the cache and cannot be fetched ({error.reasons}): using collected data.")
+        return _collected(request, row)
+
+
+def _auto_atari(request: Request, row: DatasetRow) -> Recording:
+    cache = data_folder(request.data_dir)
+    if request.path is not None or dqn_replay_download.is_here(cache, row, request.replay_checkpoints):
+        return _dqn_replay(request, row)
+    if not row.collected_steps:
+        raise UserError(
+            f"Nobody here can play {row.name}: fetch DQN-replay's files by --source dqn-replay, or name them by --path."
+        )
+    print(f"DQN-replay's {row.name} is not in the cache (--source dqn-replay fetches it): using collected data.")
+    return _collected(request, row)
+
+
+def _d4rl(request: Request, row: DatasetRow) -> Recording:
+    """D4RL's file. A fetched one must agree with what is published; the user's own is read as it is."""
+    if request.path is not None:
+        return Recording(row, "d4rl", request.path, "own_files")
+    return Recording(row, "d4rl", _d4rl_file(request, row), "d4rl", published=True)
+
+
+def _d4rl_file(request: Request, row: DatasetRow) -> Path:
+    """D4RL's file in the cache, fetched if it is not there yet."""
+    if row.file is None:
+        raise UserError(f"D4RL has no {row.name}: {other_source(row)}")
+    file = data_folder(request.data_dir) / "d4rl" / row.file
+    size, sha256 = row.size_and_sha256
+    return make_once(file, partial(fetch, row.urls, file, Published(sha256, size, check_hdf5)), WHOLE)
+
+
+def _reroll(request: Request, row: DatasetRow) -> Recording:
+    from sources import collect
+
+    original = request.path or _d4rl_file(request, row)
+    policy = d4rl.policy_digest(original)
+    if policy is None:
+        raise UserError(f"{original} carries no behavior policy to roll out: give D4RL's v2 file of medium or expert.")
+    recording = _recorded(request, row, "reroll", request.steps or REROLL_STEPS, policy)
+    file, steps = recording.path, recording.details["steps"]
+    if request.path is not None and not request.allow_mismatch and not file.exists():
+        check_environment(read(Recording(row, "d4rl", original, "d4rl"), file.parent), row)
+    make_once(file, lambda: collect.reroll(original, file, row.env, steps, request.seed, request.physics), WHOLE)
+    return recording
+
+
+def _collected(request: Request, row: DatasetRow) -> Recording:
+    if row.environment.family == "atari":
+        return _collected_atari(request, row)
+    from sources import collect
+
+    if not row.collected_steps or not collect.available(row.env, row.quality):
+        raise UserError(f"{row.name} has no behavior policies here: {other_source(row)}")
+    policies = collect.policies_digest(row.env, row.quality)
+    recording = _recorded(request, row, "collected", request.steps or row.collected_steps, policies)
+    file, steps = recording.path, recording.details["steps"]
+    collecting = partial(collect.collect, row.env, row.quality, file, steps, request.seed, request.physics)
+    make_once(file, collecting, WHOLE)
+    return recording
+
+
+def _recorded(request: Request, row: DatasetRow, source: str, steps: int, policy: str) -> Recording:
+    """A recording made here; its file may not be there yet."""
+    name = f"{path_name(row.name)}-{request.physics}-{steps}-seed{request.seed}-{policy[:12]}.hdf5"
+    details = {"physics": request.physics, "seed": request.seed, "steps": steps, "policy": policy}
+    return Recording(row, source, data_folder(request.data_dir) / source / name, "d4rl", details)
+
+
+def _collected_atari(request: Request, row: DatasetRow) -> Recording:
+    if not row.collected_steps:
+        raise UserError(f"Nobody here can play {row.name}: use --source dqn-replay, or --path with its files.")
+    from sources import collect_atari
+
+    steps, player = request.steps or row.collected_steps, collect_atari.player_digest(row.env.partition("?")[0])
+    details = {"seed": request.seed, "steps": steps, "policy": player, "rewards": "as the game's score"}
+    name = f"{path_name(row.name)}-{steps}-seed{request.seed}-{player[:12]}"
+    folder = data_folder(request.data_dir) / "collected" / name
+    make_once(folder, lambda: collect_atari.collect(row.env, folder, steps, request.seed), WHOLE_FOLDER)
+    return _replay(row, "collected", folder, details, dqn_replay.Selection())
+
+
+def _dqn_replay(request: Request, row: DatasetRow) -> Recording:
+    """DQN-replay's files, of which kzl's number of steps is selected; the user's own files likewise."""
+    if row.format != "dqn_replay" or row.path is None:
+        raise UserError(f"DQN-replay holds Atari's games, and not {row.name}: {other_source(row)}")
+    if request.path is not None:
+        folder = dqn_replay.folder_of(request.path, row.path.partition("/")[0])
+    else:
+        folder = dqn_replay_download.fetched(data_folder(request.data_dir), row, request.replay_checkpoints)
+    selection = dqn_replay_download.selection(request.replay_steps, request.replay_checkpoints, request.seed)
+    amount = {"replay_steps": selection.steps, "replay_checkpoints": selection.checkpoints}
+    details = {**amount, "checkpoints_below": selection.below, "seed": selection.seed, "rewards": "as in the files"}
+    return _replay(row, "dqn-replay", folder, details, selection)
+
+
+def _replay(
+    row: DatasetRow, source: str, folder: Path, details: dict[str, Any], selection: dqn_replay.Selection
+) -> Recording:
+    """Files in DQN-replay's layout."""
+    details = {**details, "environment": row.environment.options}
+    return Recording(row, source, folder, "dqn_replay", details, selection)
+
+
+def _folder(request: Request, row: DatasetRow) -> Recording:
+    """A folder given with --path: a Minari data set, of any version of Minari's.
+
+    Raises:
+        DatasetError: it is none; the message says what is in the folder.
+    """
+    assert request.path is not None
+    old = request.path / "data" / "main_data.hdf5"
+    if old.is_file() and not minari_folders.folder_of(request.path):
+        if not own_parts(row.name):
+            raise DatasetError(
+                f"{request.path} has no data/{minari_folders.METADATA}, like those that minari wrote before 0.5, and "
+                f"does not say in which environment it was recorded: add --task."
+            )
+        return Recording(row, "file", old, "own_files")
+    return _minari(request, row)
+
+
+def _minari(request: Request, row: DatasetRow) -> Recording:
+    """A Minari data set, in the environment that its own metadata name, unless the name or --task say another."""
+    own = own_parts(row.name)
+    if request.path is not None:
+        folder = minari_folders.folder_of(request.path)
+    elif own or row.minari:
+        folder = minari_folders.find(own[0] if own else row.minari or row.name)
+    else:
+        raise UserError(f"Minari has no {row.name} that is known here: name it by its id, or its folder with --path.")
+    if folder is None:
+        raise cannot_be_read(request.path or minari_folders.root())
+    played = row.environment if own else recorded_in(folder)
+    if request.path is None:
+        name = str(folder.relative_to(minari_folders.root()))
+        row = replace(row, name=f"{name}{OWN}{row.env}" if own else name, environment=played)
+    elif played.name != row.env:
+        raise UserError(f"{folder} was recorded in {played.name}, not in {row.env}: add --task {played.name!r}.")
+    return Recording(row, "minari", folder, "minari")
+
+
+SOURCES: dict[str, Callable[[Request, DatasetRow], Recording]] = {
+    "auto": _auto,
+    "d4rl": _d4rl,
+    "reroll": _reroll,
+    "collected": _collected,
+    "minari": _minari,
+    "dqn-replay": _dqn_replay,
+}
