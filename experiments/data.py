@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import tyro
 
 from backbone.options import option
-from sources import data_pictures, data_report, export, inventory
+from sources import data_pictures, data_report, export, inventory, pieces
 from sources.loading import Request, describe, load
 from training.cli import exit_on_user_error
 from trajectories import gym_registry
@@ -112,7 +112,10 @@ class Show(One):
 
 @dataclass(frozen=True)
 class Fetch(Cache):
-    """Download D4RL's or DQN-replay's files into the cache, and check them against what is published."""
+    """Download D4RL's or DQN-replay's files into the cache, and check them against what is published.
+
+    `d4rl-pieces` are the first steps of some of D4RL's files, which the tests read.
+    """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = field(default=("hopper-medium",))
     replay_steps: int = option(500_000, "dqn-replay: steps to select")
@@ -120,6 +123,9 @@ class Fetch(Cache):
 
     def run(self) -> None:
         for name in self.names:
+            if name == pieces.NAME:
+                print(f"pieces of D4RL's files, for the tests: {pieces.fetched(data_folder(self.data_dir))}")
+                continue
             source = "dqn-replay" if dataset(name).format == "dqn_replay" else "d4rl"
             request = Request(name, source, data_dir=self.data_dir)
             request = replace(request, replay_steps=self.replay_steps, replay_checkpoints=self.replay_checkpoints)

@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def real() -> Path:
     """The folder of pieces of D4RL's own files."""
-    return recorded("d4rl")
+    return recorded("d4rl/hopper_medium-v2.hdf5").parent
 
 
 @pytest.fixture(autouse=True)

@@ -1,43 +1,71 @@
-"""What was skipped, said in the last line; in CI ($CI is set) a skipped test fails the run.
+"""The last line of a run: which tests were skipped and why; in CI ($CI is set) a skipped test fails the run.
 
-Only files that others recorded may be missing in CI: they are not ours to give away, and so not in the repository.
+Only files that others recorded may be missing in CI: they are not ours to publish, and so not in the repository. They
+lie in ../shared/data, and the pieces of D4RL's files also in the cache, to which they are fetched when they are needed
+first. Where there are none of them the last line lists the claims that were not tested.
 """
 
 import os
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 RECORDED = Path(__file__).resolve().parents[2] / "shared" / "data"
-MISSING = f"files that others recorded, D4RL's and more, are not in {RECORDED}"
+MISSING = "recorded files are missing (python experiments/data.py fetch d4rl-pieces): these claims were not tested"
+Skipped = dict[str, list[str]]  # the names of the skipped tests, by reason
+
+
+@cache
+def pieces() -> Path | None:
+    """The folder of the pieces of D4RL's files in the user's cache, fetched if need be; None without a network."""
+    from sources import pieces
+    from trajectories.disk import data_folder
+    from trajectories.errors import UserError
+
+    try:
+        return pieces.fetched(data_folder())
+    except UserError:
+        return None
 
 
 def recorded(name: str) -> Path:
     """A file, or a folder, that others recorded; without it the test is skipped."""
-    if not (RECORDED / name).exists():
+    folder = RECORDED if RECORDED.exists() else pieces()
+    if folder is None or not (file := folder / (name if folder == RECORDED else Path(name).name)).exists():
         pytest.skip(MISSING)
-    return RECORDED / name
+    return file
 
 
-def reasons(reports: Iterable[pytest.TestReport | pytest.CollectReport]) -> Counter[str]:
-    """How many tests, or files of tests, were skipped for each reason."""
-    said = (report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr) for report in reports)
-    return Counter(reason.removeprefix("Skipped: ") for reason in said)
+def by_reason(reports: Iterable[pytest.TestReport | pytest.CollectReport]) -> Skipped:
+    """The skipped tests, or files of tests, by reason."""
+    found: Skipped = defaultdict(list)
+    for report in reports:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        test = report.nodeid.rpartition("::")[2].partition("[")[0]
+        found[reason.removeprefix("Skipped: ")].append(test.removeprefix("test_").replace("_", " "))
+    return found
 
 
-def sentence(skipped: Counter[str]) -> str:
+def sentence(skipped: Skipped) -> str:
     """The last line: nothing was skipped, or how many and why, the most frequent reason first."""
     if not skipped:
         return "Nothing was skipped."
-    why = "; ".join(f"{count} x {reason}" for reason, count in skipped.most_common())
-    return f"{skipped.total()} skipped: {why}."
+    ordered = sorted(skipped.items(), key=lambda item: -len(item[1]))
+    why = [f"{len(tests)} x {reason}" + claims(reason, tests) for reason, tests in ordered]
+    return f"{sum(map(len, skipped.values()))} skipped: {'; '.join(why)}."
 
 
-def of_session(config: pytest.Config) -> Counter[str]:
+def claims(reason: str, tests: list[str]) -> str:
+    """The names of the tests where recorded files are missing: each is a claim."""
+    return f": {', '.join(dict.fromkeys(tests))}" if reason == MISSING else ""
+
+
+def of_session(config: pytest.Config) -> Skipped:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    return reasons(reporter.stats.get("skipped", ()) if reporter else ())
+    return by_reason(reporter.stats.get("skipped", ()) if reporter else ())
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -1,13 +1,18 @@
 """tests/skips.py: a skipped test is said in the last line, and fails a run in CI."""
 
+import hashlib
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from tests.skips import MISSING
+from sources import pieces
+from sources.fetch import FetchError, Published
+from tests import skips
+from tests.skips import MISSING, RECORDED, recorded
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = """
@@ -47,4 +52,41 @@ def test_in_ci_a_skipped_test_is_a_failure(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("environment", [{}, {"CI": "true"}], ids=["here", "ci"])
 def test_files_that_only_others_may_give_away_may_be_missing_in_ci(tmp_path: Path, environment: dict[str, str]) -> None:
-    assert ran(tmp_path, MISSING, **environment)[0] == 0
+    code, line = ran(tmp_path, MISSING, **environment)
+    assert code == 0
+    assert line == f"2 skipped: 2 x {MISSING}: elsewhere, nowhere."
+
+
+def test_pieces_of_d4rls_files_come_from_the_cache_where_no_folder_has_them(
+    own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def network(urls: list[str], file: Path, known: Published, limits: object) -> None:
+        assert all(url.startswith("https://") and url.endswith(file.name) for url in urls)
+        file.write_text(f"{known.size} {known.sha256}")
+
+    monkeypatch.setattr(skips, "RECORDED", tmp_path / "absent")
+    monkeypatch.setattr(pieces, "fetch", network)
+    skips.pieces.cache_clear()
+    assert recorded("d4rl/hopper_medium-v2.hdf5") == own_cache / "d4rl-pieces" / "hopper_medium-v2.hdf5"
+    with pytest.raises(pytest.skip.Exception):
+        recorded("more/door-v0_demos.pickle")
+    skips.pieces.cache_clear()
+
+
+def test_without_pieces_and_network_their_tests_are_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_network(*arguments: object) -> None:
+        raise FetchError("hopper_medium-v2.hdf5", "no route")
+
+    monkeypatch.setattr(skips, "RECORDED", tmp_path / "absent")
+    monkeypatch.setattr(pieces, "fetch", no_network)
+    skips.pieces.cache_clear()
+    with pytest.raises(pytest.skip.Exception, match="claims were not tested"):
+        recorded("d4rl/hopper_medium-v2.hdf5")
+    skips.pieces.cache_clear()
+
+
+def test_the_pieces_sizes_and_sha256_are_those_of_the_real_files(real: Path) -> None:
+    for path, (size, sha256) in tomllib.loads(pieces.TABLE.read_text())["files"].items():
+        name = path.rpartition("/")[2]
+        file = next(file for file in (real / name, RECORDED / "more" / name) if file.exists())
+        assert (file.stat().st_size, hashlib.sha256(file.read_bytes()).hexdigest()) == (size, sha256), name
