@@ -82,7 +82,7 @@ def recorded_in(folder: Path) -> EnvironmentRow:
     metadata = minari_folders.metadata(folder)
     if (row := environment_rows().get(str(metadata.get("environment")))) is not None:  # written by sources/export.py
         return row
-    spec = metadata.get("env_spec") or {}
+    spec = metadata["env_spec"] if isinstance(metadata.get("env_spec"), dict) else {}
     gym_id = str(spec.get("id", ""))
     if not gym_id:
         raise DatasetError(f"{folder} does not say which environment it was recorded in: add --task.")
@@ -90,7 +90,11 @@ def recorded_in(folder: Path) -> EnvironmentRow:
         raise DatasetError(
             f"{folder} was recorded in {gym_id}, and nothing is imported because a file names it: add --task."
         )
-    options = foreign.differences(gym_id, spec.get("kwargs") or {}, spec.get("max_episode_steps"))
+    try:
+        options = foreign.differences(gym_id, spec.get("kwargs") or {}, spec.get("max_episode_steps"))
+        wrappers = ", ".join(wrapper["name"] for wrapper in spec.get("additional_wrappers") or ())
+    except (AttributeError, KeyError, TypeError) as error:
+        raise DamagedFileError(minari_folders.metadata_file(folder), f"its env_spec is none: {error!r:.200}") from error
     if foreign.are_scores(*map(metadata.get, foreign.SCORES)):
         options |= {score: metadata[score] for score in foreign.SCORES}
     try:
@@ -102,7 +106,6 @@ def recorded_in(folder: Path) -> EnvironmentRow:
         ) from error
     recorded = minari_folders.observation_layout(folder, metadata)
     if recorded.shape != row.observation_shape:
-        wrappers = ", ".join(wrapper["name"] for wrapper in spec.get("additional_wrappers") or [])
         raise DatasetError(
             f"{folder} holds observations of the shape {recorded.shape}, but {gym_id} shows {row.observation_shape}"
             f"{f' without the wrappers {wrappers}' if wrappers else ''}: name another environment with --task."

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,17 @@ def observation_layout(folder: Path, metadata: dict[str, Any]) -> Layout:
     """
     if "observation_space" not in metadata:
         raise DatasetError(f"{folder} does not say what its observations are: write it again with a newer minari.")
+    found: Layout = space(folder, metadata, "observation_space", layout)
+    return found
+
+
+def space(folder: Path, metadata: dict[str, Any], name: str, meaning: Callable[[dict[str, Any], Path], Any]) -> Any:
+    """What a space of the metadata means.
+
+    Raises:
+        DamagedFileError: it is none, but anything else.
+    """
     try:
-        return layout(metadata["observation_space"], folder)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DamagedFileError(metadata_file(folder), f"its observation_space is none: {error}") from error
+        return meaning(dict(metadata[name]), folder)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
+        raise DamagedFileError(metadata_file(folder), f"its {name} is none: {error!r:.200}") from error

@@ -26,7 +26,7 @@ import numpy as np
 from trajectories.errors import DamagedFileError, DatasetError
 from trajectories.formats import columns
 from trajectories.formats.hdf5 import Hdf5Array, Hdf5Group, open_hdf5
-from trajectories.minari_folders import metadata, metadata_file, observation_layout
+from trajectories.minari_folders import metadata, metadata_file, observation_layout, space
 from trajectories.spaces import Layout, actions_of
 from trajectories.types import Provenance, Spec, Trajectories
 
@@ -53,15 +53,14 @@ def read(
     told = metadata(folder)
     seen = observation_layout(folder, told)
     if "action_space" in told:
-        actions_of(told["action_space"], folder)
+        space(folder, told, "action_space", actions_of)
     table, lengths = _table(folder, told, seen)
     if told.get("clipped_rewards"):  # written here (sources/export.py)
         spec = replace(spec, clipped_rewards=True)
     bounds = np.concatenate([[0], np.cumsum(lengths)])
-    details = {
-        "file": str(told.get("dataset_id", folder.name)),
-        **({"observation_parts": seen.describe()} if not seen.single else {}),
-    }
+    details: dict[str, Any] = {"file": str(told.get("dataset_id", folder.name))}
+    if not seen.single:
+        details["observation_parts"] = seen.describe()
     origin, long_episodes = Provenance(name, source, "", details), long_episodes or bool(told.get("long_episodes"))
     return columns.trajectories(table, bounds, spec, origin, str(folder), trailing_zeros, long_episodes)
 
@@ -89,7 +88,7 @@ def _table(folder: Path, told: dict[str, Any], seen: Layout) -> tuple[dict[str, 
             filled += length
     except (OSError, KeyError, RuntimeError) as error:
         raise DamagedFileError(folder, error) from error
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise DamagedFileError(folder, f"its episodes do not fit each other: {error}") from error
     if filled != steps or not lengths:
         raise DamagedFileError(folder, f"it holds {filled:,} steps, but its metadata say {steps:,}")
@@ -163,7 +162,7 @@ def _numbers(folder: Path, names: Iterable[str], count: int | None) -> list[int]
     """
     numbers = sorted(int(match[1]) for name in names if (match := EPISODE.fullmatch(name)))
     if count is not None and len(numbers) < count:
-        missing = min(set(range(count)) - set(numbers))
+        missing = next(number for number in range(count) if number not in numbers)
         raise DamagedFileError(folder, f"it has {len(numbers):,} of {count:,} episodes, and no episode_{missing}")
     return numbers[:count]
 

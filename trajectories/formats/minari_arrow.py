@@ -23,7 +23,6 @@ def episodes(folder: Path, kind: str, seen: Layout, numbers: Sequence[int]) -> I
         DamagedFileError: an episode is empty or cannot be read.
     """
     try:
-        from pyarrow import ArrowInvalid
         from pyarrow.dataset import dataset
     except ImportError as error:
         raise UserError(
@@ -35,16 +34,19 @@ def episodes(folder: Path, kind: str, seen: Layout, numbers: Sequence[int]) -> I
             raise DamagedFileError(folder, f"{number} holds no {kind} file")
         try:
             table = dataset(parts, format=kind).to_table().combine_chunks()
-        except ArrowInvalid as error:
+            steps = table.num_rows - 1
+            found = {
+                "observations": seen.rows(_values(table.column("observations"))),
+                "actions": _values(table.column("actions"))[:steps],
+                "rewards": _values(table.column("rewards"))[:steps],
+                "terminals": _values(table.column("terminations"))[:steps],
+                "timeouts": _values(table.column("truncations"))[:steps],
+            }
+        except UserError:
+            raise
+        except Exception as error:  # of many types, each for another way of being damaged
             raise DamagedFileError(parts[0], error) from error
-        steps = table.num_rows - 1
-        yield {
-            "observations": seen.rows(_values(table.column("observations"))),
-            "actions": _values(table.column("actions"))[:steps],
-            "rewards": _values(table.column("rewards"))[:steps],
-            "terminals": _values(table.column("terminations"))[:steps],
-            "timeouts": _values(table.column("truncations"))[:steps],
-        }
+        yield found
 
 
 def table(path: Path) -> dict[str, Any]:
