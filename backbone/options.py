@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def read_tables(path: Path) -> dict[str, dict[str, Any]]:
         UserError: it cannot be read, or holds something else at its top.
     """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = _tables(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         why = " ".join(str(error).split())
         raise UserError(f"{path.name} cannot be read ({why:.200}): correct it.") from error
@@ -42,3 +43,9 @@ def read_tables(path: Path) -> dict[str, dict[str, Any]]:
         if not isinstance(table, dict):
             raise UserError(f"{path.name}: {name:.40} = {table!s:.40} stands in no table: put it below a [name].")
     return found
+
+
+@lru_cache(maxsize=8)
+def _tables(text: str) -> dict[str, Any]:
+    """What a text says; a grid asks for the presets of every run. Nobody changes it."""
+    return tomllib.loads(text)

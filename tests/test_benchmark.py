@@ -90,10 +90,16 @@ def test_a_grid_that_cannot_be_meant_is_refused_before_anything_is_run(words: li
 
 def test_a_suite_that_is_none_is_refused_in_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "suites.toml"
-    for text in ("[mine]\nmodels = ['dt']\n", "[mine]\nmodle = 1\n", "mine = 1\n", "[mine"):
+    whole = "[mine]\nmodels = ['dt']\nenvs = ['toy-medium']\nseeds = [0]\n"
+    odd = ("source = []", "source = 1", "preset = ['x']", "options = 1", "options.dt = 1")
+    texts = ["[mine]\nmodels = ['dt']\n", "[mine]\nmodle = 1\n", "mine = 1\n", "[mine", *(whole + one for one in odd)]
+    texts += [whole.replace("[0]", "[1.5]"), whole.replace("['dt']", "'dt'"), whole.replace("['dt']", "[['dt']]")]
+    for text in texts:
         path.write_text(text)
         with pytest.raises(UserError, match=r"suites\.toml"):
             suites(path)
+    path.write_text(whole + "options.dt.updates = 7")
+    assert suites(path)["mine"].options == {"dt": {"updates": 7}}
 
 
 def recorded(model: str, **changes: Any) -> Record:

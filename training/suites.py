@@ -7,6 +7,10 @@ from typing import Any
 from backbone.options import as_option, read_tables
 from trajectories.errors import UserError, did_you_mean
 
+EXAMPLES: dict[str, Any] = {
+    **{"models": ("dt",), "envs": ("hopper-medium",), "seeds": (0,), "source": "auto", "preset": "default"},
+    "options": {"dt": {"updates": 100}},
+}
 FILE = Path(__file__).parents[1] / "experiments" / "suites.toml"
 
 
@@ -30,14 +34,28 @@ def suites(path: Path = FILE) -> dict[str, Suite]:
     """
     found = {}
     for name, row in read_tables(path).items():
+        values = {key: as_option(value) for key, value in row.items()}
         try:
-            found[name] = Suite(**{key: as_option(value) for key, value in row.items()})
+            found[name] = Suite(**values)
         except TypeError:
             known = ", ".join(field.name for field in fields(Suite))
             raise UserError(
                 f"{path.name}: [{name:.40}] is no suite: it needs models, envs and seeds, of {known}."
             ) from None
+        for key, value in values.items():
+            if not alike(value, EXAMPLES[key]):
+                given = f"{path.name}: [{name:.40}] has {key} = {value!s:.40}"
+                raise UserError(f"{given}: give something like {EXAMPLES[key]!r}.")
     return found
+
+
+def alike(value: Any, example: Any) -> bool:
+    """Whether a value is of an example's kind; what is in a list or a table, too."""
+    if type(value) is not type(example):
+        return False
+    if isinstance(example, dict):
+        return all(isinstance(one, dict) for one in value.values())
+    return not isinstance(example, tuple) or all(type(one) is type(example[0]) for one in value)
 
 
 def find(name: str, path: Path = FILE) -> Suite:
