@@ -5,7 +5,7 @@ import json
 import pickle
 import random
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,19 @@ JUNK: tuple[Any, ...] = (
     *([], {}, [[]], {"a": 1}, [1, 2], [[1], [2, 3]], float("nan")),
 )
 DTYPES = ("f2", "f8", ">f4", "i1", "i8", "u8", "S5", "c8", "?", "V4", [("a", "f4"), ("b", "i4")])
+VALUES = (
+    *("-1", "0", "1e3", "nan", "inf", "true", '"x"', '""', "[]", "[[]]", '["x"]', "[0]", "{}", "{ x = 1 }"),
+    *("2020-01-01", "1" + "0" * 30, '"' + "x" * 9000 + '"', '"\\u001b[2J"', '["*"]', '["../.."]'),
+)
+LINES = (
+    *("x", "[default]", "[default.dt]", '[default.dt."["]', "[[x]]", "default = 3", "smoke = 1", "[smoke.all]"),
+    *("[" * 9000, "x = " + "[" * 9000, "a." * 900 + "b = 1", "updates = 'x'", "layers = 10000000000", "[x.dt]"),
+)
+TABLES = (
+    *(b"", b"\n", b"\n\n", b"update", b"update\n", b"\xff\xfe\n", b"update,update\n1,2\n", b'"', b'"\n', b"\0\n"),
+    *(b"update\n" + b"1," * 200000 + b"\n", b"update,seconds\nnan,1\n", b"update\n1e5\n", b"update\n\n\n1\n"),
+    *(b"update\n" + b"9" * 5000 + b"\n", b"seconds\n1\n", b'update,"a\nb",c\n1,2,3\n', b"x" * 10**6),
+)
 HEADERS = (
     "{'descr': '<f4', 'fortran_order': False, 'shape': (10000000000, 84, 84), }",
     "{'descr': '|O', 'fortran_order': False, 'shape': (30,), }",
@@ -36,10 +49,11 @@ INSTRUCTIONS = (
 def damage(rng: random.Random, file: Path) -> None:
     """Change a file so that it may mean anything, or nothing."""
     by_content = BY_CONTENT.get(file.suffix)
-    if by_content is None or rng.random() < 0.4:
-        file.write_bytes(changed_bytes(rng, file.read_bytes()))
-    else:
+    share = rng.random()
+    if by_content is not None and share < 0.7:
         by_content(rng, file)
+    if by_content is None or share > 0.6:
+        file.write_bytes(changed_bytes(rng, file.read_bytes()))
 
 
 def changed_bytes(rng: random.Random, content: bytes) -> bytes:
@@ -113,14 +127,60 @@ def _json(rng: random.Random, path: Path) -> None:
         path.write_text(rng.choice(("", "[]", "null", "{" * 10**5, '{"a":' * 10**5, '{"total_steps": 1e999}')))
         return
     row = json.loads(path.read_text(encoding="utf-8"))
-    places = [(row, name) for name in row]
-    places += [(inner, name) for inner in row.values() if isinstance(inner, dict) for name in inner]
-    owner, name = rng.choice(places)
-    if rng.random() < 0.2:
+    for _ in range(rng.choice((1, 1, 2))):
+        _exchange(rng, row)
+    path.write_text(json.dumps(row), encoding="utf-8")
+
+
+def _exchange(rng: random.Random, row: Any) -> None:
+    """Something in JSON is gone, renamed, or something else; also in JSON that is a text in it, as Minari's spaces."""
+    owner, name = rng.choice(list(_places(row)))
+    how = rng.randrange(5)
+    if isinstance(owner[name], str) and owner[name].startswith("{") and rng.random() < 0.8:
+        inner = json.loads(owner[name])
+        _exchange(rng, inner)
+        owner[name] = json.dumps(inner)
+    elif how == 0:
         del owner[name]
+    elif how == 1 and isinstance(owner, dict):
+        owner[str(rng.choice(JUNK))] = owner.pop(name)
     else:
         owner[name] = rng.choice(JUNK)
-    path.write_text(json.dumps(row), encoding="utf-8")
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Whatever can be exchanged in JSON, as the list or object that holds it and where; of long lists the beginning."""
+    for name in list(value) if isinstance(value, dict) else range(min(3, len(value))):
+        yield value, name
+        if isinstance(value[name], dict | list):
+            yield from _places(value[name])
+
+
+def _csv(rng: random.Random, path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    how = rng.randrange(4)
+    if how == 0:
+        path.write_bytes(rng.choice(TABLES))
+        return
+    if how == 1:
+        rng.shuffle(lines)
+    elif how == 2:
+        lines = [line.replace(",", rng.choice((";", "\t", ",,", "")), rng.choice((1, 99))) for line in lines]
+    else:
+        place = rng.randrange(len(lines))
+        cells = lines[place].split(",")
+        cells[rng.randrange(len(cells))] = rng.choice(("x", "", "-1", "1e400", "nan", "9" * 5000, '"', "update"))
+        lines[place] = ",".join(cells)
+    path.write_text("\n".join(lines) + rng.choice(("", "\n", "\n\n")), encoding="utf-8")
+
+
+def _toml(rng: random.Random, path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for _ in range(rng.choice((1, 1, 3))):
+        place = rng.randrange(len(lines))
+        name, equals, _ = lines[place].partition(" = ")
+        lines[place] = f"{name} = {rng.choice(VALUES)}" if equals and rng.random() < 0.6 else rng.choice(LINES)
+    path.write_text("\n".join(lines), encoding="utf-8")
 
 
 def _pickle(rng: random.Random, path: Path) -> None:
@@ -163,5 +223,6 @@ def _safetensors(rng: random.Random, path: Path) -> None:
 
 
 BY_CONTENT: dict[str, Callable[[random.Random, Path], None]] = {
-    **{".hdf5": _hdf5, ".json": _json, ".pkl": _pickle, ".gz": _gzip, ".safetensors": _safetensors}
+    **{".hdf5": _hdf5, ".json": _json, ".pkl": _pickle, ".gz": _gzip, ".safetensors": _safetensors},
+    **{".csv": _csv, ".toml": _toml},
 }

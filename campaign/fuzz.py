@@ -12,19 +12,17 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 from campaign.damage import damage
-from campaign.tally import Tally
+from campaign.tally import LONGEST, Tally
 from campaign.whole_files import KINDS
 from trajectories.errors import UserError
 
 SECONDS, MEMORY = 10, 1 << 30
 BATCH = 40
-LONGEST = 500  # characters of a message
 
 
 def fuzz(kind: str, count: int, seed: int, scratch: Path) -> Tally:
@@ -39,9 +37,11 @@ def fuzz(kind: str, count: int, seed: int, scratch: Path) -> Tally:
         tally.not_tried = str(error)
         return tally
     shutil.rmtree(whole / "cache", ignore_errors=True)
-    rng = random.Random(f"{kind}{seed}")
     for first in range(0, count, BATCH):
-        folders = [_damaged(whole, scratch / f"{kind}-{number}", rng) for number in range(min(BATCH, count - first))]
+        folders = [
+            _damaged(whole, scratch / f"{kind}-{number - first}", random.Random(f"{kind} {seed} {number}"))
+            for number in range(first, min(first + BATCH, count))
+        ]
         waiting = list(range(len(folders)))
         while waiting:
             for number, failure in _read_in_child(read, [(each, folders[each]) for each in waiting]):
@@ -58,11 +58,11 @@ def fuzz(kind: str, count: int, seed: int, scratch: Path) -> Tally:
 def _damaged(whole: Path, folder: Path, rng: random.Random) -> Path:
     shutil.copytree(whole, folder, dirs_exist_ok=True)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    for _ in range(rng.choice((1, 1, 2))):
+    for file in rng.sample(files, min(len(files), rng.choice((1, 1, 2)))):
         try:
-            damage(rng, rng.choice(files))
+            damage(rng, file)
         except (OSError, ValueError, TypeError, KeyError, IndexError, RuntimeError):
-            continue  # what was damaged before cannot be damaged by its content
+            continue  # what one damage left, another cannot write
     return folder
 
 
@@ -128,18 +128,3 @@ def _failure(read: Callable[[Path], None], folder: Path) -> str | None:
 
 def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def fuzz_all(count: int, seeds: int, scratch: Path) -> list[Tally]:
-    """Every kind of file, `count` of it for each seed."""
-    tallies = []
-    for kind in KINDS:
-        began, tally = time.monotonic(), Tally(f"damaged files: {kind}")
-        for seed in range(seeds):
-            one = fuzz(kind, count, seed, scratch)
-            tally.held += one.held
-            tally.failures += one.failures
-            tally.not_tried = one.not_tried
-        print(f"{tally.row()}  {time.monotonic() - began:.0f} s", flush=True)
-        tallies.append(tally)
-    return tallies

@@ -51,9 +51,10 @@ def command(what: str, results: Path, cache: Path) -> Callable[[], object]:
     return lambda: run.main([*words, "--results-dir", str(results), "--data-dir", str(cache)])
 
 
-def kill(what: str, kills: int, seconds: float, scratch: Path) -> Tally:
+def kill(what: str, kills: int, seconds: float, seed: int, scratch: Path) -> Tally:
     """Kill a command until it was killed `kills` times, or until `seconds` are over."""
-    tally, rng, cache = Tally(f"killed and started again: {what}"), random.Random(what), scratch / "cache"
+    tally, cache = Tally(f"killed and started again: {what}"), scratch / "cache"
+    rng = random.Random(f"{what} {seed}")
     whole = scratch / f"{what}-whole"
     attempt(command(what, whole, cache), scratch / "log")  # makes the data
     shutil.rmtree(whole, ignore_errors=True)

@@ -17,28 +17,27 @@ JOURNAL_LOST, JOURNAL_KEPT = 2, 1
 SIZE = 200 << 20  # bytes
 
 
-def cut_power(times: int, scratch: Path) -> Tally:
+def cut_power(number: int, scratch: Path) -> Tally:
     """Finish a run on a disk of its own, cut its power, and compare what is there before and after."""
     tally = Tally("power cut when a run is finished")
     image, disk, cache = scratch / "disk.img", scratch / "disk", scratch / "cache"
     disk.mkdir(exist_ok=True)
     attempt(command("dt", scratch / "elsewhere", cache), scratch / "log")  # makes the data
-    for number in range(times):
-        try:
-            with image.open("wb") as file:
-                file.truncate(SIZE)
-            _sh("mkfs.ext4", "-q", "-F", str(image))
-            _sh("mount", "-o", "loop", str(image), str(disk))
-        except (OSError, subprocess.CalledProcessError):
-            tally.not_tried = "it needs root, ext4 and loop devices"
-            return tally
-        try:
-            tally.count(_cut(disk, cache, scratch / "log", JOURNAL_LOST if number % 2 else JOURNAL_KEPT))
-        except OSError as error:
-            tally.not_tried = f"the file system cannot be shut down ({error.strerror})"
-            return tally
-        finally:
-            subprocess.run(["umount", "-l", str(disk)], capture_output=True, check=False)
+    try:
+        with image.open("wb") as file:
+            file.truncate(SIZE)
+        _sh("mkfs.ext4", "-q", "-F", str(image))
+        _sh("mount", "-o", "loop", str(image), str(disk))
+    except (OSError, subprocess.CalledProcessError):
+        tally.not_tried = "it needs root, ext4 and loop devices"
+        return tally
+    try:
+        tally.count(_cut(disk, cache, scratch / "log", JOURNAL_LOST if number % 2 else JOURNAL_KEPT))
+    except OSError as error:
+        tally.not_tried = f"the file system cannot be shut down ({error.strerror})"
+        return tally
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], capture_output=True, check=False)
     return tally
 
 

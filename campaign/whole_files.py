@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import pickle
 from collections.abc import Callable
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from campaign import run_files
 from sources import export
 from sources.description import describe
 from sources.loading import Request, load
@@ -18,6 +20,7 @@ from training.checkpoint import load_model, load_state, save_model, save_state
 from training.registry import find
 from training.train import adamw
 from trajectories.catalog import environment
+from trajectories.formats import minari as minari_format
 from trajectories.formats.dqn_replay import file_name
 from trajectories.types import Trajectories
 
@@ -68,6 +71,14 @@ def dqn_replay(folder: Path) -> None:
 def minari(folder: Path) -> None:
     hdf5(folder)
     export.to_minari(load(Request("x@toy", path=folder / "a.hdf5", data_dir=folder / "cache")), "a/b-v0", folder)
+    (folder / "a.hdf5").unlink()
+
+
+def minari_alone(folder: Path) -> None:
+    """One that says by itself which environment it was recorded in, of gymnasium's."""
+    hdf5(folder)
+    name = "x@MountainCarContinuous-v0"
+    export.to_minari(load(Request(name, path=folder / "a.hdf5", data_dir=folder / "cache")), "a/b-v0", folder)
     (folder / "a.hdf5").unlink()
 
 
@@ -131,6 +142,12 @@ def reads(name: str, source: str, inside: str) -> Callable[[Path], None]:
     return read
 
 
+def read_minari_alone(folder: Path) -> None:
+    """By its id, from Minari's folder; the environment is made as its metadata say."""
+    os.environ[minari_format.VARIABLE] = str(folder)
+    check(load(Request("a/b-v0", data_dir=folder / "cache")))
+
+
 def check(data: Trajectories) -> None:
     """What was read must be what the rest of the house counts on."""
     lengths = {len(each) for each in (data.observations, data.actions, data.rewards, data.terminated)}
@@ -146,6 +163,8 @@ KINDS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None]]] = {
     "pickle": (pickled, reads("x@toy", "auto", "a.pkl")),
     "DQN-replay": (dqn_replay, reads("breakout", "dqn-replay", "")),
     "Minari, HDF5": (minari, reads("x@toy", "minari", "a/b-v0")),
+    "Minari, its environment": (minari_alone, read_minari_alone),
     "Minari, Arrow": (arrow, reads("x@toy", "minari", "a/b-v0")),
     "checkpoint": (safetensors, read_checkpoint),
+    **run_files.KINDS,
 }

@@ -2,14 +2,17 @@
 
 import json
 import random
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from campaign import __main__ as campaign
+from campaign import kills, run_files
 from campaign.damage import damage
-from campaign.fuzz import LONGEST, fuzz
+from campaign.fuzz import fuzz
 from campaign.kills import differing, facts
-from campaign.tally import Tally
+from campaign.tally import LONGEST, Tally, table
 from campaign.whole_files import KINDS
 
 
@@ -71,6 +74,62 @@ def test_a_tally_shows_the_first_failure_in_its_row() -> None:
     tally = Tally("files")
     for failure in (None, "a|b", "c"):
         tally.count(failure)
-    assert tally.row() == "| files | 3 | 1: a/b |"
-    assert Tally("power", not_tried="no root").row() == "| power | not tried: no root | |"
+    assert tally.row() == "| files | 3 | 1: a/b |  |"
+    assert Tally("power", not_tried="no root").row() == "| power | not tried: no root | | |"
     assert LONGEST == 500
+
+
+def test_a_damaged_record_does_not_keep_the_others_from_the_report(tmp_path: Path) -> None:
+    run_files.records(tmp_path)
+    first, *_ = sorted(tmp_path.rglob("record.json"))
+    first.write_text("{", encoding="utf-8")
+    run_files.read_records(tmp_path)
+    for path in tmp_path.rglob("record.json"):
+        path.write_text("{", encoding="utf-8")
+    with pytest.raises(AssertionError, match="of 3 records 0 are in the report"):
+        run_files.read_records(tmp_path)
+
+
+@pytest.mark.parametrize("said", ["Left out: " + "x" * 500, "Left out: \x1b[2J", "Traceback (most recent call last):"])
+def test_what_is_said_of_a_file_that_is_left_out_is_one_sentence(said: str) -> None:
+    run_files.check_said("Left out: a/record.json: damaged.")
+    with pytest.raises(AssertionError):
+        run_files.check_said(said)
+
+
+def test_a_campaign_goes_on_where_it_was_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried: list[str] = []
+
+    def part(name: str, scratch: Path) -> Tally:
+        if name == "second" and "first" in tried and len(tried) == 1:
+            tried.append("interrupted")
+            raise KeyboardInterrupt
+        tried.append(name)
+        return Tally("files", held=2)
+
+    monkeypatch.setattr(
+        campaign, "parts", lambda options: [(name, partial(part, name)) for name in ("first", "second")]
+    )
+    options = campaign.Options(kept=tmp_path / "kept.json")
+    with pytest.raises(KeyboardInterrupt):
+        campaign.main(options)
+    with pytest.raises(SystemExit, match="False"):
+        campaign.main(options)
+    assert tried == ["first", "interrupted", "second"]
+    assert "| files | 4 | 4 |" in capsys.readouterr().out
+
+
+def test_the_full_campaign_tries_as_many_files_and_kills_as_it_says() -> None:
+    names = [name for name, _ in campaign.parts(campaign.Options(full=True))]
+    assert len(names) == len(set(names))
+    assert sum(name.startswith("1000 record ") for name in names) == 3
+    assert sum(name.startswith("10 kills gato ") for name in names) == 5
+    few = [name for name, _ in campaign.parts(campaign.Options(only=("kills",)))]
+    assert few == [f"10 kills {what} 0" for what in kills.WHAT]
+
+
+def test_the_parts_of_a_campaign_share_a_row_if_they_tried_the_same_code() -> None:
+    parts = [Tally("a", 3, commit="1" * 40), Tally("a", 4, ["x"], commit="1" * 40), Tally("a", 5, commit="2" * 40)]
+    assert table(parts).splitlines()[2:] == ["| a | 8 | 7: x | 1111111 |", "| a | 5 | 5 | 2222222 |"]

@@ -1,0 +1,108 @@
+"""What runs and users write as text: records, curves, prompts and settings; a whole one of each, and what reads it."""
+
+import shutil
+import zlib
+from collections.abc import Callable
+from contextlib import redirect_stderr
+from io import StringIO
+from pathlib import Path
+
+from campaign.tally import LONGEST
+from experiments.report import Options, texts
+from report import prompts, store
+from report.curve import CURVE, Curve, curves_of
+from training.grid import plan
+from training.provenance import ROOT
+from training.settings import parse
+from training.staleness import stale
+from training.suites import find
+
+RUNS = ROOT / "results" / "runs"
+RECORDED = ("dt-hopper-medium-reroll-s0", "dt-breakout", "gato-3-tasks")  # what their folders begin with
+MODELS, PRESETS = ("bc", "dt", "tt", "gato"), ("default", "smoke", "paper")
+SETTINGS = ("presets.toml", "suites.toml")
+COLUMNS = "update,seconds,learning_rate,loss/total,return/18\n100,1.5,0.001,0.5,\n200,2.5,0.0005,0.25,3.0\n"
+
+
+def records(folder: Path) -> None:
+    for beginning in RECORDED:
+        for path in sorted(RUNS.rglob(store.RECORD)):
+            name = path.parent.relative_to(RUNS)
+            if str(name).startswith(beginning):
+                (folder / name).mkdir(parents=True)
+                for file in [path, *path.parent.glob(CURVE)]:
+                    shutil.copy(file, folder / name)
+                break
+
+
+def read_records(folder: Path) -> None:
+    """All that a report makes of them; one that is damaged must not keep the others from it."""
+    with redirect_stderr(StringIO()) as said:
+        found = store.read_all(folder)
+        files = texts(Options(results_dir=folder), found, curves_of(found, folder), stale(found))
+    check_said(said.getvalue())
+    if len(found) < len(RECORDED) - 2 or not all(files.values()):
+        raise AssertionError(f"of {len(RECORDED)} records {len(found)} are in the report")
+
+
+def curve(folder: Path) -> None:
+    (folder / CURVE).write_text(COLUMNS, encoding="utf-8")
+
+
+def read_curve(folder: Path) -> None:
+    """As a report reads it, and as a run that goes on."""
+    written = Curve(folder)
+    written.read()
+    written.truncate_from(150)
+    written.append({"update": 200, "seconds": 1.0, "loss/total": 0.5})
+    if written.read()["update"][-1] != 200:
+        raise AssertionError("a row is lost")
+
+
+def prompted(folder: Path) -> None:
+    shutil.copy(next(RUNS.glob(f"*/{prompts.PROMPTS}")), folder)
+
+
+def read_prompts(folder: Path) -> None:
+    run = folder / "runs" / "a"
+    run.mkdir(parents=True)
+    shutil.copy(next(RUNS.glob(f"*/{prompts.PROMPTS}")).with_name(store.RECORD), run)
+    shutil.copy(folder / prompts.PROMPTS, run)
+    with redirect_stderr(StringIO()) as said:
+        prompts.page(prompts.read_all(folder / "runs"))
+    shutil.rmtree(folder / "runs")
+    check_said(said.getvalue())
+
+
+def settings(folder: Path) -> None:
+    for name in SETTINGS:
+        shutil.copy(ROOT / "experiments" / name, folder)
+
+
+def read_settings(folder: Path) -> None:
+    """The settings of a run, its model and preset decided by what is in the file, and the runs of a suite."""
+    path, suites = (folder / name for name in SETTINGS)
+    number = zlib.crc32(path.read_bytes())
+    model, preset = MODELS[number % len(MODELS)], PRESETS[number % len(PRESETS)]
+    if (model, preset) == ("gato", "paper"):  # which it does not have
+        preset = "79M"
+    parse(["--model", model, "--env", "toy-medium", "--preset", preset], path)
+    if suites.read_bytes() != (ROOT / "experiments" / suites.name).read_bytes():
+        plan(find("smoke", suites))
+
+
+def check_said(said: str) -> None:
+    """What is said of each file that is left out is one sentence, too."""
+    for line in said.splitlines():
+        if len(line) > LONGEST or not line.isprintable():
+            raise AssertionError(f"a message of {len(line)} characters")
+        if not line.startswith("Left out: "):
+            raise AssertionError(f"it says {line[:80]!r}")
+
+
+KINDS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None]]] = {
+    "record": (records, read_records),
+    "curve": (curve, read_curve),
+    "prompts": (prompted, read_prompts),
+    "presets and suites": (settings, read_settings),
+}
