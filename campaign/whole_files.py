@@ -20,8 +20,8 @@ from training.checkpoint import load_model, load_state, save_model, save_state
 from training.registry import find
 from training.train import adamw
 from trajectories.catalog import environment
-from trajectories.formats import minari as minari_format
 from trajectories.formats.dqn_replay import file_name
+from trajectories.minari_folders import VARIABLE as MINARI_FOLDER
 from trajectories.types import Trajectories
 
 STEPS = 60
@@ -144,7 +144,7 @@ def reads(name: str, source: str, inside: str) -> Callable[[Path], None]:
 
 def read_minari_alone(folder: Path) -> None:
     """By its id, from Minari's folder; the environment is made as its metadata say."""
-    os.environ[minari_format.VARIABLE] = str(folder)
+    os.environ[MINARI_FOLDER] = str(folder)
     check(load(Request("a/b-v0", data_dir=folder / "cache")))
 
 

@@ -48,7 +48,9 @@ def edited(**changes: Any) -> Path:
 def test_an_observation_space_that_is_none_is_named(name: str) -> None:
     folder = edited(observation_space=json.dumps(NO_SPACES[name]))
     sentence = refusal(lambda: load(Request("ours/toy-v0")))
-    assert sentence.startswith(f"{minari_folders.metadata_file(folder)} is truncated or damaged (its observation_space is none")
+    assert sentence.startswith(
+        f"{minari_folders.metadata_file(folder)} is truncated or damaged (its observation_space is none"
+    )
     assert sentence.endswith("get a whole copy of it.")
 
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from trajectories import foreign, minari_folders
-from trajectories.errors import DatasetError, UserError, did_you_mean
+from trajectories.errors import DamagedFileError, DatasetError, UserError, did_you_mean
 from trajectories.own_names import own_parts
 from trajectories.rows import DatasetRow, EnvironmentRow, dataset_rows, environment_rows
 from trajectories.unknown import like_minari_id, unknown_dataset, unknown_environment
