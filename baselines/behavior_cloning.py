@@ -1,9 +1,9 @@
-"""Behaviour cloning: do what the data did. The Decision Transformer paper's baseline, on the same loader and protocol.
+"""Behavior cloning: do what the data did. The Decision Transformer paper's baseline, on the same loader and protocol.
 
 Paper    Chen et al. 2021, arXiv:2106.01345, appendix; code: kzl gym/decision_transformer/models/mlp_bc.py at e2d82e6
 Input    the last K observations, side by side; no returns, no actions
 Learns   the last action of the window, by squared error; a discrete one by cross-entropy
-Differs  256 wide, as the paper's table says (the code's default is 128); padding is zero after normalising
+Differs  256 wide, as the paper's table says (the code's default is 128); padding is zero after normalizing
 
 Shapes   B windows, K steps, S numbers in an observation, A in an action (or its logits)
 """

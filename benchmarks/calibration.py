@@ -39,7 +39,7 @@ def cell(row: DatasetRow, returns: np.ndarray) -> str:
 
 
 def main(config: Config) -> None:
-    print("| behaviour policy | D4RL's file | " + " | ".join(f"physics {name}" for name in PHYSICS) + " |")
+    print("| behavior policy | D4RL's file | " + " | ".join(f"physics {name}" for name in PHYSICS) + " |")
     print("|---|---|" + "---|" * len(PHYSICS))
     for name in config.datasets:
         row = dataset(name)
@@ -50,7 +50,7 @@ def main(config: Config) -> None:
             published = f"{row.mean_return:.0f} ({normalized(row.env, np.array(row.mean_return)):.1f})"
         played = [play(row.env, policy, config.episodes, config.seed, physics)[0] for physics in PHYSICS]
         print(f"| {name} | {published} | " + " | ".join(cell(row, returns) for returns in played) + " |", flush=True)
-    print(f"\nMean return ± standard error of {config.episodes} episodes (normalised score), actions sampled.")
+    print(f"\nMean return ± standard error of {config.episodes} episodes (normalized score), actions sampled.")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.timing import seconds
 from report import statistics, store
 from report.curve import Curve
-from report.store import Behaviour, Evaluation, Protocol, Record
+from report.store import Behavior, Evaluation, Protocol, Record
 from training.cli import exit_on_user_error
 from training.registry import find
 from training.settings import Settings, parse, preset_settings, seen
@@ -82,7 +82,7 @@ def one(model: str, name: str, source: str, seed: int, rng: np.random.Generator)
             episodes=100, checkpoint="last", physics="d4rl", environment="Hopper-v4",
             target_returns=settings.run.target_returns, seeds=tuple(range(100)), random_score=0.0, expert_score=3000.0,
         ),
-        behaviour=Behaviour.of(np.linspace(300, 2600, 200), 45.2),
+        behavior=Behavior.of(np.linspace(300, 2600, 200), 45.2),
         evaluations=tuple(
             Evaluation.of(target, row, [500] * 100, row.mean() / 30)
             for target, row in zip(targets, returns, strict=True)

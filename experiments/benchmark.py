@@ -106,7 +106,7 @@ def overview(runs: Sequence[Planned], before: Sequence[State], at_once: int) -> 
     width = min(NAME, max(len(run.name) for run in runs))
     for run, state in zip(runs, before, strict=True):
         if state.record is not None:
-            text = f"done     score {state.record.evaluations[0].normalised:.1f}"
+            text = f"done     score {state.record.evaluations[0].normalized:.1f}"
         elif state.updates:
             text = f"begun    {state.updates / run.settings.run.updates:.0%}, {duration(state.seconds)}"
         else:
@@ -150,7 +150,7 @@ def outcome(options: Options, ended: jobs.Ended) -> str:
     (state,) = states([ended.job.run], read_all(options.results_dir), options.results_dir)
     if state.record is None:
         return f"ended without its record ({ended.job.log})"
-    return f"score {state.record.evaluations[0].normalised:.1f} after {duration(sum(state.record.seconds.values()))}"
+    return f"score {state.record.evaluations[0].normalized:.1f} after {duration(sum(state.record.seconds.values()))}"
 
 
 def write_report(runs: Path) -> None:

@@ -55,7 +55,7 @@ class Config(ModelConfig):
 
     initializer_range: float = option(0.09, "standard deviation of the transformer's first weights: 1 / sqrt(width)")
     alibi: bool = option(True, "let each head of attention prefer what is near, by a slope of its own (ALiBi)")
-    ordinal_init: bool = option(True, "begin with embeddings in which neighbouring values are alike")
+    ordinal_init: bool = option(True, "begin with embeddings in which neighboring values are alike")
     layout: str = option("split", "ids of observations and actions: split (34,049 ids) or shared (33,025)")
     logits: str = option("legal", "train over the legal action ids only, or over the full table as the paper does")
     action_positions: str = option("shared", "of action tokens: shared (paper's text), none (its figure 18), own")

@@ -8,7 +8,7 @@ Differs  once there are data, their mean image is taken off, and what is left is
 A size that is no multiple of 16 is padded with black below and to the right, before anything else: Atari's 84x84 to
 96x96, which makes 36 patches. (The paper's images fit; GIA enlarges the image instead, which changes every pixel.)
 
-Stacked grey frames are the channels of one image, so that a patch shows how what is in it moves.
+Stacked gray frames are the channels of one image, so that a patch shows how what is in it moves.
 
 Shapes   H high, W wide, C channels, N patches of an image, p side of a patch, P patches in all, U distinct ones,
          D channels of the model's patches

@@ -2,7 +2,7 @@
 
 Paper    Reed et al. 2022, arXiv:2205.06175, section 2.1 and appendix B
 Text     SentencePiece ids, [0, 32000)
-Values   mu-law (mu 100, M 256), clipped to [-1, 1], 1024 uniform bins, +1 in the last; decoded to the bin's centre
+Values   mu-law (mu 100, M 256), clipped to [-1, 1], 1024 uniform bins, +1 in the last; decoded to the bin's center
 Actions  continuous ones are in [-1, 1] by construction: binned without mu-law
 Discrete the integer itself, [0, 1024)
 
@@ -79,7 +79,7 @@ def to_bins(values: Float[Tensor, "*n"], squeeze: bool) -> Int[Tensor, "*n"]:
     """
     if not bool(torch.isfinite(values).all()):
         culprit = values[~torch.isfinite(values)].flatten()[0].item()
-        raise UserError(f"A value to be tokenised is {culprit}: remove the steps that are not finite from the data.")
+        raise UserError(f"A value to be tokenized is {culprit}: remove the steps that are not finite from the data.")
     squeezed = mu_law(values) if squeeze else values
     bins = ((squeezed.clamp(-1, 1) + 1) * (BINS / 2)).long()
     return bins.clamp(max=BINS - 1)  # +1 itself would open a bin of its own, the next range's first id
@@ -87,8 +87,8 @@ def to_bins(values: Float[Tensor, "*n"], squeeze: bool) -> Int[Tensor, "*n"]:
 
 def from_bins(bins: Int[Tensor, "*n"], squeezed: bool) -> Float[Tensor, "*n"]:
     """The value at each bin's center, float32."""
-    centres = (bins.float() + 0.5) * (2 / BINS) - 1
-    return inverse_mu_law(centres) if squeezed else centres
+    centers = (bins.float() + 0.5) * (2 / BINS) - 1
+    return inverse_mu_law(centers) if squeezed else centers
 
 
 def check_discrete(values: Int[Tensor, "*n"]) -> Int[Tensor, "*n"]:

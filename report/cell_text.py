@@ -1,4 +1,4 @@
-"""A table and its cells: what is written of a model's runs, of a behaviour and of a published number."""
+"""A table and its cells: what is written of a model's runs, of a behavior and of a published number."""
 
 from dataclasses import dataclass
 
@@ -64,12 +64,12 @@ def spread(cell: Cell, place: int) -> float:
     return float(np.mean(each))
 
 
-def behaviour(row: Row) -> Text:
-    seen = row.first.behaviour
+def behavior(row: Row) -> Text:
+    seen = row.first.behavior
     text = (f"{seen.episodes} episodes", f"best {seen.best:.0f}")
-    if seen.normalised is None:
+    if seen.normalized is None:
         return Text(ABSENT, ("of clipped rewards",), text)
-    return Text(f"{seen.normalised:.1f}", (), text, value=seen.normalised)
+    return Text(f"{seen.normalized:.1f}", (), text, value=seen.normalized)
 
 
 def quoted(column: Published, row: Row) -> Text:

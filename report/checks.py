@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from report.parsing import is_command, require
+from report.commands import is_command
+from report.parsing import require
 
 if TYPE_CHECKING:
     from report.store import Evaluation, Protocol, Record
@@ -67,9 +68,9 @@ def _numbers(record: "Record") -> Iterator[Rule]:
         yield f"record.seconds.{name}", value, value >= 0, "0 or more"
     steps = record.data.get("steps", 0)
     yield "record.data.steps", steps, type(steps) is int and steps >= 0, "a number of steps"
-    episodes, quantiles = record.behaviour.episodes, len(record.behaviour.quantiles)
-    yield "record.behaviour.episodes", episodes, episodes >= 0, "0 or more"
-    yield "the number of record.behaviour.quantiles", quantiles, quantiles <= MOST, f"at most {MOST:,}"
+    episodes, quantiles = record.behavior.episodes, len(record.behavior.quantiles)
+    yield "record.behavior.episodes", episodes, episodes >= 0, "0 or more"
+    yield "the number of record.behavior.quantiles", quantiles, quantiles <= MOST, f"at most {MOST:,}"
 
 
 def _settings(record: "Record") -> Iterator[Rule]:

@@ -1,7 +1,7 @@
 """A run's learning curve: curve.csv, one row for each time that something was written down while training.
 
 Columns   update (updates done), seconds (training, all in all), learning_rate, then loss/<name> for each part of the
-          loss (loss/total is what was minimised) and return/<target> where episodes were played during training.
+          loss (loss/total is what was minimized) and return/<target> where episodes were played during training.
           A value that was not measured in a row is empty.
 """
 

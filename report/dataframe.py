@@ -38,7 +38,7 @@ def load_results(root: Path | str | None = None) -> "pd.DataFrame":
                 {name: getattr(record, name) for name in COLUMNS}
                 | {
                     "target_return": evaluation.target_return,
-                    "score": evaluation.normalised,
+                    "score": evaluation.normalized,
                     "return_mean": returns.mean(),
                     "return_std": returns.std(),
                     "episodes": len(returns),

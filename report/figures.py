@@ -115,7 +115,7 @@ def learning(row: Row, curves: Mapping[str, Several]) -> Figure:
         name = return_column(row.cells[column].first.evaluations[0].target_return)
         end = lines(axes, several, name, color(column), marker="o")
         ends += [(end, label(column), color(column))] if end is not None else []
-    for name, level in row.first.behaviour.levels[:1]:
+    for name, level in row.first.behavior.levels[:1]:
         axes.axhline(level, color=RECORDED, linestyle=(0, (5, 3)), linewidth=1.2)
         ends.append((level, name, RECORDED))
     bottom, top = min(0, axes.get_ylim()[0]), axes.get_ylim()[1]
@@ -165,7 +165,7 @@ def compute(row: Row) -> Figure:
         costs = []
         for column, cell in row.cells.items():
             cost = [costs_of(record)[place] for record in cell.records]
-            scores = [record.evaluations[0].normalised for record in cell.records]
+            scores = [record.evaluations[0].normalized for record in cell.records]
             panel.plot(cost, scores, "o", color=color(column), markersize=6, markeredgecolor=PAGE, label=label(column))
             costs += cost
         over_cost(panel, costs)
@@ -199,7 +199,7 @@ def profile(ladder: SuiteComparison) -> Figure:
 
 def episodes(row: Row) -> Figure:
     """One histogram for the recorded behavior and one for each model and target return."""
-    ridges = [("behavior", RECORDED, recorded_returns(row), row.first.behaviour.mean)]
+    ridges = [("behavior", RECORDED, recorded_returns(row), row.first.behavior.mean)]
     for model, cell in row.cells.items():
         for place, evaluation in enumerate(cell.first.evaluations):
             returns = np.concatenate(cell.returns(place))
@@ -231,7 +231,7 @@ def ridge(axes: Axes, height: int, edges: np.ndarray, returns: np.ndarray, mean:
 
 def recorded_returns(row: Row) -> np.ndarray:
     """Returns with the quantiles of the recorded ones; none if rewards were clipped."""
-    quantiles = row.first.behaviour.quantiles if row.first.behaviour.levels else ()
+    quantiles = row.first.behavior.quantiles if row.first.behavior.levels else ()
     places = np.linspace(0, 1, len(quantiles))
     return np.interp(np.linspace(0, 1, 2001), places, quantiles) if quantiles else np.empty(0)
 
@@ -246,7 +246,7 @@ def asked(row: Row) -> Figure:
             ends.append((achieved(axes, cell, targets, color(model)), label(model), color(model)))
     asked_for = [target for cell in row.cells.values() for target in target_returns(cell)]
     least, most = min(0.0, *asked_for), max(0.0, *asked_for)  # Pong's returns begin at -21
-    recorded, (bottom, top) = dict(row.first.behaviour.levels), axes.get_ylim()
+    recorded, (bottom, top) = dict(row.first.behavior.levels), axes.get_ylim()
     axes.set_xlim(least * 1.06, most * 1.06)
     axes.set_ylim(min(bottom, 1.04 * min(least, most, *recorded.values())), 1.04 * max(top, most, *recorded.values()))
     axes.plot([least, most], [least, most], color=RECORDED, linewidth=1, linestyle=":")

@@ -60,7 +60,7 @@ class Cell:
     def summaries(self) -> tuple[Summary, ...]:
         """Of each target return, in the records' order."""
         places = range(len(self.first.evaluations))
-        return tuple(summarize([each.evaluations[place].normalised for each in self.records]) for place in places)
+        return tuple(summarize([each.evaluations[place].normalized for each in self.records]) for place in places)
 
     def returns(self, place: int) -> list[np.ndarray]:
         """Of each run's episodes, (episodes,), when asked for the target return at that place in the records."""
@@ -237,7 +237,7 @@ def settings(record: Record) -> dict[str, Any]:
 
 
 def _command(row: Row, model: str, seed: int) -> str:
-    """A neighbour's command: with all its options if it is of the same model, else with those that models share."""
+    """A neighbor's command: with all its options if it is of the same model, else with those that models share."""
     record = (row.cells.get(model) or next(iter(row.cells.values()))).first
     words = shlex.split(command(record))
     program, given = words[:2], options(words[2:])

@@ -33,7 +33,7 @@ CHINESE = Language(
     {
         "Data set": "数据集",
         "Source": "来源",
-        "Behaviour": "行为策略",
+        "Behavior": "行为策略",
         "DT, paper": "DT（论文）",
         "BC, DT paper": "BC（DT 论文）",
         "TT quantile, paper": "TT quantile（论文）",
@@ -61,14 +61,14 @@ CHINESE = Language(
 ENGLISH = Language(
     {
         "Scores": (
-            "Normalised score, 0 a random policy and 100 an expert: mean ± standard deviation over seeds, at the first "
+            "Normalized score, 0 a random policy and 100 an expert: mean ± standard deviation over seeds, at the first "
             "target return, last checkpoint; with several seeds the interquartile mean (IQM) with its 95% bootstrap "
             "interval, and bold where it lies above that of every other model. † published for D4RL's own file, while "
             "this row's data come from elsewhere. The whole table, with every source: "
             "[results/table.md](results/table.md)."
         ),
         "Atari": (
-            "Atari's scores are human-normalised, 0 random actions and 100 a human, with the mean return in points "
+            "Atari's scores are human-normalized, 0 random actions and 100 a human, with the mean return in points "
             "below; the rest as above. † published for DQN-replay's files."
         ),
         "There are no": EMPTY,

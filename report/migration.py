@@ -1,6 +1,7 @@
-"""Names of settings, as they were and as they are: what was recorded under old names is read under today's.
+"""Old names in records, and today's: what was recorded under old names is read under today's.
 
-RENAMED   old name: today's name. To rename a setting, rename its field and add a line here.
+FIELDS    of records and prompts.json themselves, old name: today's name
+RENAMED   settings, old name: today's name. To rename a setting, rename its field and add a line here.
 ADDED     by model ("all": every model; "run": what every run has): a setting that was added after records were made,
           and the value that means what was done before it was there
 
@@ -14,8 +15,9 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from report.parsing import words
+from report.commands import words
 
+FIELDS = {"behaviour": "behavior", "normalised": "normalized"}
 RENAMED: dict[str, str] = {
     "clip": "max_grad_norm",
     "warmup": "warmup_fraction",

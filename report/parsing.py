@@ -5,15 +5,14 @@ ValueError with the place, the value and what was expected; the caller adds the 
 """
 
 import json
-import re
-import shlex
 import types
 from collections.abc import Iterable
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Union, get_args, get_origin
 
-PLAIN = re.compile(r"[\w@%+=:,./ -]*", re.ASCII)  # a command in which nothing is quoted
+from report.migration import FIELDS
+
 LARGEST = 1 << 25  # bytes of a file: some hundred thousand episodes
 LONGEST = 4_000  # characters of a text
 DEEPEST = 16  # dictionaries and lists in each other
@@ -45,9 +44,11 @@ def read_json(path: Path) -> Any:
 
 
 def build(kind: type, row: Any, where: str) -> Any:
-    """A dataclass from JSON, every field checked against its type."""
+    """A dataclass from JSON, every field checked against its type; a field may have an old name (migration.py)."""
     if not isinstance(row, dict):
         raise ValueError(f"{where} is not an object")
+    if FIELDS.keys() & row.keys():
+        row = {FIELDS.get(name, name): value for name, value in row.items()}
     known = {each.name: each for each in fields(kind)}
     for name in row:
         if name not in known:
@@ -72,23 +73,6 @@ def shown(value: Any) -> str:
     """A value in an error message."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def words(command: str) -> list[str]:
-    """The words of a command, as a shell splits them; where there is nothing to unquote, sooner.
-
-    Raises:
-        ValueError: a quotation mark has no other.
-    """
-    return command.split() if PLAIN.fullmatch(command) else shlex.split(command)
-
-
-def is_command(text: str, program: str) -> bool:
-    """Whether a text is a command of this program and nothing more: no sign in it means anything to a shell."""
-    try:
-        return text.startswith(f"{program} ") and shlex.join(words(text)) == text
-    except ValueError:  # a quotation mark without its other
-        return False
 
 
 def _fit(kind: Any, value: Any, where: str) -> Any:

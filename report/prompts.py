@@ -13,8 +13,9 @@ import numpy as np
 
 from report.cell_text import ABSENT, Table, Text
 from report.checks import COMMIT, MOST, check_evaluation
+from report.commands import is_command
 from report.markdown import code, grid
-from report.parsing import build, is_command, read_json, require
+from report.parsing import build, read_json, require
 from report.store import Evaluation, Record, layout, leave_out, plain, read_record
 from trajectories.atomic import write_text
 from trajectories.errors import UserError
@@ -110,18 +111,18 @@ def table(measured: Sequence[tuple[Record, Ablation]]) -> Table:
             error = f" ± {scores.std(ddof=1) / np.sqrt(len(scores)):.1f}" if len(scores) > 1 else ""
             words = (record.dataset, record.source, training(record), str(record.seed), each.prompt)
             numbers = (f"{returns.mean():.0f}", f"{np.mean(each.played.lengths):.0f}", f"{scores.mean():.1f}{error}")
-            seen = record.behaviour.normalised
-            behaviour = ABSENT if seen is None else f"{seen:.1f}"
-            lines.append(tuple(map(Text, (*words, *numbers, behaviour, str(len(returns))))))
+            seen = record.behavior.normalized
+            behavior = ABSENT if seen is None else f"{seen:.1f}"
+            lines.append(tuple(map(Text, (*words, *numbers, behavior, str(len(returns))))))
     header = ("Data set", "Source", "Prompts while training", "Seed", "Prompt", "Return", "Steps", "Score")
     return Table(
         title="Prompts",
         notes=(
-            "One set of weights a run, the same episodes under each prompt. Score: normalised, mean ± standard error "
-            "over episodes, which says nothing about other seeds. Behaviour: what was learnt from.",
+            "One set of weights a run, the same episodes under each prompt. Score: normalized, mean ± standard error "
+            "over episodes, which says nothing about other seeds. Behavior: what was learnt from.",
             *(f"`{name}`: {meaning}." for name, meaning in MEANING.items()),
         ),
-        header=(*header, "Behaviour", "Episodes"),
+        header=(*header, "Behavior", "Episodes"),
         rows=tuple(lines),
         numbers=5,
     )

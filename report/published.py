@@ -39,7 +39,7 @@ class Published:
         """Whether it is a column of Atari's table."""
         return bool(self.returns)
 
-    def normalised(self, dataset: str, mean_return: float) -> float:
+    def normalized(self, dataset: str, mean_return: float) -> float:
         """A mean return of ours as this column normalizes its own."""
         random, expert = self.references[dataset]
         return 100 * (mean_return - random) / (expert - random)

@@ -29,7 +29,7 @@ def runs(report: Report, folder: Path, here: Callable[[str], str]) -> str:
 
 
 def run(record: Record, row: Row, films: str) -> str:
-    score = f"{record.evaluations[0].normalised:.1f}"
+    score = f"{record.evaluations[0].normalized:.1f}"
     return (
         f'<details id="{escape(record.name)}" data-key="{escape(record.dataset)}"><summary><b>{escape(row.label)}</b>'
         f"<span>{escape(label(record.column))}, seed {record.seed}, {escape(record.source)}, "
@@ -47,11 +47,11 @@ def outcome(record: Record) -> dict[str, str]:
         asked = "played" if played.target_return is None else f"asked {target(played.target_return)}"
         lines[asked] = (
             f"{np.mean(played.returns):.1f} ± {np.std(played.returns):.1f} over {len(played.returns)} episodes of "
-            f"{np.mean(played.lengths):.0f} steps: score {played.normalised:.1f}"
+            f"{np.mean(played.lengths):.0f} steps: score {played.normalized:.1f}"
         )
-    seen = record.behaviour
-    score = ", of clipped rewards" if seen.normalised is None else f": score {seen.normalised:.1f}"
-    lines["behaviour"] = f"{seen.mean:.1f} ± {seen.std:.1f} over {seen.episodes:,} episodes{score}"
+    seen = record.behavior
+    score = ", of clipped rewards" if seen.normalized is None else f": score {seen.normalized:.1f}"
+    lines["behavior"] = f"{seen.mean:.1f} ± {seen.std:.1f} over {seen.episodes:,} episodes{score}"
     return lines
 
 

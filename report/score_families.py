@@ -16,13 +16,13 @@ class ScoreFamily:
 
 
 D4RL = ScoreFamily(
-    "Scores", "Normalised score: 0 is a random policy, 100 an expert (D4RL's reference returns).", "D4RL's own file"
+    "Scores", "Normalized score: 0 is a random policy, 100 an expert (D4RL's reference returns).", "D4RL's own file"
 )
 ATARI = ScoreFamily(
     "Atari",
-    "Human-normalised score: 0 is random actions, 100 a human (the exact returns of dqn_zoo's table), and below it the "
+    "Human-normalized score: 0 is random actions, 100 a human (the exact returns of dqn_zoo's table), and below it the "
     "mean return in points. The DT paper rounds these returns to whole numbers: its 267.5 of Breakout, 76.9 points, is "
-    "261.1 here. Under Against published scores ours are normalised as theirs.",
+    "261.1 here. Under Against published scores ours are normalized as theirs.",
     "DQN-replay's files",
 )
 

@@ -28,7 +28,7 @@ from trajectories.errors import UserError
 from trajectories.names import file_name, plain_name
 
 RECORD = "record.json"
-FORMAT = 2  # of record.json; 1, which is read too, has no `numerics` and may have settings by their old names
+FORMAT = 3  # of record.json; older ones are read, too: 2 has other names of fields (migration.py), 1 no `numerics`
 
 
 @dataclass(frozen=True)
@@ -50,33 +50,33 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class Behaviour:
+class Behavior:
     """The recorded episodes that a run learned from, but for unfinished ones."""
 
     episodes: int
     mean: float  # return
     std: float  # over the episodes
     best: float
-    normalised: float | None  # score of the mean; None where returns are sums of clipped rewards, and no points
+    normalized: float | None  # score of the mean; None where returns are sums of clipped rewards, and no points
     quantiles: tuple[float, ...] = ()  # of the returns, at equal steps from 0 to 1: enough to draw their distribution
 
     @classmethod
-    def of(cls, returns: Any, normalised: float | None) -> "Behaviour":
-        """Summarise the episodes' returns, (E,), whose mean scores `normalised`."""
+    def of(cls, returns: Any, normalized: float | None) -> "Behavior":
+        """Summarize the episodes' returns, (E,), whose mean scores `normalized`."""
         values = np.asarray(returns, np.float64)
         return cls(
             episodes=len(values),
             mean=float(values.mean()),
             std=float(values.std()),
             best=float(values.max()),
-            normalised=None if normalised is None else float(normalised),
+            normalized=None if normalized is None else float(normalized),
             quantiles=tuple(round(float(value), 3) for value in np.quantile(values, np.linspace(0, 1, 101))),
         )
 
     @property
     def levels(self) -> tuple[tuple[str, float], ...]:
         """What stands beside returns that were played; nothing where the recorded ones are no points."""
-        return () if self.normalised is None else (("behaviour", self.mean), ("best recorded", self.best))
+        return () if self.normalized is None else (("behavior", self.mean), ("best recorded", self.best))
 
 
 @dataclass(frozen=True)
@@ -86,16 +86,16 @@ class Evaluation:
     target_return: float | None  # None: a model that cannot be asked
     returns: tuple[float, ...]  # raw, one an episode
     lengths: tuple[int, ...]  # steps, one an episode
-    normalised: float  # mean score
+    normalized: float  # mean score
 
     @classmethod
-    def of(cls, target_return: float | None, returns: Any, lengths: Any, normalised: float) -> "Evaluation":
+    def of(cls, target_return: float | None, returns: Any, lengths: Any, normalized: float) -> "Evaluation":
         """From arrays (E,) as the evaluator has them."""
         return cls(
             target_return=None if target_return is None else float(target_return),
             returns=tuple(float(value) for value in returns),
             lengths=tuple(int(value) for value in lengths),
-            normalised=float(normalised),
+            normalized=float(normalized),
         )
 
 
@@ -111,7 +111,7 @@ class Record:
     data: dict[str, Any]  # digest, and whatever else tells where the data come from
     config: dict[str, Any]  # resolved: {"model": {...}, "run": {...}}
     protocol: Protocol
-    behaviour: Behaviour
+    behavior: Behavior
     evaluations: tuple[Evaluation, ...]  # the first is the headline
     parameters: int
     updates: int
@@ -225,7 +225,7 @@ def _record(row: Any) -> Record:
     check(record)
     config = migration.current_config(record.model, record.config)
     if "clipped" in str(record.data.get("rewards")):  # earlier records have a score of such sums
-        record = replace(record, behaviour=replace(record.behaviour, normalised=None))
+        record = replace(record, behavior=replace(record.behavior, normalized=None))
     return replace(record, config=config, command=migration.current_command(record.command), format=FORMAT)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from report.cell_text import ABSENT, MARK, Table, Text, behaviour, comparable, mean_return, measured, quoted, target
+from report.cell_text import ABSENT, MARK, Table, Text, behavior, comparable, mean_return, measured, quoted, target
 from report.compare import SuiteComparison, bold_model, improvements, ladders, summaries
 from report.grid import Row, differences, label, missing, models, rows
 from report.published import Published, published
@@ -69,7 +69,7 @@ def scores(arranged: Sequence[Row], columns: Sequence[str], kind: ScoreFamily) -
     columns = [model for model in columns if " " not in model or any(model in row.cells for row in arranged)]
     others = published_for(columns, kind)
     for row in arranged:
-        line = [Text(row.label), Text(row.first.source, (row.protocol,) if kind is D4RL else ()), behaviour(row)]
+        line = [Text(row.label), Text(row.first.source, (row.protocol,) if kind is D4RL else ()), behavior(row)]
         best = bold_model(row)
         for model in columns:
             line.append(measured(row.cells[model], bold=model == best) if model in row.cells else Text(ABSENT))
@@ -81,10 +81,10 @@ def scores(arranged: Sequence[Row], columns: Sequence[str], kind: ScoreFamily) -
             "deviation over seeds (n − 1), at the first target return of the protocol, last checkpoint; with several "
             "seeds also the interquartile mean (IQM) with its 95% bootstrap interval. One seed has neither. Bold: this "
             "interval lies above that of every other model in the row; no row with a model of one seed has any bold.",
-            "Behaviour: the mean of the episodes that were learnt from.",
+            "Behavior: the mean of the episodes that were learnt from.",
             *marks(arranged, others, kind),
         ),
-        header=("Data set", "Source", "Behaviour", *map(label, columns), *(column.label for column in others)),
+        header=("Data set", "Source", "Behavior", *map(label, columns), *(column.label for column in others)),
         rows=tuple(lines),
         numbers=2,
         keys=tuple(row.first.dataset for row in arranged),
@@ -152,8 +152,8 @@ def against_published(arranged: Sequence[Row]) -> Table:
                 if other.model == column and comparable(other, row):
                     ours, shown = cell.summary.mean, measured(cell)
                     if other.of_games:
-                        ours = other.normalised(row.first.dataset, mean_return(cell))
-                        shown = replace(shown, small=(f"{ours:.1f} as they normalise", *shown.small))
+                        ours = other.normalized(row.first.dataset, mean_return(cell))
+                        shown = replace(shown, small=(f"{ours:.1f} as they normalize", *shown.small))
                     difference = ours - other.scores[row.first.dataset][0]
                     same = "yes" if row.first.source == other.source else f"no: {row.first.source}, {other.source}"
                     theirs = Text(other.cell(row.first.dataset), value=other.scores[row.first.dataset][0])
@@ -162,7 +162,7 @@ def against_published(arranged: Sequence[Row]) -> Table:
                     keys.append(row.first.dataset)
     return Table(
         title="Against published scores",
-        notes=("Ours less theirs, in points of the normalised score. Where the data are not the same the difference "
+        notes=("Ours less theirs, in points of the normalized score. Where the data are not the same the difference "
                "says as much of the data as of the model. Who measured what, and how, stands under Published.",),
         header=("Data set", "Source", "Published as", "Same data", "Ours", "Theirs", "Difference"),
         rows=tuple(lines),

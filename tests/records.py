@@ -49,7 +49,7 @@ def made_up(
             random_score=random,
             expert_score=expert,
         ),
-        behaviour=store.Behaviour.of(np.linspace(300, 2600, 200), 45.2),
+        behavior=store.Behavior.of(np.linspace(300, 2600, 200), 45.2),
         evaluations=tuple(played(target, -20.0 * place) for place, target in enumerate(targets)),
         parameters=730_000,
         updates=updates,

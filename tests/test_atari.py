@@ -46,7 +46,7 @@ def test_the_minimal_sets_of_actions_are_the_emulators() -> None:
         assert environment(name).actions == len(console.getMinimalActionSet())
 
 
-def test_scores_are_normalised_by_the_exact_table_or_by_the_papers_rounded_one() -> None:
+def test_scores_are_normalized_by_the_exact_table_or_by_the_papers_rounded_one() -> None:
     assert normalized("breakout", np.array(76.9)) == pytest.approx(261.1, abs=0.05)
     assert normalized("breakout", np.array(76.9), rounded=True) == pytest.approx(267.5, abs=0.05)  # Chen et al. 2021
     assert normalized("pong", np.array(17.1), rounded=True) == pytest.approx(105.8, abs=0.05)  # 106.1 of unrounded ones

@@ -70,8 +70,8 @@ def test_an_environment_that_shows_images_gets_the_models_of_images() -> None:
 def test_the_paper_s_atari_settings_are_the_defaults() -> None:
     config = asdict(find("dt", SCREEN).config())
     paper = {"context": 30, "batch_size": 128, "layers": 6, "heads": 8, "width": 128, "dropout": 0.1, "temperature": 1}
-    optimiser = {"learning_rate": 6e-4, "weight_decay": 0.1, "beta1": 0.9, "beta2": 0.95, "max_grad_norm": 1.0}
-    for name, value in (paper | optimiser).items():
+    optimizer = {"learning_rate": 6e-4, "weight_decay": 0.1, "beta1": 0.9, "beta2": 0.95, "max_grad_norm": 1.0}
+    for name, value in (paper | optimizer).items():
         assert config[name] == value, name
 
 

@@ -13,7 +13,7 @@ from sources import dqn_replay_download, export
 from sources import fetch as fetching
 from sources.data_report import print_summary
 from sources.loading import Request, describe, load
-from training.record import behaviour
+from training.record import behavior
 from trajectories import store
 from trajectories.catalog import dataset, environment
 from trajectories.errors import DatasetError, UserError
@@ -250,9 +250,9 @@ def test_a_sum_of_clipped_rewards_is_not_normalized_as_if_it_were_points(folder:
     written(folder, [12, 9, 30], capacity=500)
     clipped = load(Request("breakout", path=tmp_path, data_dir=tmp_path / "cache"))
     row, points = environment("breakout"), replace(clipped, spec=replace(clipped.spec, clipped_rewards=False))
-    assert behaviour(clipped, row).normalised is None
-    assert behaviour(points, row) == replace(
-        behaviour(clipped, row), normalised=normalized("breakout", points.returns).mean()
+    assert behavior(clipped, row).normalized is None
+    assert behavior(points, row) == replace(
+        behavior(clipped, row), normalized=normalized("breakout", points.returns).mean()
     )
     for data, words in ((clipped, ", of clipped rewards"), (points, ", normalised ")):
         print_summary(data)

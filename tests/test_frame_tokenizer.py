@@ -138,8 +138,8 @@ def test_frames_that_are_read_can_be_let_go_of(data: Trajectories, tmp_path: Pat
     frames = model.frames(np.load(tmp_path / "frames.npy", mmap_mode="r"))
     assert frames.shape == (len(data), 1, *SCREEN.frame_shape)
     assert store._mapping(frames) is not None
-    colours = Spec("colours", (36, 40, 3), (), 9, 3, observation_dtype="uint8")
-    other = small("tt", walk((12, 7), spec=colours))
+    colors = Spec("colors", (36, 40, 3), (), 9, 3, observation_dtype="uint8")
+    other = small("tt", walk((12, 7), spec=colors))
     assert isinstance(other, AtariTrajectoryTransformer)
     assert other.frames(np.zeros((5, 36, 40, 3), np.uint8)).shape == (5, 3, 36, 40)
 

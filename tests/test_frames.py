@@ -25,7 +25,7 @@ def test_images_of_every_layout_are_encoded(shape: tuple[int, ...]) -> None:
     torch.testing.assert_close(encoder(images[1, 3][None])[0], vectors[1, 3])
 
 
-@pytest.mark.parametrize("spec", [SCREEN, Spec("colours", (36, 40, 3), (), 9, 3, observation_dtype="uint8")])
+@pytest.mark.parametrize("spec", [SCREEN, Spec("colors", (36, 40, 3), (), 9, 3, observation_dtype="uint8")])
 def test_what_never_changes_on_the_screen_is_not_seen(spec: Spec) -> None:
     frames = np.random.default_rng(0).integers(100, size=(20, *spec.frame_shape), dtype=np.uint8)
     behind = np.random.default_rng(1).integers(100, size=spec.frame_shape, dtype=np.uint8)

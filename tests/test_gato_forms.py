@@ -39,7 +39,7 @@ def test_a_prompt_is_never_of_its_sequence_s_own_episode(source):
         assert not ((others == own[:, None]) & batch.prompt.mask).any()
 
 
-def test_prompts_of_alike_return_are_other_episodes_of_neighbouring_rank():
+def test_prompts_of_alike_return_are_other_episodes_of_neighboring_rank():
     data = walk([3] * 100)
     rank = np.argsort(np.argsort(data.returns, kind="stable"))
     own = np.arange(100).repeat(50)

@@ -63,7 +63,7 @@ def test_no_sequence_runs_on_into_the_next_episode():
     assert ((episodes == episodes[:, -1:]) | ~batch.mask).all()
 
 
-def test_a_block_normalises_what_attention_left_and_not_what_came_in():
+def test_a_block_normalizes_what_attention_left_and_not_what_came_in():
     """gato-tf feeds its second norm the block's input."""
     torch.manual_seed(0)
     block, x = Block(SMALL), torch.randn(2, 7, 32)

@@ -9,7 +9,7 @@ import pytest
 
 from experiments import prompts as measuring
 from experiments import report, run
-from report import prompts, store
+from report import prompts, store, table
 from tests.test_mixture import SMALL
 from trajectories.errors import UserError
 
@@ -84,7 +84,7 @@ def test_the_report_writes_a_line_for_each_prompt_and_knows_when_it_is_stale(fin
             each.prompt,
             f"{np.mean(each.played.returns):.0f}",
             "20",
-            f"{each.played.normalised:.1f} ± {record.protocol.score(each.played.returns).std(ddof=1) / 2**0.5:.1f}",
+            f"{each.played.normalized:.1f} ± {record.protocol.score(each.played.returns).std(ddof=1) / 2**0.5:.1f}",
         ]
         for each in kept.prompted
     ]
@@ -95,7 +95,8 @@ def test_the_report_writes_a_line_for_each_prompt_and_knows_when_it_is_stale(fin
 
 
 def test_nothing_is_said_of_prompts_where_nobody_measured_them(finished):
-    assert prompts.PAGE not in {path.name for path in report.texts(report.Options(finished.parent), [], {})}
+    files = report.texts(report.Options(finished.parent), table.report([]), [])
+    assert prompts.PAGE not in {path.name for path in files}
 
 
 @pytest.mark.parametrize(

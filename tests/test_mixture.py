@@ -227,6 +227,6 @@ def test_a_mixture_is_missed_only_where_another_seed_of_it_is_there():
     )
 
 
-def test_a_neighbour_of_a_mixture_is_asked_to_learn_its_own_data_set_only():
+def test_a_neighbor_of_a_mixture_is_asked_to_learn_its_own_data_set_only():
     (absent,) = missing(rows([three("walker2d-medium")]), ["dt", "gato (3 tasks)"])
     assert absent[3] == "python experiments/run.py --model dt --env walker2d-medium --source reroll --seed 0"

@@ -43,7 +43,7 @@ def test_the_deviation_over_seeds_is_not_that_over_episodes() -> None:
     assert cells(records)["hopper-medium", "reroll"]["DT"] == "60.0 ± 0.0"
 
 
-def test_one_seed_shows_no_interval_and_its_spread_over_episodes_is_labelled() -> None:
+def test_one_seed_shows_no_interval_and_its_spread_over_episodes_is_labeled() -> None:
     (row,) = table.report(seeds(61.0)).scores[0].rows
     shown = row[3]
     assert (shown.main, shown.small, shown.roomy) == ("61.0", ("1 seed × 4 episodes",), ("± 10.0 over episodes",))
@@ -121,8 +121,8 @@ def test_other_evaluation_intervals_group_with_their_seeds_and_count_once() -> N
     assert [cell.seeds for cell in row.others] == [(0,)]
 
 
-def test_the_behaviour_stands_in_its_own_column() -> None:
-    assert cells(seeds(60.0))["hopper-medium", "reroll"]["Behaviour"] == "45.2"
+def test_the_behavior_stands_in_its_own_column() -> None:
+    assert cells(seeds(60.0))["hopper-medium", "reroll"]["Behavior"] == "45.2"
 
 
 # ---- bold -----------------------------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ def test_nothing_is_bold_beside_a_model_of_one_seed() -> None:
 SUITE = {"both": ("hopper-medium", "walker2d-medium"), "all": ("hopper-medium", "walker2d-medium", "ant-medium")}
 
 
-def test_a_suite_is_summarised_over_its_data_sets_and_only_from_one_source() -> None:
+def test_a_suite_is_summarized_over_its_data_sets_and_only_from_one_source() -> None:
     records = [*seeds(10.0, 20.0), *seeds(70.0, 80.0, dataset="walker2d-medium"), *seeds(0.0, source="d4rl")]
     (ladder,) = compare.ladders(grid.rows(records), SUITE)
     assert (ladder.suite, ladder.source, [row.label for row in ladder.rows]) == ("both", "reroll", list(SUITE["both"]))
@@ -251,7 +251,7 @@ def read_csv(records: Sequence[Record]) -> list[dict[str, str]]:
 def test_figures_are_drawn_of_a_diverged_loss_and_of_returns_without_spread(tmp_path: Path) -> None:
     record = made_up()
     flat = replace(record.evaluations[0], returns=(100.0,) * 4)
-    record = replace(record, evaluations=(flat,), behaviour=replace(record.behaviour, quantiles=()))
+    record = replace(record, evaluations=(flat,), behavior=replace(record.behavior, quantiles=()))
     curve = Curve(tmp_path / record.name)
     curve.append({"update": 100, "loss/total": -1.0})
     curve.append({"update": 200, "loss/total": float("nan")})

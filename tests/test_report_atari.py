@@ -1,4 +1,4 @@
-"""Games in the report: a table of their own, human-normalised, beside what the Decision Transformer's paper prints."""
+"""Games in the report: a table of their own, human-normalized, beside what the Decision Transformer's paper prints."""
 
 import csv
 from dataclasses import replace
@@ -42,7 +42,7 @@ def test_games_stand_in_a_table_of_their_own_with_points_beside_the_scores() -> 
     assert games.header[-2:] == ("DT", "DT, paper")
     assert (name.main, source.main, ours.main, theirs.main) == ("breakout", "collected", "100.0", "267.5 ± 97.5 †")
     assert (ours.small[0], theirs.small[0]) == ("return 30.5", "return 76.9 ± 27.3")
-    assert "Human-normalised" in games.notes[0]
+    assert "Human-normalized" in games.notes[0]
     assert any("DQN-replay" in note for note in games.notes)
 
 
@@ -75,7 +75,7 @@ def test_atari_scores_use_the_paper_s_rounded_returns_beside_the_paper() -> None
     *_, same, ours, theirs, difference = row
     assert (same.main, theirs.main, difference.main) == ("yes", "267.5 ± 97.5", "+0.0")
     assert ours.main == "261.1"
-    assert "267.5 as they normalise" in ours.small
+    assert "267.5 as they normalize" in ours.small
 
 
 def test_the_papers_scores_follow_from_their_points() -> None:
@@ -84,7 +84,7 @@ def test_the_papers_scores_follow_from_their_points() -> None:
     for column in columns:
         for game, (score, *_) in column.scores.items():
             assert tuple(column.references[game]) == environment(game).rounded_scores
-            assert column.normalised(game, column.returns[game][0]) == pytest.approx(score, abs=0.3)  # printed rounded
+            assert column.normalized(game, column.returns[game][0]) == pytest.approx(score, abs=0.3)  # printed rounded
 
 
 @pytest.fixture
@@ -96,17 +96,17 @@ def of_clipped(tmp_path) -> Record:
 
 
 def test_a_sum_of_clipped_rewards_has_no_score_anywhere(of_clipped: Record, tmp_path) -> None:
-    assert of_clipped.behaviour.normalised is None
-    assert of_clipped.evaluations[0].normalised == pytest.approx(100.0)  # what is played earns points
+    assert of_clipped.behavior.normalized is None
+    assert of_clipped.evaluations[0].normalized == pytest.approx(100.0)  # what is played earns points
     (row,) = named("Atari", of_clipped).rows
     assert (row[2].main, row[2].small, row[2].value) == (ABSENT, ("of clipped rewards",), None)
-    assert "behaviour" in summarize(of_clipped, tmp_path)
+    assert "behavior" in summarize(of_clipped, tmp_path)
     assert "45.2" not in summarize(of_clipped, tmp_path)
     made = table.report([of_clipped])
     (line,) = csv.DictReader(csv_table.long_csv(made.rows).splitlines())
-    assert (line["behaviour_score"], line["behaviour_return"]) == ("", "1450.000")
+    assert (line["behavior_score"], line["behavior_return"]) == ("", "1450.000")
     (game,) = made.rows
-    assert run_sections.outcome(of_clipped)["behaviour"].endswith("over 200 episodes, of clipped rewards")
+    assert run_sections.outcome(of_clipped)["behavior"].endswith("over 200 episodes, of clipped rewards")
     for figure in (figures.episodes(game), figures.asked(game)):
         assert not any("behavior" in text.get_text() for text in figure.findobj(Text))
 

@@ -83,14 +83,14 @@ def test_the_hash_ignores_the_order_of_keys_and_tells_every_value_apart(tmp_path
         (lambda text: text[: len(text) // 2], "not JSON"),
         (lambda text: "", "it is empty"),
         (lambda text: "[" * 100_000, "too deep"),
-        (lambda text: text.replace('"normalised": 60.0', '"normalised": 1e999'), "evaluations.normalised"),
+        (lambda text: text.replace('"normalized": 60.0', '"normalized": 1e999'), "evaluations.normalized"),
         (lambda text: "[]", "not an object"),
         (lambda text: json.dumps({**json.loads(text), "seed": "0"}), "record.seed"),
         (lambda text: json.dumps({**json.loads(text), "surprise": 1}), "record.surprise"),
         (lambda text: json.dumps({k: v for k, v in json.loads(text).items() if k != "model"}), "record.model"),
         (lambda text: json.dumps({**json.loads(text), "format": 99}), "99"),
         (lambda text: text.replace('"episodes": 4', '"episodes": 4.5'), "episodes"),
-        (lambda text: text.replace('"normalised": 60.0', '"normalised": NaN'), "NaN"),
+        (lambda text: text.replace('"normalized": 60.0', '"normalized": NaN'), "NaN"),
     ],
 )
 def test_a_damaged_record_is_named_with_what_is_wrong(

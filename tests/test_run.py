@@ -112,7 +112,7 @@ def test_a_run_on_hoppers_own_data_is_recorded(tmp_path: Path, capsys: pytest.Ca
     assert record.preset == "smoke"
     assert "--preset smoke" in record.command
     said = capsys.readouterr().out
-    for fact in ("1,500 steps", "parameters", "behaviour", "normalized score", "seconds", "record.json"):
+    for fact in ("1,500 steps", "parameters", "behavior", "normalized score", "seconds", "record.json"):
         assert fact in said
 
 

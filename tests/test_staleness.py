@@ -111,7 +111,7 @@ def renamed(monkeypatch: pytest.MonkeyPatch) -> None:
 def older(record: Record) -> dict[str, Any]:
     """A record as JSON, in the first format and under the old names."""
     text = json.dumps(store.plain(store.asdict(record)))
-    for old, new in migration.RENAMED.items():
+    for old, new in (migration.RENAMED | migration.FIELDS).items():
         text = text.replace(f'"{new}"', f'"{old}"')
     row = json.loads(text)
     del row["numerics"], row["spec"], row["config"]["model"]["heads"]

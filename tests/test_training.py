@@ -159,7 +159,7 @@ def test_a_record_without_weights_is_trained_again_beside_it_and_compared(tmp_pa
     run.main(usual)
     said = capsys.readouterr().out
     assert f"{made.name}, but git keeps no weights" in said
-    score = f"{read_record(made).evaluations[0].normalised:.1f}"
+    score = f"{read_record(made).evaluations[0].normalized:.1f}"
     assert f"{score} now, {score} in results/runs/{made.name}" in said.replace(os.sep, "/")
     run.main(usual)
     assert "finished already" in capsys.readouterr().out

@@ -179,7 +179,7 @@ def test_weight_decay_spares_biases_norms_and_embeddings(model: TrajectoryTransf
     assert any(weight is model.network.embedding.weight for weight in spared)
 
 
-# A fork: one step down pays 1 at once, four steps up pay 3 in the end. Behaviour goes up half of the time, so that
+# A fork: one step down pays 1 at once, four steps up pay 3 in the end. Behavior goes up half of the time, so that
 # having gone up once it expects 3 / 8: who looks one step ahead goes down.
 LONG = 4
 FORK = Spec("fork", (1,), (), max_episode_steps=LONG, actions=2)

@@ -66,14 +66,14 @@ def test_the_best_fraction_has_no_unfinished_episode() -> None:
     assert data.best(1.0).returns.tolist() == [-100, -150, -120]
 
 
-def test_the_mean_of_the_behaviour_leaves_an_unfinished_episode_out() -> None:
+def test_the_mean_of_the_behavior_leaves_an_unfinished_episode_out() -> None:
     data = with_tail([200] * 8, 71)
     settings = parse(["--model", "bc", "--env", "toy-medium", "--device", "cpu"])
     model, progress = small("bc", data), Progress()
     data = replace(data, origin=replace(data.origin, name="toy-medium"))
     made = record(settings, {}, data, model, progress, (), {})
-    assert (made.behaviour.episodes, made.behaviour.mean, made.behaviour.best) == (8, -200, -200)
-    assert made.behaviour.normalised == pytest.approx(float(normalized("toy", np.array(-200.0))))
+    assert (made.behavior.episodes, made.behavior.mean, made.behavior.best) == (8, -200, -200)
+    assert made.behavior.normalized == pytest.approx(float(normalized("toy", np.array(-200.0))))
     assert made.data["unfinished_steps"] == 71
 
 

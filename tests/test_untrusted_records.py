@@ -118,7 +118,7 @@ def test_a_record_that_no_run_would_write_is_refused_by_its_field(
         ("protocol", {"seeds": []}, "record.protocol.seeds"),
         ("protocol", {"expert_score": -20.272305}, "span of reference scores"),
         ("protocol", {"episodes": 3}, "record.protocol.seeds"),
-        ("behaviour", {"best": 1e300}, "record.behaviour.best"),
+        ("behavior", {"best": 1e300}, "record.behavior.best"),
     ],
 )
 def test_parts_of_a_record_that_do_not_belong_together_are_refused(

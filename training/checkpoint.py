@@ -2,7 +2,7 @@
 
 model.safetensors, model.json   a finished model: weights and buffers; which model, its configuration and its spec;
                                 beside them the pictures that it has to show
-state.safetensors               a training under way: weights, the optimiser's moments and how far it has come
+state.safetensors               a training under way: weights, the optimizer's moments and how far it has come
 """
 
 import json

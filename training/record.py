@@ -4,7 +4,7 @@ import torch
 
 from backbone.interface import SequenceModel
 from environments.scores import normalized
-from report.store import Behaviour, Evaluation, Protocol, Record
+from report.store import Behavior, Evaluation, Protocol, Record
 from training import distributed, provenance
 from training.devices import device_name, peak_memory_mb
 from training.evaluate import episode_seeds
@@ -38,7 +38,7 @@ def record(
         data=provenance_of(data),
         config=identity,
         protocol=protocol(run, row),
-        behaviour=behaviour(data, row),
+        behavior=behavior(data, row),
         evaluations=evaluations,
         parameters=parameters(model),
         updates=progress.update,
@@ -59,10 +59,10 @@ def record(
     )
 
 
-def behaviour(data: Trajectories, row: EnvironmentRow) -> Behaviour:
+def behavior(data: Trajectories, row: EnvironmentRow) -> Behavior:
     """The recorded episodes. Sums of clipped rewards are no points, and have no score."""
     returns = data.finished_returns
-    return Behaviour.of(returns, None if data.spec.clipped_rewards else normalized(row.name, returns).mean())
+    return Behavior.of(returns, None if data.spec.clipped_rewards else normalized(row.name, returns).mean())
 
 
 def protocol(run: Run, row: EnvironmentRow) -> Protocol:

@@ -70,7 +70,7 @@ class Machine:
     data_dir: Path | None = option(None, "cache for data; else $TRAJECTORIES_DIR, else the user's cache folder")
     results_dir: Path | None = option(None, "where runs are kept; else results/runs of this repository")
     checkpoint_seconds: float = option(30.0, "a killed run loses at most about this much work")
-    shard: bool = option(False, "under torchrun, share out weights and optimiser too (FSDP2), not only the batch (DDP)")
+    shard: bool = option(False, "under torchrun, share out weights and optimizer too (FSDP2), not only the batch (DDP)")
     tensorboard: bool = option(False, "write TensorBoard logs into the run's folder")
 
 

@@ -14,9 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from report.commands import words
 from report.grid import options
 from report.migration import current
-from report.parsing import build, words
+from report.parsing import build
 from report.store import Record, plain
 from sources.experts.recipes import available, policies_digest
 from sources.locate import REROLL_STEPS

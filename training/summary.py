@@ -13,20 +13,20 @@ from report.store import Record
 
 def summarize(record: Record, folder: Path) -> str:
     """What was learned from, what was asked, what came of it, how long it took and where the record lies."""
-    behaviour = record.behaviour
+    behavior = record.behavior
     table = Table(title=f"{record.column} on {record.dataset}, seed {record.seed}", title_justify="left")
     for heading in ("target return", "return (mean ± std)", "normalized score", "episodes"):
         table.add_column(heading, justify="right")
     for played in record.evaluations:
         asked = "none" if played.target_return is None else f"{played.target_return:g}"
         spread = f"{np.mean(played.returns):.1f} ± {np.std(played.returns):.1f}"
-        table.add_row(asked, spread, f"{played.normalised:.1f}", str(len(played.returns)))
+        table.add_row(asked, spread, f"{played.normalized:.1f}", str(len(played.returns)))
     table.add_section()
     table.add_row(
-        "behaviour",
-        f"{behaviour.mean:.1f} ± {behaviour.std:.1f}",
-        "" if behaviour.normalised is None else f"{behaviour.normalised:.1f}",
-        str(behaviour.episodes),
+        "behavior",
+        f"{behavior.mean:.1f} ± {behavior.std:.1f}",
+        "" if behavior.normalized is None else f"{behavior.normalized:.1f}",
+        str(behavior.episodes),
     )
     text = Console(file=io.StringIO(), width=80, markup=False, emoji=False)  # names are not markup
     text.print(table)
@@ -46,5 +46,5 @@ def summarize(record: Record, folder: Path) -> str:
 
 def compared(now: Record, before: Record, place: Path) -> str:
     """How a run that was trained anew stands to the record in `place`, which came with the repository."""
-    ours, theirs = (", ".join(f"{played.normalised:.1f}" for played in record.evaluations) for record in (now, before))
+    ours, theirs = (", ".join(f"{played.normalized:.1f}" for played in record.evaluations) for record in (now, before))
     return f"score   {ours} now, {theirs} in {place}"
