@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: run test check report benchmark campaign clean
+.PHONY: run test check report benchmark gpu campaign clean
 
 run: $(VENV)/run.done
 	$(BIN)/python experiments/run.py --model gato --env hopper-medium
@@ -23,6 +23,9 @@ report: $(VENV)/run.done
 
 benchmark: $(VENV)/dev.done
 	$(BIN)/python -m benchmarks
+
+gpu:  # with a torch that has CUDA, which this project's own environment has not
+	$(PYTHON) -m benchmarks.gpu
 
 campaign: $(VENV)/dev.done
 	$(BIN)/python -m campaign

@@ -4,17 +4,19 @@ Continuous   numbers in [-1, 1]: a linear layer in, a tanh out, squared error
 Discrete     one of V choices: an embedding in, logits out, cross-entropy; acting draws one by its probability, or takes
              the most likely one
 
-Shapes   B windows, T steps, N steps of any windows, R episodes still going, D width, Q outputs: A numbers or V logits
+Shapes   B windows, T steps, R episodes still going, D width, Q outputs: A numbers or V logits
 """
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from backbone.config import ModelConfig, SamplingConfig
 from trajectories.types import Spec
+
+IGNORED = -100  # a target that cross-entropy leaves out
 
 
 class ActionEmbedding(nn.Module):
@@ -40,12 +42,22 @@ class ActionHead(nn.Linear):
         outputs = super().forward(features)
         return outputs if self.discrete else torch.tanh(outputs)
 
-    def loss(self, outputs: Float[Tensor, "N Q"], actions: Shaped[Tensor, "N *act"]) -> dict[str, Tensor]:
-        """The loss of what `forward` gave, against the recorded actions: squared error, or cross-entropy."""
+    def loss(
+        self, outputs: Float[Tensor, "B T Q"], actions: Shaped[Tensor, "B T *act"], mask: Bool[Tensor, "B T"]
+    ) -> dict[str, Tensor]:
+        """The mean loss of real steps, against the recorded actions: squared error, or cross-entropy.
+
+        Padding is left out by a product, not by an index: shapes are then the same in every update, and a GPU need not
+        wait to hear how many steps are real.
+        """
+        steps = mask.sum()
         if self.discrete:
-            accuracy = (outputs.detach().argmax(1) == actions).float().mean()
-            return {"total": cross_entropy(outputs, actions), "accuracy": accuracy}
-        return {"total": (outputs - actions.flatten(1)).square().mean()}
+            right = (outputs.detach().argmax(-1) == actions) & mask
+            targets = actions.masked_fill(~mask, IGNORED)
+            total = cross_entropy(outputs.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+            return {"total": total, "accuracy": right.sum() / steps}
+        errors = (outputs - actions.flatten(2)).square() * mask[..., None]
+        return {"total": errors.sum() / (steps * errors.shape[-1])}
 
 
 class ActionSampler:

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from backbone.config import ModelConfig
@@ -51,6 +52,7 @@ class SequenceModel(nn.Module, ABC):
     spec: Spec
     tokens_per_step = 1
     return_conditioned = False  # whether the target return given to `player` matters
+    static_shapes = False  # whether `loss` runs the same operations on every batch, so that a CUDA graph may hold them
     bf16_inference = False  # may act under bf16 autocast; False where a key-value cache lives for the whole episode
     reads: ClassVar[frozenset[str]] = frozenset({"vectors"})  # what observations it takes: vectors, images
     multi_task = False  # whether it learns from a Mixture; then `spec` is a tuple, and `player` takes a `task`
@@ -66,10 +68,9 @@ class SequenceModel(nn.Module, ABC):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Scalars by name, averaged over real steps only; "total" is minimized, the rest is logged."""
 
-    def count_tokens(self, batch: Batch) -> int:
-        """Tokens of a batch's real steps."""
-        steps = int(batch.mask.sum()) + (int(batch.prompt.mask.sum()) if batch.prompt else 0)
-        return steps * self.tokens_per_step
+    def count_tokens(self, batch: Batch) -> Int[Tensor, ""]:
+        """Tokens of a batch's real steps, counted where the batch is, so that nothing waits for a GPU."""
+        return (batch.mask.sum() + (batch.prompt.mask.sum() if batch.prompt else 0)) * self.tokens_per_step
 
     def loss_weight(self, batch: Batch) -> int:
         """Number of terms that the loss of a batch is the mean of, by which processes that share a batch weight it."""

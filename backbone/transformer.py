@@ -74,11 +74,11 @@ class Block(nn.Module):
         return x + self.dropout(self.hidden(self.hidden_norm(x)))
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, visible: Tensor) -> Tensor:
-        """By PyTorch's fused kernel, or by hand where that is faster on a CPU: with dropout, and if `by_hand`."""
+        """By PyTorch's fused kernel, or by hand where that is faster: on a CPU with dropout, or in short sequences."""
         mask = visible[:, None]  # the same for all heads
-        dropping = self.training and self.attention_dropout.rate > 0
-        if not dropping and not prefers_manual_attention(query, key):
-            return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        rate = self.attention_dropout.rate if self.training else 0.0
+        if query.device.type != "cpu" or not (rate > 0 or prefers_manual_attention(query, key)):
+            return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=rate)
         with torch.autocast(query.device.type, enabled=False):  # it would turn the softmax into float32 and back
             scores = (query / math.sqrt(query.shape[-1])) @ key.mT  # (B, H, Q, L)
             weights = torch.where(mask, scores, -torch.inf).softmax(-1)

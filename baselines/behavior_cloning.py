@@ -27,6 +27,7 @@ from trajectories.types import Spec, Trajectories
 class Cloning(SequenceModel):
     """What cloning from numbers and from images (atari_bc.py) have in common: all but what they see with."""
 
+    static_shapes = True
     bf16_inference = True
     head: ActionHead
 
@@ -39,7 +40,8 @@ class Cloning(SequenceModel):
         """The action, or its logits, for the last step of each window."""
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        return self.head.loss(self.choose(batch).float(), batch.actions[:, -1])  # a window's last step is real
+        last = slice(-1, None)  # a window's last step, which is real
+        return self.head.loss(self.choose(batch).float()[:, None], batch.actions[:, last], batch.mask[:, last])
 
     def loss_weight(self, batch: Batch) -> int:
         return len(batch.mask)

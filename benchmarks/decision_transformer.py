@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import DecisionTransformerConfig, DecisionTransformerModel
 
+from benchmarks import operations
 from benchmarks.made_up import noise
 from benchmarks.timing import matmul_ceiling, paired
 from decision_transformer.config import Config
@@ -27,6 +28,7 @@ def measure() -> list[dict[str, object]]:
     rows = []
     for precision in ("bf16", "fp32"):
         ours, peer, ratio = paired(our_step(data, precision), peer_step(data), pairs=15)
+        flops = operations.decision_transformer(Config())
         ceiling = matmul_ceiling(torch.bfloat16 if precision == "bf16" else torch.float32)
         rows.append(
             {
@@ -34,7 +36,7 @@ def measure() -> list[dict[str, object]]:
                 "ours": f"{ours * 1e3:.0f} ms",
                 "peer": f"{peer * 1e3:.0f} ms",
                 "ratio": ratio,
-                "note": f"transformers' port, fp32; {operations(Config()) / ours / ceiling:.0%} of the product ceiling",
+                "note": f"transformers' port, fp32; {flops / ours / ceiling:.0%} of the product ceiling",
             }
         )
     return rows
@@ -45,14 +47,6 @@ def our_step(data: Trajectories, precision: str) -> Callable[[], object]:
     model.calibrate(data)
     optimizer, run, done = adamw(model), Run(updates=10**6, precision=precision), Progress()
     return lambda: update(model, data, optimizer, run, done)
-
-
-def operations(config: Config, tokens: int = 3 * 20 - 1) -> float:
-    """Floating-point operations of the products in our step: forward once, backward twice."""
-    width, states = config.width, 20
-    block = tokens * (4 * width**2 + 8 * width**2) + 2 * tokens**2 * width
-    last = tokens * 2 * width**2 + states * (2 * width**2 + 8 * width**2) + 2 * states * tokens * width
-    return 3 * 2 * config.batch_size * ((config.layers - 1) * block + last)
 
 
 def port(spec: Spec) -> DecisionTransformerModel:

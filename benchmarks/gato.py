@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from benchmarks import operations
 from benchmarks.made_up import HOPPER, noise
+from benchmarks.operations import PER_STEP
 from benchmarks.timing import matmul_ceiling, paired
 from gato import Config, Gato
 from gato.player import Decoder, Recomputing, Rolling
@@ -30,7 +32,6 @@ from trajectories.batch import Batch
 from trajectories.types import Trajectories
 
 EPISODES = 10
-PER_STEP = 15  # tokens: 11 seen, a separator, 3 done
 CONTEXT = 1024 // PER_STEP  # steps
 
 
@@ -85,7 +86,7 @@ def training(data: Trajectories, precision: str) -> dict[str, object]:
     ours, _, _ = paired(lambda: update(model, data, optimizer, run, done), lambda: None, pairs=9)
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     tokens = model.config.batch_size * model.config.context * PER_STEP
-    share = operations(model.config) / ours / matmul_ceiling(dtype)
+    share = operations.gato(model.config) / ours / matmul_ceiling(dtype)
     return {
         "what": f"Gato: an update of tiny with its batch, {precision}",
         "ours": f"{ours * 1e3:.0f} ms",
@@ -126,18 +127,6 @@ def every(patches: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
     """Patches as if no two were alike."""
     rows = torch.arange(len(places))
     return rows, rows
-
-
-def operations(config: Config) -> float:
-    """Floating-point operations of an update's matrix products: forward, and twice that backward."""
-    steps = config.batch_size * config.context
-    tokens, read = steps * PER_STEP, steps * 3
-    inner = config.heads * config.head_width
-    length = config.context * PER_STEP
-    project, out, feed = 3 * config.width * inner, inner * config.width, 2 * config.width * config.hidden
-    full = tokens * (project + out + feed + 2 * length * inner)
-    last = tokens * 2 * config.width * inner + read * (config.width * inner + out + feed + 2 * length * inner)
-    return 3 * 2 * ((config.layers - 1) * full + last + read * config.width * 1024)
 
 
 def logits() -> dict[str, object]:

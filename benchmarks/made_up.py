@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from trajectories.catalog import environment
 from trajectories.types import Provenance, Spec, Trajectories
 
 HOPPER = Spec("hopper", (11,), (3,), 1000)
@@ -19,4 +20,18 @@ def noise(steps: int) -> Trajectories:
         rewards=rng.random(steps, dtype=np.float32),
         terminated=np.zeros(steps, bool),
         starts=np.append(np.arange(0, steps, EPISODE), steps),
+    )
+
+
+def frames(steps: int) -> Trajectories:
+    """Noise of breakout's shapes."""
+    rng = np.random.default_rng(0)
+    return Trajectories.of(
+        environment("breakout").spec(),
+        Provenance("made-up", "benchmark", ""),
+        observations=rng.integers(256, size=(steps, 84, 84), dtype=np.uint8),
+        actions=rng.integers(4, size=steps),
+        rewards=rng.random(steps, dtype=np.float32),
+        terminated=np.zeros(steps, bool),
+        starts=np.append(np.arange(0, steps, 1000), steps),
     )

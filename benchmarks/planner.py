@@ -46,8 +46,7 @@ def measure() -> list[dict[str, object]]:
 
 def compare(case: Case) -> list[dict[str, object]]:
     """One decision, and several planned together, against the reference in turn."""
-    filters = SamplingFilter(top=1), SamplingFilter(cdf=0.6)
-    search = Search(OBSERVATION, ACTION, case.horizon, case.beams, 2, case.past, 0.99, *filters)
+    search = search_of(case)
     network, discretizer = scattered(search)
     contexts = torch.randint(0, BINS, (case.together, case.prefix * search.tokens + OBSERVATION))
     draws = torch.rand(case.together, case.horizon, search.tokens, search.candidates, dtype=torch.float64)
@@ -87,6 +86,12 @@ def compare(case: Case) -> list[dict[str, object]]:
         }
         for made, mine, note in zip(what, (ours, batched), notes, strict=True)
     ]
+
+
+def search_of(case: Case) -> Search:
+    """The planner's settings of a case."""
+    filters = SamplingFilter(top=1), SamplingFilter(cdf=0.6)
+    return Search(OBSERVATION, ACTION, case.horizon, case.beams, 2, case.past, 0.99, *filters)
 
 
 def scattered(search: Search) -> tuple[Network, Discretizer]:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from backbone.transformer import Dropout
+from benchmarks import operations
 from benchmarks.made_up import noise
 from benchmarks.timing import matmul_ceiling, paired
 from training.cli import exit_on_user_error
@@ -38,7 +39,7 @@ def compare(data: Trajectories, config: Config, ceiling: float, what: str, pairs
     """A training step, ours and plain ones in turn."""
     ours, peer, ratio = paired(our_step(data, config), plain_step(data, config), pairs=pairs, warm=1)
     tokens = config.batch_size * (10 * 16 - 1)  # read in an update
-    share = operations(config) / ours / ceiling
+    share = operations.trajectory_transformer(config) / ours / ceiling
     return {
         "what": f"TT: a training step with its batch, {what}",
         "ours": f"{tokens / ours:,.0f} tokens/s",
@@ -73,14 +74,6 @@ def plain_step(data: Trajectories, config: Config) -> Callable[[], object]:
             model.PIECE = piece
 
     return step
-
-
-def operations(config: Config) -> float:
-    """Floating-point operations of the products in a step: forward once, backward twice."""
-    length, tokens = 10 * 16, 16
-    block = 12 * config.width**2 + 2 * length * config.width
-    heads = config.width * (config.bins + 1)
-    return 3 * 2 * config.batch_size * 10 * tokens * (config.layers * block + heads)
 
 
 if __name__ == "__main__":

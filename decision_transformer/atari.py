@@ -43,6 +43,7 @@ class AtariDecisionTransformer(SequenceModel):
     latest: Tensor  # the last step of the longest episode; places of later ones have learned nothing
 
     NUMERICS = 1
+    static_shapes = True
     tokens_per_step = 3
     return_conditioned = True
     bf16_inference = True
@@ -100,8 +101,7 @@ class AtariDecisionTransformer(SequenceModel):
         return in_window + self.place_in_episode(began)[:, None, None]
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        real = batch.mask  # padding never enters the mean
-        return self.head.loss(self(batch).float()[real], batch.actions[real])
+        return self.head.loss(self(batch).float(), batch.actions, batch.mask)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Matrices and kernels decay; embeddings, norms and biases do not, as in kzl's code."""

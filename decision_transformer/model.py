@@ -39,6 +39,7 @@ class DecisionTransformer(SequenceModel):
     scale: Tensor  # what returns are divided by
 
     NUMERICS = 1
+    static_shapes = True
     tokens_per_step = 3
     return_conditioned = True
     bf16_inference = True
@@ -86,8 +87,7 @@ class DecisionTransformer(SequenceModel):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Mean squared error of the actions of real steps, or cross-entropy and accuracy of discrete ones."""
-        real = batch.mask  # padding never enters the mean
-        return self.head.loss(self(batch).float()[real], batch.actions[real])
+        return self.head.loss(self(batch).float(), batch.actions, batch.mask)
 
     def player(self, episodes: int, target_return: float, seed: int = 0) -> WindowPlayer:
         """Asks for `target_return` (in the environment's units) less what has been earned, over the last K steps."""

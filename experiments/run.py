@@ -237,8 +237,11 @@ def learn(
             row[column] = sum(played.returns) / len(played.returns)
         return row
 
+    for part in model.modules():
+        if isinstance(getattr(part, "recompute", None), bool):
+            setattr(part, "recompute", machine.recompute)  # noqa: B010  # modules' attributes have no type
     with writer(folder if machine.tensorboard and distributed.is_main_process() else None) as log:
-        return train(model, data, run, folder, clock, play_a_little, log, machine.shard)
+        return train(model, data, run, folder, clock, play_a_little, log, machine.shard, machine.micro_batch)
 
 
 def measure(

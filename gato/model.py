@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, linear
+from torch.nn.functional import linear
 
 from backbone.image_shape import image_shape, shows_images
 from backbone.images import channels_first
@@ -29,6 +29,7 @@ from gato.embedding import Embedding
 from gato.multitask import Corpus, MixedBatch, tasks
 from gato.patches import Pixels
 from gato.player import Recomputing, Rolling
+from gato.scores import score
 from gato.stream import TokenBlock, TokenSequence, action_block, build, observation_blocks, separator_block
 from gato.tokens import BINS, layout
 from gato.transformer import Caches, ReadsPositions, Transformer
@@ -138,13 +139,13 @@ class Gato(SequenceModel):
         per_step = max((tokens_per_step(task, self.config.patch) for task in self.tasks), default=BINS)
         return min(self.config.context * per_step, 512)
 
-    def count_tokens(self, batch: Sequences) -> int:
+    def count_tokens(self, batch: Sequences) -> Int[Tensor, ""]:
         """Real tokens of a batch, prompts included."""
         if isinstance(batch, MixedBatch):
-            return sum(self.count_tokens(part) for part in batch.parts)
+            return torch.stack([self.count_tokens(part) for part in batch.parts]).sum()
         if isinstance(batch, TokenSequence):
-            return int(batch.valid.sum())
-        steps = int(batch.mask.sum()) + (int(batch.prompt.mask.sum()) if batch.prompt else 0)
+            return batch.valid.sum()
+        steps = batch.mask.sum() + (batch.prompt.mask.sum() if batch.prompt else 0)
         return steps * tokens_per_step(self.task(batch.task), self.config.patch)
 
     def loss_weight(self, batch: Sequences) -> int:
@@ -175,11 +176,7 @@ class Gato(SequenceModel):
                 ids = self.legal(self.task(part.task))
             part = self.stream(part)
         hidden, targets = self.predict(part)
-        logits = self.logits(hidden, ids)
-        logits, targets = logits.float(), targets - ids.start
-        best = logits.detach().amax(dim=1)  # cheaper than argmax
-        right = (logits.detach().gather(1, targets[:, None]).squeeze(1) >= best).sum()
-        loss = cross_entropy(logits, targets, reduction="sum")
+        loss, right = score(hidden, targets - ids.start, self.embedding.table.rows(ids))
         return loss, right, torch.tensor(len(targets), device=loss.device)
 
     def predict(self, stream: TokenSequence) -> tuple[Float[Tensor, "n D"], Int[Tensor, "n"]]:

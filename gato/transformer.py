@@ -17,6 +17,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import gelu, linear, scaled_dot_product_attention
+from torch.utils.checkpoint import checkpoint
 
 from backbone.transformer import MANUAL_MAX_LENGTH, prefers_manual_attention
 from gato.config import Config
@@ -180,6 +181,7 @@ class Transformer(nn.Module):
         blocks = [Block(config) for _ in range(config.layers)]
         self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(config.width)
+        self.recompute = False  # what a block computed, on the way back, instead of keeping it: less memory
         slopes = 2 ** -torch.linspace(2, 8, config.heads) if config.alibi else torch.zeros(config.heads)
         self.register_buffer("slopes", slopes, persistent=False)
         for module in self.modules():
@@ -191,19 +193,22 @@ class Transformer(nn.Module):
                 nn.init.normal_(last.weight, std=config.initializer_range / math.sqrt(2 * config.layers))
 
     def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
-        bias = self.causal(x)
-        for block in self.blocks:
-            x = block(x, bias)
-        return self.norm(x)
+        return self.norm(self.run(list(self.blocks), x))
 
     def at(self, x: Float[Tensor, "B L D"], read: Int[Tensor, "R"]) -> Float[Tensor, "B R D"]:
         """`forward(x)[:, read]`, without the last layer's queries and feed-forward elsewhere."""
         *blocks, last = self.blocks
-        bias = self.causal(x)
-        for block in blocks:
-            x = block(x, bias)
+        x = self.run(blocks, x)
         reading = self.bias(read[:, None] - torch.arange(x.shape[1], device=x.device))  # (H, R, L)
         return self.norm(last(x, reading, read))
+
+    def run(self, blocks: list[nn.Module], x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        """Some blocks, one after another, each token looking at those before it."""
+        bias = self.causal(x)
+        for block in blocks:
+            kept = not (self.recompute and self.training)
+            x = block(x, bias) if kept else checkpoint(block, x, bias, use_reentrant=False)
+        return x
 
     def causal(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "H L L"] | None:
         """The bias of a whole sequence; None where the fused kernels do as well with plain causality."""

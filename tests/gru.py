@@ -46,7 +46,7 @@ class GRU(SequenceModel):
         return self.head(self.gru(steps * batch.mask[..., None])[0])
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        return self.head.loss(self(batch)[batch.mask], batch.actions[batch.mask])
+        return self.head.loss(self(batch), batch.actions, batch.mask)
 
     def choose(self, batch: Batch) -> Tensor:
         return self(batch)[:, -1]

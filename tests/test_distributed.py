@@ -14,8 +14,8 @@ from report.curve import Curve
 from report.store import read_all
 from tests.test_benchmark import same_but_for_times
 from tests.toys import small, walk
-from training import distributed
 from training.run_lock import STATE, UNFINISHED, unfinished
+from training.step import rows_of
 from trajectories.windows import sample_windows
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,7 +92,7 @@ def test_shares_weighed_by_their_terms_have_the_loss_of_the_whole(name: str, mon
     data = walk([12, 2, 3, 12, 1, 5])
     model = small(name, data)
     batch = model.sample(data, np.random.default_rng(0))
-    shares = [distributed.rows_of(batch, slice(rank, None, 3)) for rank in range(3)]
+    shares = [rows_of(batch, slice(rank, None, 3)) for rank in range(3)]
     terms = [model.loss_weight(share) for share in shares]
     assert sum(terms) == model.loss_weight(batch)
     losses = [model.loss(share)["total"].item() for share in shares]
@@ -103,4 +103,4 @@ def test_shares_weighed_by_their_terms_have_the_loss_of_the_whole(name: str, mon
 def test_rows_that_do_not_go_round_leave_some_processes_without_any() -> None:
     data = walk([12, 12])
     batch = sample_windows(data, np.random.default_rng(0), 2, 4)
-    assert distributed.rows_of(batch, slice(2, None, 3)) is None
+    assert rows_of(batch, slice(2, None, 3)) is None

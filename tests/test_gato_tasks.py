@@ -11,8 +11,8 @@ import torch
 from gato import Config, Gato, MixedBatch, Mixture
 from gato.prompts import read_demonstration
 from tests.toys import SCREEN, SMALL, SMALL_ON_IMAGES, seen, small, walk
-from training import distributed
 from training.checkpoint import load_model, save_model
+from training.step import rows_of
 from trajectories.batch import Batch
 from trajectories.errors import UserError
 from trajectories.types import Trajectories
@@ -85,7 +85,7 @@ def test_a_batch_names_its_data_set_through_prompts_devices_shares_and_checkpoin
     assert isinstance(model, Gato)
     batch = model.sample(mixture, np.random.default_rng(0)).to("cpu")
     for rank in range(2):
-        share = distributed.rows_of(batch, slice(rank, None, 2))
+        share = rows_of(batch, slice(rank, None, 2))
         assert [part.task for part in share.parts] == ["point-medium", "point-expert"]
         assert {part.prompt.task for part in share.parts if part.prompt} <= {"point-medium", "point-expert"}
         assert torch.isfinite(model.loss(share)["total"])

@@ -4,6 +4,7 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from trajectories.errors import UserError
 train = pytest.importorskip("sources.experts.train", reason="needs stable-baselines3")
 
 
-def short(out: Path, steps: int = 200) -> "train.Config":
+def short(out: Path, steps: int = 200) -> Any:
     return train.Config(
         env="hopper",
         algorithm="sac",

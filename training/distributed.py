@@ -11,15 +11,16 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import fields, is_dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from backbone.interface import SequenceModel
+from training.step import GradientStep, autocast, rows_of
 from trajectories.errors import UserError
 
 PATIENCE = timedelta(days=2)  # the others wait while the first one plays
@@ -80,48 +81,47 @@ def broadcast_from_main(answer: bool) -> bool:
 # ---- a batch and its loss --------------------------------------------------------------------------------------------
 
 
+class TeamStep(GradientStep):
+    """One process's part of an update: its share of the same batch, whose loss weighs as many terms as it has, so that
+    the mean of all processes' gradients is the whole batch's. Their dropout differs.
+
+    Args:
+        learner: what `learner` made of the model, before there was an optimizer.
+    """
+
+    def __init__(
+        self, model: SequenceModel, optimizer: torch.optim.Optimizer, precision: str, learner: nn.Module
+    ) -> None:
+        super().__init__(model, optimizer, precision)
+        self.learner = learner
+
+    def seed(self, seeds: np.random.SeedSequence) -> None:
+        torch.manual_seed(int(seeds.generate_state(size())[rank()]))
+
+    def __call__(self, batch: Any) -> dict[str, Tensor]:
+        return super().__call__(shard_batch(batch))
+
+    def backward(self, batch: Any, weight: float = 1.0) -> dict[str, Tensor]:
+        with autocast(self.device, self.precision):
+            loss = self.learner(batch)
+        own = torch.tensor(float(self.model.loss_weight(batch)), device=self.device)
+        everyone = own.clone()
+        dist.all_reduce(everyone)
+        loss = {name: value * (own * size() / everyone) for name, value in loss.items()}
+        loss["total"].backward()
+        return {name: value.detach() for name, value in loss.items()}
+
+
 def shard_batch(batch: Any) -> Any:
     """This process's rows of a batch: every size-th, beginning with its rank.
 
     Raises:
         UserError: there are fewer rows than processes, or rows that cannot be told apart.
     """
-    if size() == 1:
-        return batch
     part = rows_of(batch, slice(rank(), None, size()))
     if part is None:
         raise UserError(f"A batch has fewer windows than the {size()} processes: raise --batch-size.")
     return part
-
-
-def rows_of(batch: Any, rows: slice) -> Any:
-    """Some rows of a (nested) batch; None if there are none."""
-    if hasattr(batch, "parts"):  # of a mixture: what is left of each task
-        parts = tuple(part for part in (rows_of(each, rows) for each in batch.parts) if part is not None)
-        return replace(batch, parts=parts) if parts else None
-    columns = {field.name: getattr(batch, field.name) for field in fields(batch)}
-    if columns.get("patches") is not None:
-        raise UserError("A batch whose images are cut already cannot be shared out: run without torchrun.")
-    count = max(len(column) for column in columns.values() if isinstance(column, Tensor))
-    if not len(range(count)[rows]):
-        return None
-    taken = {}
-    for name, column in columns.items():
-        if isinstance(column, Tensor) and len(column) == count:
-            taken[name] = column[rows]
-        elif is_dataclass(column):
-            taken[name] = rows_of(column, rows)
-    return replace(batch, **taken)
-
-
-def scale_loss(loss: dict[str, Tensor], model: SequenceModel, batch: Any) -> dict[str, Tensor]:
-    """The loss of a share, such that the mean over the team is the loss of the whole batch."""
-    if size() == 1:
-        return loss
-    own = torch.tensor(float(model.loss_weight(batch)), device=loss["total"].device)
-    everyone = own.clone()
-    dist.all_reduce(everyone)
-    return {name: value * (own * size() / everyone) for name, value in loss.items()}
 
 
 def mean(value: Tensor) -> Tensor:
@@ -158,8 +158,6 @@ class Learner(nn.Module):
 def learner(model: SequenceModel, shard: bool = False) -> nn.Module:
     """What gives the loss of a share of a batch, and sees to it that gradients become the team's."""
     alone = Learner(model)
-    if size() == 1:
-        return alone
     if not shard:
         from torch.nn.parallel import DistributedDataParallel
 

@@ -31,7 +31,7 @@ RANGES = {
     """,
     Range("0 or more, below 2 to the power of 63", low=0, high=1 << 63, high_out=True): "seed data_seed",
     Range("0 or more", low=0): """
-        threads evaluate_every checkpoint_seconds weight_decay final_lr_fraction temperature
+        threads evaluate_every checkpoint_seconds micro_batch weight_decay final_lr_fraction temperature
         patch_blocks prompt_steps kept_observations top_observations top_actions prefix plan_seconds
         action_weight reward_weight value_weight
     """,

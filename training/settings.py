@@ -70,6 +70,8 @@ class Machine:
     data_dir: Path | None = option(None, "cache for data; else $TRAJECTORIES_DIR, else the user's cache folder")
     results_dir: Path | None = option(None, "where runs are kept; else results/runs of this repository")
     checkpoint_seconds: float = option(30.0, "a killed run loses at most about this much work")
+    micro_batch: int = option(0, "windows read at once, in less memory: a batch's gradients add up; 0: all at once")
+    recompute: bool = option(False, "gato: compute blocks' activations twice instead of keeping them, in less memory")
     shard: bool = option(False, "under torchrun, share out weights and optimizer too (FSDP2), not only the batch (DDP)")
     tensorboard: bool = option(False, "write TensorBoard logs into the run's folder")
 

@@ -2,26 +2,28 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from backbone.config import ModelConfig
 from backbone.interface import SequenceModel
 from report.curve import LOSS, Curve
 from training import distributed
 from training.checkpoint import load_state, save_state
+from training.devices import device_name
 from training.run_lock import STATE
 from training.settings import Run
+from training.step import CapturedStep, GradientStep
 from trajectories.errors import UserError
 from trajectories.mixture import Mixture
 from trajectories.progress import progress
 from trajectories.types import Trajectories
+from trajectories.windows import to_device
 
 LOG_EVERY = 100  # updates between two rows of the curve
 
@@ -31,8 +33,16 @@ class Progress:
     """How far a training has come: what its checkpoint says."""
 
     update: int = 0  # updates done
-    tokens: int = 0  # read so far, padding not counted
+    tokens: int | torch.Tensor = 0  # read so far, padding not counted
     seconds: float = 0.0  # spent training, over all its sessions
+    devices: tuple[str, ...] = ()  # on which it was trained, in their order
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> "Progress":
+        return cls(**{**row, "devices": tuple(row.get("devices", ()))})
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "tokens": int(self.tokens)}
 
 
 class Clock:
@@ -109,21 +119,20 @@ def train(
     measure: Callable[[SequenceModel], dict[str, float]],
     log: Callable[[dict[str, float]], None],
     shard: bool = False,
+    micro_batch: int = 0,
 ) -> Progress:
-    """Minimise the model's loss on `data`, from the checkpoint in `folder` if there is one.
+    """Minimize the model's loss on `data`, from the checkpoint in `folder` if there is one.
 
     Args:
         clock: says when the next checkpoint is due.
         measure: plays the model while it learns; its columns join the curve every `run.evaluate_every` updates.
         log: called with every row of the curve.
-        shard: whether a team shares out weights and moments, too.
+        shard, micro_batch: see training/settings.py, Machine.
     """
-    learner = distributed.learner(model, shard)  # before the optimizer, which is given the sharded weights
-    optimizer = adamw(model)
-    curve, state, done, losses = Curve(folder), folder / STATE, Progress(), Losses()
-    if state.exists():
-        kept, progressed = load_state(state, model, optimizer)
-        done, losses = Progress(**progressed), Losses(kept, next(model.parameters()).device)
+    step = make_step(model, run.precision, shard, micro_batch)
+    optimizer, data = step.optimizer, to_gpu(data, model)
+    curve, state = Curve(folder), folder / STATE
+    done, losses = resume(state, model, step)
     distributed.barrier()  # until all have read what the first is about to change
     if distributed.is_main_process():
         curve.truncate_from(done.update + 1)
@@ -131,12 +140,12 @@ def train(
     model.train()
     with progress(run.updates, "training", "updates", done.update) as bar:
         while done.update < run.updates:
-            losses.add(update(model, data, optimizer, run, done, learner))
+            losses.add(update(model, data, optimizer, run, done, step))
             bar.update()
             done.seconds = time.monotonic() - began
             if due(done.update, run):
                 row = {"update": done.update, "seconds": round(done.seconds, 3)}
-                row |= {"learning_rate": optimizer.param_groups[0]["lr"]} | losses.average(done.update)
+                row |= {"learning_rate": float(optimizer.param_groups[0]["lr"])} | losses.average(done.update)
                 bar.set_postfix(loss=f"{row[f'{LOSS}total']:.4f}")
                 if to_be_measured(done.update, run):
                     row |= measure(model)
@@ -146,9 +155,20 @@ def train(
                     log(row)
             if clock.is_due(done.update) or done.update == run.updates:
                 curve.sync()
-                save_state(state, model, optimizer, losses.kept(), vars(done))
+                save_state(state, model, optimizer, losses.kept(), done.to_json())
                 clock.restart()
     return done
+
+
+def resume(state: Path, model: SequenceModel, step: GradientStep) -> tuple[Progress, Losses]:
+    """How far training has come, with the model and the optimizer as they were then."""
+    done, losses = Progress(), Losses()
+    if state.exists():
+        kept, progressed = load_state(state, model, step.optimizer)
+        done, losses = Progress.from_json(progressed), Losses(kept, step.device)
+    if (device := device_name(step.device)) not in done.devices:
+        done.devices += (device,)
+    return done, losses
 
 
 def due(update: int, run: Run) -> bool:
@@ -166,43 +186,65 @@ def update(
     optimizer: torch.optim.Optimizer,
     run: Run,
     done: Progress,
-    learner: nn.Module | None = None,
+    step: GradientStep | None = None,
 ) -> dict[str, torch.Tensor]:
-    """One gradient step; advances `done` and returns the parts of the loss.
+    """One gradient step on the batch that the seed and the update's number decide; advances `done`.
 
-    Of a team each process takes its share of the same batch, and its loss weighs as much as it has terms, so that the
-    mean of all processes' gradients is the whole batch's. Their dropout differs.
+    Returns:
+        The parts of the loss, on the model's device.
     """
-    device = next(model.parameters()).device
+    step = step or GradientStep(model, optimizer, run.precision)
     seeds = np.random.SeedSequence([run.seed, done.update])
-    torch.manual_seed(int(seeds.generate_state(distributed.size())[distributed.rank()]))
+    step.seed(seeds)
     batch = model.sample(data, np.random.default_rng(seeds))  # type: ignore[arg-type]  # multi_task
-    tokens = model.count_tokens(batch)
-    batch = distributed.shard_batch(batch).to(device)
-    rate = learning_rate(model.config, done.update, run.updates)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    with autocast(device, run.precision):
-        loss = learner(batch) if learner else model.loss(batch)
-    loss = distributed.scale_loss(loss, model, batch)
-    optimizer.zero_grad()
-    loss["total"].backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(model.parameters(), model.config.max_grad_norm)
-    optimizer.step()
+    set_learning_rate(optimizer, learning_rate(model.config, done.update, run.updates))
+    loss = step(batch)
     done.update += 1
-    done.tokens += tokens
-    return {name: value.detach() for name, value in loss.items()}
+    done.tokens = done.tokens + model.count_tokens(batch)
+    return loss
+
+
+def make_step(model: SequenceModel, precision: str, shard: bool = False, micro_batch: int = 0) -> GradientStep:
+    """The step of this process, with its optimizer: one of a team, captured on a GPU, or plain."""
+    if distributed.size() > 1:
+        learner = distributed.learner(model, shard)  # before the optimizer, which is given the sharded weights
+        return distributed.TeamStep(model, adamw(model), precision, learner)
+    on_gpu = next(model.parameters()).device.type == "cuda"
+    if on_gpu and model.static_shapes and not micro_batch:
+        return CapturedStep(model, adamw(model), precision)
+    return GradientStep(model, adamw(model), precision, micro_batch)
 
 
 def adamw(model: SequenceModel) -> torch.optim.AdamW:
-    config = model.config
+    """The optimizer of a model's configuration; on a GPU its learning rate is a tensor there, so that none waits."""
+    config, device = model.config, next(model.parameters()).device
+    on_gpu = device.type == "cuda"
     return torch.optim.AdamW(
         model.parameter_groups(),
-        lr=config.learning_rate,
+        lr=torch.tensor(config.learning_rate, device=device) if on_gpu else config.learning_rate,
         betas=(config.beta1, config.beta2),
         weight_decay=config.weight_decay,
         fused=True,
+        capturable=on_gpu,
     )
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(rate)  # a graph has captured this tensor
+        else:
+            group["lr"] = rate
+
+
+def to_gpu(data: Trajectories | Mixture, model: SequenceModel) -> Trajectories | Mixture:
+    """The data's columns on the model's GPU, if it has one and they take at most half of its free memory."""
+    device = next(model.parameters()).device
+    if device.type != "cuda" or not model.static_shapes or not isinstance(data, Trajectories):
+        return data
+    columns = (data.observations, data.actions, data.rewards, data.returns_to_go)
+    free, _ = torch.cuda.mem_get_info(device)
+    return to_device(data, device) if sum(column.nbytes for column in columns) < free / 2 else data
 
 
 def learning_rate(config: ModelConfig, update: int, updates: int) -> float:
@@ -213,9 +255,3 @@ def learning_rate(config: ModelConfig, update: int, updates: int) -> float:
     position = (update - warmup_fraction) / max(1, updates - warmup_fraction)
     left = config.final_lr_fraction + (1 - config.final_lr_fraction) * (1 + math.cos(math.pi * position)) / 2
     return config.learning_rate * left
-
-
-@contextmanager
-def autocast(device: torch.device, precision: str) -> Iterator[None]:
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-        yield

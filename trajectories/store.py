@@ -125,11 +125,12 @@ def digest(data: Trajectories) -> str:
     return content.hexdigest()
 
 
-def drop_pages(*columns: np.ndarray) -> None:
+def drop_pages(*columns: Any) -> None:
     """Let go of the memory that the pages of large mapped columns take; what is read again is mapped again.
 
     The operating system would do so too, but only when nothing else is left, and until then a data set larger than
-    memory looks as if it were all in memory. Small columns, and those that are not mapped, stay as they are.
+    memory looks as if it were all in memory. Small columns, and those that are not mapped, stay as they are: a tensor,
+    too.
     """
     for values in columns:
         if values.nbytes >= LARGE and (mapping := _mapping(values)) is not None:

@@ -3,10 +3,13 @@
 It is also the only place that stacks frames. Columns hold each frame once; an observation of a window is the last S of
 them, oldest first, and those before the episode began are blank (zero), as Dopamine's buffer has them.
 
+Columns may lie on a GPU (`to_device`): the processor draws the same rows, and the GPU gathers them.
+
 Shapes   B windows, T steps of a window, S frames of an observation (Spec.frame_stack), E episodes
 """
 
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, fields
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -35,18 +38,20 @@ class Columns(Protocol):
 def cut(columns: Columns, first: np.ndarray, last: np.ndarray, length: int) -> Batch:
     """Windows of `length` steps that end at rows `last`, in episodes that begin at rows `first`, both (B,)."""
     stack = columns.spec.frame_stack
+    gather = _gather_there if isinstance(columns, DeviceTrajectories) else _gather
     rows, padding = _rows(first, last, length)
     if stack == 1:
-        observations = _gathered(columns.observations, rows, padding)
+        observations = gather(columns.observations, rows, padding)
     else:
-        observations = stacked(_gathered(columns.observations, *_rows(first, last, length + stack - 1)), stack)
+        observations = stacked(gather(columns.observations, *_rows(first, last, length + stack - 1)), stack)
+    where = observations.device
     return Batch(
         observations=observations,
-        actions=_gathered(columns.actions, rows, padding),
-        rewards=_gathered(columns.rewards, rows, padding),
-        returns_to_go=_gathered(columns.returns_to_go, rows, padding),
-        timesteps=torch.from_numpy(np.where(padding, 0, rows - first[:, None])),
-        mask=torch.from_numpy(~padding),
+        actions=gather(columns.actions, rows, padding),
+        rewards=gather(columns.rewards, rows, padding),
+        returns_to_go=gather(columns.returns_to_go, rows, padding),
+        timesteps=torch.from_numpy(np.where(padding, 0, rows - first[:, None])).to(where, non_blocking=True),
+        mask=torch.from_numpy(~padding).to(where, non_blocking=True),
         task=columns.spec.name,
     )
 
@@ -58,11 +63,19 @@ def _rows(first: np.ndarray, last: np.ndarray, length: int) -> tuple[np.ndarray,
     return np.where(padding, last[:, None], rows), padding  # any real row will do: what it brings is blanked
 
 
-def _gathered(column: np.ndarray, rows: np.ndarray, padding: np.ndarray) -> torch.Tensor:
+def _gather(column: np.ndarray, rows: np.ndarray, padding: np.ndarray) -> torch.Tensor:
     # take copies rows some ten times as fast as an index does, but would first copy all of a strided column
     values = column.take(rows, axis=0) if column.flags.c_contiguous else column[rows]
     values[padding] = 0
     return torch.from_numpy(values)
+
+
+def _gather_there(column: Any, rows: np.ndarray, padding: np.ndarray) -> torch.Tensor:
+    """`_gather` of a column on a GPU."""
+    where = column.device
+    values = column[torch.from_numpy(rows).to(where, non_blocking=True)]
+    blank = torch.from_numpy(padding).to(where, non_blocking=True)
+    return values.masked_fill_(blank.view(*padding.shape, *[1] * (values.ndim - 2)), 0)
 
 
 def stacked(frames: torch.Tensor, stack: int) -> torch.Tensor:
@@ -81,6 +94,29 @@ def sample_windows(data: Trajectories, rng: np.random.Generator, size: int, leng
     batch = cut(data, first, last, length)
     drop_pages(data.observations, data.actions, data.rewards, data.returns_to_go)
     return batch
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DeviceTrajectories(Trajectories):
+    """Trajectories whose columns are tensors on a GPU, where windows are gathered: no batch crosses the bus."""
+
+    observations: Any  # (N, *obs) tensor, as the next three
+    actions: Any
+    rewards: Any
+    returns_to_go: Any
+    host: Trajectories  # the same in the computer's memory
+
+    @property
+    def returns(self) -> np.ndarray:
+        return self.host.returns
+
+
+def to_device(data: Trajectories, device: torch.device) -> DeviceTrajectories:
+    """The columns that windows are cut from, on a device."""
+    columns = {field.name: getattr(data, field.name) for field in fields(Trajectories)}
+    for name in ("observations", "actions", "rewards", "returns_to_go"):
+        columns[name] = torch.from_numpy(np.ascontiguousarray(columns[name])).to(device)
+    return DeviceTrajectories(**columns, host=data)
 
 
 class History:

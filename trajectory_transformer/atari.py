@@ -28,6 +28,7 @@ from backbone.image_shape import image_shape
 from backbone.images import channels_first
 from trajectories.errors import UserError
 from trajectories.types import Spec, Trajectories
+from trajectories.windows import DeviceTrajectories
 from trajectory_transformer import model
 from trajectory_transformer.config import CODES, ImageConfig
 from trajectory_transformer.frame_tokenizer import FrameTokenizer
@@ -71,11 +72,12 @@ class AtariTrajectoryTransformer(model.TrajectoryTransformer):
         self.examples.copy_(torch.from_numpy(np.ascontiguousarray(frames[spread])))
         super().calibrate(data)
 
-    def columns(self, data: Trajectories) -> tuple[Trajectories, np.ndarray]:
+    def columns(self, data: Trajectories) -> tuple[Trajectories, Tensor]:
         """As elsewhere, of the data with codes for observations; each frame is encoded once."""
         if self._coded is None or self._coded[0] is not data:
-            codes = self.tokenizer.encode_all(self.frames(data.observations))
-            self._coded = data, replace(data, spec=coded(data.spec, self.tokenizer.tokens), observations=codes)
+            host = data.host if isinstance(data, DeviceTrajectories) else data
+            codes = self.tokenizer.encode_all(self.frames(host.observations))
+            self._coded = data, replace(host, spec=coded(host.spec, self.tokenizer.tokens), observations=codes)
         return super().columns(self._coded[1])
 
     def frames(self, observations: np.ndarray) -> np.ndarray:

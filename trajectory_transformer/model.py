@@ -27,7 +27,7 @@ from backbone.weight_decay import matrices_only
 from trajectories.batch import Batch
 from trajectories.errors import UserError
 from trajectories.types import Spec, Trajectories
-from trajectories.windows import cut
+from trajectories.windows import DeviceTrajectories, cut, to_device
 from trajectory_transformer.config import Config
 from trajectory_transformer.discretizer import METHODS, Audit, Discretizer, table
 from trajectory_transformer.network import Network
@@ -66,6 +66,7 @@ class TrajectoryTransformer(SequenceModel):
 
     config: Config
     NUMERICS = 1
+    static_shapes = True
 
     def __init__(self, config: Config, spec: Spec) -> None:
         super().__init__()
@@ -79,14 +80,19 @@ class TrajectoryTransformer(SequenceModel):
         self.discretizer = Discretizer(self.tokens_per_step, config.bins)
         self.choices = {} if spec.actions is None else {self.observation_size: spec.actions}  # dimensions of choices
         self.audit: list[Audit] = []  # filled by calibrate
-        self._columns: tuple[Trajectories, Trajectories, np.ndarray] | None = None
+        self._columns: tuple[Trajectories, Trajectories, Tensor] | None = None
 
-    def columns(self, data: Trajectories) -> tuple[Trajectories, np.ndarray]:
+    def columns(self, data: Trajectories) -> tuple[Trajectories, Float[Tensor, "N"]]:
         """The data with penalized rewards, and the value of every step, (N,); computed once for a data set."""
         if self._columns is None or self._columns[0] is not data:
-            rewards = penalized(data.rewards, data.terminated, self.config.termination_penalty)
-            values_of = values(rewards, data.starts, self.config.discount)
-            self._columns = data, replace(data, rewards=rewards), values_of
+            host = data.host if isinstance(data, DeviceTrajectories) else data
+            rewards = penalized(host.rewards, host.terminated, self.config.termination_penalty)
+            values_of = torch.from_numpy(values(rewards, host.starts, self.config.discount))
+            penalized_data = replace(host, rewards=rewards)
+            if isinstance(data, DeviceTrajectories):
+                where: Any = data.rewards.device
+                penalized_data, values_of = to_device(penalized_data, where), values_of.to(where)
+            self._columns = data, penalized_data, values_of
         return self._columns[1:]
 
     def calibrate(self, data: Trajectories) -> None:
@@ -96,7 +102,7 @@ class TrajectoryTransformer(SequenceModel):
         actions = penalized_data.actions.reshape(len(penalized_data), -1)
         columns = [(f"observation {i}", observations[:, i]) for i in range(self.observation_size)]
         columns += [(f"action {i}", actions[:, i]) for i in range(actions.shape[1])]
-        columns += [("reward", penalized_data.rewards), ("value", values_of)]
+        columns += [("reward", penalized_data.rewards), ("value", values_of.numpy())]
         self.audit = []
         for dimension, (name, column) in enumerate(columns):
             if dimension in self.choices:
@@ -117,13 +123,14 @@ class TrajectoryTransformer(SequenceModel):
         episode = data.episode_of(begin)
         last = np.minimum(begin + length, data.starts[episode + 1]) - 1
         batch = cut(penalized_data, begin, last, length)
-        passed = torch.from_numpy(begin - data.starts[episode])[:, None]
-        rows = np.maximum(last[:, None] + np.arange(1 - length, 1), 0)  # (B, T)
-        to_limit = torch.from_numpy(self.spec.max_episode_steps - 1 - (last - data.starts[episode]))
+        where = batch.mask.device
+        passed = torch.from_numpy(begin - data.starts[episode])[:, None].to(where, non_blocking=True)
+        rows = torch.from_numpy(np.maximum(last[:, None] + np.arange(1 - length, 1), 0)).to(where)  # (B, T)
+        to_limit = torch.from_numpy(self.spec.max_episode_steps - 1 - (last - data.starts[episode])).to(where)
         columns = vars(batch) | {"timesteps": (batch.timesteps + passed) * batch.mask}
         return TrajectoryBatch(
             **columns,
-            values=torch.from_numpy(values_of[rows]) * batch.mask,
+            values=values_of[rows] * batch.mask,
             stops=torch.minimum(length - batch.mask.sum(1), to_limit).clamp(min=0),
         )
 

@@ -40,15 +40,23 @@ class Block(nn.Module):
     def forward(self, x: Float[Tensor, "B L C"], mask: Float[Tensor, "L L"]) -> Float[Tensor, "B L C"]:
         """`mask` is added to the scores.
 
-        They are written out because the fused kernel, forward and backward in bfloat16, is four times slower on a CPU
-        over windows this short (benchmarks/tt_training.py).
+        On a CPU they are written out because the fused kernel, forward and backward in bfloat16, is four times slower
+        there over windows this short (benchmarks/tt_training.py).
         """
-        query, key, value = rearrange(
-            self.query_key_value(self.attention_norm(x)), "b l (three h k) -> three (b h) l k", three=3, h=self.heads
-        )
+        mixed = self.query_key_value(self.attention_norm(x))
+        if x.device.type != "cpu":
+            return self.feed_forward(x + self.dropout(self.attention_out(self.attend_fused(mixed, mask))))
+        query, key, value = rearrange(mixed, "b l (three h k) -> three (b h) l k", three=3, h=self.heads)
         weights = torch.baddbmm(mask.to(query.dtype), query, key.mT, alpha=self.scale).softmax(-1)  # (B H, L, L)
         attended = rearrange(self.attention_dropout(weights) @ value, "(b h) l k -> b l (h k)", h=self.heads)
         return self.feed_forward(x + self.dropout(self.attention_out(attended)))
+
+    def attend_fused(self, mixed: Float[Tensor, "B L 3C"], mask: Float[Tensor, "L L"]) -> Float[Tensor, "B L C"]:
+        """Attention by one kernel of a GPU, which keeps no scores."""
+        query, key, value = rearrange(mixed, "b l (three h k) -> three b h l k", three=3, h=self.heads)
+        rate = self.attention_dropout.rate if self.training else 0.0
+        attended = F.scaled_dot_product_attention(query, key, value, mask.to(query.dtype), rate, scale=self.scale)
+        return rearrange(attended, "b h l k -> b l (h k)")
 
     def feed_forward(self, x: Tensor) -> Tensor:
         return x + self.dropout(self.hidden_out(F.gelu(self.hidden_in(self.hidden_norm(x)))))
