@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from environments.physics import PHYSICS
 from environments.scores import normalized
 from sources.collect import play
-from sources.experts.policy import from_d4rl
+from sources.experts.d4rl_policy import from_d4rl
 from training.cli import exit_on_user_error
 from trajectories.catalog import dataset
 from trajectories.rows import DatasetRow

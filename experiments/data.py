@@ -8,7 +8,8 @@
     python experiments/data.py export hopper-medium --to minari
     python experiments/data.py remove hopper-medium --source reroll
 
-Nothing here needs a network but `fetch`, and nothing but `fetch`, `collect` and `show` makes anything.
+Nothing here needs a network but `fetch`, and nothing but `fetch`, `collect` and `show` makes anything. Each command
+imports what it needs when it is run.
 """
 
 import sys
@@ -22,8 +23,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import tyro
 
 from backbone.options import option
-from sources import data_pictures, data_report, export, inventory, pieces
-from sources.loading import Request, describe, load
 from training.cli import exit_on_user_error
 from trajectories import gym_registry
 from trajectories.catalog import dataset
@@ -31,7 +30,6 @@ from trajectories.disk import data_folder
 from trajectories.errors import UserError
 from trajectories.names import plain_name
 from trajectories.own_names import check_named, own_name
-from trajectories.store import digest
 from trajectories.types import Trajectories
 
 USUAL = "hopper-medium"
@@ -62,6 +60,8 @@ class One(Cache):
     replay_checkpoints: int = option(50, "dqn-replay: of the last so many checkpoints")
 
     def load(self) -> Trajectories:
+        from sources.loading import Request, load
+
         if self.task is None:
             check_named([self.name] if self.name else [], [self.path] if self.path else [], self.source)
         name = own_name(self.name or None, self.task, self.path) if self.task else self.name or USUAL
@@ -79,10 +79,12 @@ class List(Cache):
     versions: bool = option(False, "also D4RL's earlier versions")
 
     def run(self) -> None:
+        from sources import data_list, inventory
+
         rows = inventory.rows(data_folder(self.data_dir), self.part, self.versions)
         if not rows:
             raise UserError(f"No data set's name contains {self.part!r}: leave it out to see them all.")
-        data_report.print_list(rows, data_folder(self.data_dir))
+        data_list.print_list(rows, data_folder(self.data_dir))
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,9 @@ class Show(One):
     dimensions: bool = option(True, "the statistics of every dimension")
 
     def run(self) -> None:
+        from sources import data_pictures, data_report
+        from sources.loading import describe
+
         data = self.load()
         print(describe(data))
         data_report.print_summary(data)
@@ -122,6 +127,9 @@ class Fetch(Cache):
     replay_checkpoints: int = option(50, "dqn-replay: of the last so many checkpoints, which alone are fetched")
 
     def run(self) -> None:
+        from sources import pieces
+        from sources.loading import Request, describe, load
+
         for name in self.names:
             if name == pieces.NAME:
                 print(f"pieces of D4RL's files, for the tests: {pieces.fetched(data_folder(self.data_dir))}")
@@ -142,6 +150,8 @@ class Collect(Cache):
     physics: str = option("d4rl", "d4rl or gymnasium")
 
     def run(self) -> None:
+        from sources.loading import Request, describe, load
+
         for name in self.names:
             print(describe(load(Request(name, "collected", None, self.steps, self.seed, self.physics, self.data_dir))))
 
@@ -151,6 +161,9 @@ class Verify(One):
     """Hash the cached columns again, and compare their statistics with the published ones."""
 
     def run(self) -> None:
+        from sources import data_report
+        from trajectories.store import digest
+
         data = self.load()
         found = digest(data)
         if found != data.origin.digest:
@@ -173,6 +186,8 @@ class Export(One):
     def run(self) -> None:
         if self.to not in ("minari", "d4rl"):
             raise UserError(f"--to is {self.to!r}: choose minari or d4rl.")
+        from sources import export
+
         data = self.load()
         if self.to == "minari":
             name = self.id or export.minari_id(data)
@@ -192,6 +207,8 @@ class Remove(Cache):
     dry_run: bool = option(False, "only say what would be removed")
 
     def run(self) -> None:
+        from sources import inventory
+
         name = self.name if "@" in self.name or "/" in self.name else dataset(self.name).name
         kept = [one for one in inventory.kept(data_folder(self.data_dir), name) if self.source in ("all", one.source)]
         if not kept:

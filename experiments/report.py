@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import tyro
 
-from report import csv_table, figures, latex, markdown, page, prompts, store, table
+from report import csv_table, latex, markdown, page, prompts, store, table
 from report.curve import curves_of
 from training.cli import exit_on_user_error
 from training.provenance import PROJECT
@@ -55,6 +55,8 @@ def main(options: Options) -> int:
     runs, pictures = options.runs, options.results / "figures"
     if not runs.is_dir():
         raise UserError(f"--results-dir {runs}: there is no such folder: python experiments/run.py makes runs in one.")
+    from report import figures  # here, because it loads matplotlib
+
     records = store.read_all(runs)
     curves, named = curves_of(records, runs), {name: suite.envs for name, suite in suites().items()}
     report = table.report(records, options.models, named)

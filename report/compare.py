@@ -22,6 +22,7 @@ from report.statistics import (
     probability_of_improvement,
     profile_interval,
 )
+from trajectories.names import file_name
 
 LEVELS = 101  # points of a performance profile
 
@@ -192,3 +193,9 @@ def improvements(ladder: SuiteComparison) -> list[Improvement]:
 def has_intervals(tasks: Sequence[np.ndarray]) -> bool:
     """Whether every task has several seeds, without which there is no interval."""
     return all(len(task) > 1 for task in tasks)
+
+
+def ladder_name(ladder: SuiteComparison) -> str:
+    """A suite's rows of one source and physics, as a file's name."""
+    physics = "" if ladder.physics == "d4rl" else f"-{ladder.physics}"
+    return file_name(f"{ladder.suite}-{ladder.source}{physics}")

@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from report.compare import SuiteComparison, profiles
+from report.compare import SuiteComparison, ladder_name, profiles
 from report.curve import LOSS, RETURN, Curves, return_column
 from report.grid import Cell, Row, label, names
 from report.plotting import (
@@ -38,7 +38,6 @@ from report.plotting import (
 )
 from report.store import Record
 from report.table import Report
-from trajectories.names import file_name
 
 OURS = re.compile(
     r"((learning|loss|episodes|asked|compute|profile)-.*|return_conditioning)\.(png|svg)"
@@ -92,12 +91,6 @@ def of_row(row: Row, curves: Curves) -> Drawings:
     if any(len(target_returns(cell)) > 1 for cell in row.cells.values()):
         found["asked"] = partial(asked, row)
     return found | {"compute": partial(compute, row)}
-
-
-def ladder_name(ladder: SuiteComparison) -> str:
-    """A suite's rows of one source and physics, as a file's name."""
-    physics = "" if ladder.physics == "d4rl" else f"-{ladder.physics}"
-    return file_name(f"{ladder.suite}-{ladder.source}{physics}")
 
 
 def heading(row: Row, what: str) -> str:

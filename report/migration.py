@@ -12,7 +12,7 @@ finished.
 """
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from report.commands import words
@@ -30,6 +30,7 @@ ADDED: dict[str, dict[str, Any]] = {
     "run": {},
     "gato": {"initializer_range": 0.02},
 }
+DECIDED_LATER = {"source", "precision", "target_returns"}  # `auto` and () in a command, resolved in a record
 
 
 def current(owner: str, settings: Mapping[str, Any], names: Iterable[str] = ()) -> dict[str, Any]:
@@ -84,3 +85,20 @@ def _current_word(word: str) -> str:
     if name not in RENAMED:
         return word
     return f"--{'no-' * negated}{RENAMED[name].replace('_', '-')}{equals}{value}"
+
+
+def differences(today: Mapping[str, Any], before: Mapping[str, Any], given: set[str] | None = None) -> Iterator[str]:
+    """Settings that decide the result and are not the same, as "updates 3000", by what they are in `today`.
+
+    Args:
+        today: a run's settings, as `Settings.resolved` has them, in JSON's own types.
+        before: those of a record, or of an unfinished run.
+        given: names that need not be the same.
+    """
+    owners = {"model": before.get("run", {}).get("model", "all"), "run": "run"}
+    for part, settings in today.items():
+        known = current(owners[part], before.get(part, {}), settings)
+        for name, value in settings.items():
+            later = name in DECIDED_LATER and value in ("auto", [])
+            if not later and name not in (given or ()) and known.get(name) != value:
+                yield f"{name} {value}"

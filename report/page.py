@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from report import run_sections
 from report.cell_text import Table, Text
-from report.figures import ladder_name
+from report.compare import ladder_name
 from report.grid import names
 from report.markdown import EMPTY
 from report.table import Report

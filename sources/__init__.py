@@ -1,6 +1,3 @@
-"""Where experience comes from: one front door, `load`, and what fetches, rolls out, collects and exports."""
+"""Where experience comes from: loading.py is the front door; behind it what fetches, records, collects and exports."""
 
 import trajectories  # noqa: F401  before torch is imported
-from sources.loading import Request, load
-
-__all__ = ["Request", "load"]

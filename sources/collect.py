@@ -19,7 +19,8 @@ from typing import Any, cast
 import numpy as np
 
 from environments.make import make
-from sources.experts.policy import Policy, from_d4rl
+from sources.experts.d4rl_policy import from_d4rl
+from sources.experts.policy import Policy
 from sources.experts.recipes import available, parts, policies_digest
 from sources.hdf5_writer import NewHdf5, new_hdf5
 from sources.rollout import Columns, Recordable, rolled

@@ -26,7 +26,7 @@ from sources.fetch import FetchError, Published, fetch
 from sources.folders import cannot_be_read
 from sources.inventory import other_source
 from sources.recording import Recording, read
-from sources.request import Request
+from sources.request import REROLL_STEPS, Request
 from trajectories import minari_folders
 from trajectories.atomic import make_once
 from trajectories.catalog import recorded_in
@@ -39,7 +39,6 @@ from trajectories.own_names import OWN, own_parts
 from trajectories.rows import DatasetRow
 
 WHOLE, WHOLE_FOLDER = partial(is_whole, check=check_hdf5), partial(is_whole, check=check_gzips)
-REROLL_STEPS = 1_000_000  # as many as D4RL's medium and expert files hold
 
 
 def locate(request: Request, row: DatasetRow) -> Recording:

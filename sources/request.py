@@ -6,6 +6,8 @@ from pathlib import Path
 
 from trajectories.errors import UserError, did_you_mean
 
+REROLL_STEPS = 1_000_000  # as many as D4RL's medium and expert files hold
+
 
 @dataclass(frozen=True)
 class Request:

@@ -11,6 +11,7 @@ from environments.scores import normalized
 from sources import collect, rollout
 from sources.collect import available, play, policies_digest, reroll
 from sources.experts import policy, recipes
+from sources.experts.d4rl_policy import from_d4rl
 from tests.skips import recorded
 from trajectories.catalog import environment
 from trajectories.errors import DatasetError, UserError
@@ -29,7 +30,7 @@ def columns(path: Path) -> dict[str, np.ndarray]:
 def test_d4rls_policy_is_as_likely_to_act_as_recorded_as_d4rl_says() -> None:
     for robot in ("hopper", "walker2d", "halfcheetah"):
         path = recorded(f"d4rl/{robot}_medium-v2.hdf5")
-        behaviour = policy.from_d4rl(path)
+        behaviour = from_d4rl(path)
         assert isinstance(behaviour, policy.TanhGaussian)
         mean, std = behaviour.distribution(columns(path)["observations"])
         actions, expected = (columns(path)[name].astype(np.float64) for name in ("actions", "infos/action_log_probs"))
@@ -41,7 +42,7 @@ def test_d4rls_policy_is_as_likely_to_act_as_recorded_as_d4rl_says() -> None:
 
 
 def test_a_squashed_policy_is_stored_and_played_as_it_is_stored(tmp_path: Path) -> None:
-    original = policy.from_d4rl(recorded("d4rl/hopper_medium-v2.hdf5"))
+    original = from_d4rl(recorded("d4rl/hopper_medium-v2.hdf5"))
     policy.save(tmp_path / "one.safetensors", original, {})
     stored = policy.load(tmp_path / "one.safetensors")
     policy.save(tmp_path / "two.safetensors", stored, {})
@@ -55,7 +56,7 @@ def test_a_squashed_policy_is_stored_and_played_as_it_is_stored(tmp_path: Path) 
 
 def test_adroits_policy_has_the_recorded_means_and_deviations() -> None:
     path = recorded("d4rl/pen-expert-v1.hdf5")
-    behaviour, found = policy.from_d4rl(path), columns(path)
+    behaviour, found = from_d4rl(path), columns(path)
     assert isinstance(behaviour, policy.Gaussian)
     still = np.zeros_like(found["actions"], dtype=np.float64)
     expected = np.clip(found["infos/action_mean"], -1, 1)

@@ -16,6 +16,7 @@ from report.store import RECORD
 from tests.test_training import SIZES, outcome, words
 from tests.toys import CHOICES, POINT, SCREEN, SMALL, seen, small, walk
 from training import evaluation_log
+from training import run as whole_run
 from training.evaluate import Played, begin, episode_seeds, play
 from training.evaluation_log import EvaluationLog
 from training.player_state import save_player
@@ -171,14 +172,14 @@ def test_a_run_killed_while_it_is_evaluated_ends_with_the_same_record(stopped: i
 
 
 def test_what_a_run_left_that_was_killed_after_its_record_goes_when_it_is_shown(tmp_path, monkeypatch) -> None:
-    write = run.write_record
+    write = whole_run.write_record
 
     def killed(*arguments: object) -> None:
         write(*arguments)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "write_record", killed)
+        patch.setattr(whole_run, "write_record", killed)
         with pytest.raises(SystemExit, match="130"):
             run.main(words("bc", tmp_path))
     assert {STATE, PLAYED, RECORD} <= left(tmp_path)

@@ -12,6 +12,7 @@ from report import store, table
 from report.grid import missing, models, rows
 from tests.records import made_up
 from tests.toys import walk
+from training import run as whole_run
 from training import train as training
 from training.settings import parse
 from trajectories.errors import UserError
@@ -66,8 +67,8 @@ def test_every_record_names_the_content_of_all_the_data(finished):
 
 
 def test_the_same_command_finds_the_finished_run(finished, capsys, monkeypatch):
-    monkeypatch.setattr(run, "learn", lambda *_: pytest.fail("it was trained again"))
-    monkeypatch.setattr(run, "load_tasks", lambda settings: tuple(named(task, finished) for task in TASKS))
+    monkeypatch.setattr(whole_run, "learn", lambda *_: pytest.fail("it was trained again"))
+    monkeypatch.setattr(whole_run, "load_tasks", lambda settings: tuple(named(task, finished) for task in TASKS))
     run.main([*SMALL, "--results-dir", str(finished.parent)])
     said = capsys.readouterr().out
     assert "finished already" in said
@@ -153,9 +154,9 @@ def test_files_and_weights_are_one_for_each_data_set(option):
 
 def test_each_data_set_has_its_own_file_in_the_order_of_their_names(monkeypatch):
     asked = []
-    monkeypatch.setattr(run, "load", lambda request: asked.append(request) or walk((3,)))
-    monkeypatch.setattr(run, "describe", lambda data: "")
-    run.load_tasks(parse([*SMALL, "--path", "one.hdf5", "other.hdf5"]))
+    monkeypatch.setattr(whole_run, "load", lambda request: asked.append(request) or walk((3,)))
+    monkeypatch.setattr(whole_run, "describe", lambda data: "")
+    whole_run.load_tasks(parse([*SMALL, "--path", "one.hdf5", "other.hdf5"]))
     assert [(request.name, str(request.path)) for request in asked] == [
         ("toy-medium", "one.hdf5"),
         ("toy-expert", "other.hdf5"),

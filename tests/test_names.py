@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from experiments import data
-from experiments.run import recorded
 from report.store import run_name
 from sources import export, inventory
 from sources.loading import Request, load
 from tests.recordings import made_up, table, write_d4rl
+from training.run import recorded
 from trajectories.errors import UserError
 from trajectories.names import file_name, path_name, plain_name
 from trajectories.types import Spec

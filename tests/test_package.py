@@ -18,7 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 ELSEWHERE = """
 import sys, gato
 from decision_transformer.model import DecisionTransformer
-from experiments import run
+from training import run as whole_run
 from training.settings import parse
 from gato.text import SHIPPED
 from report import page, published
@@ -31,7 +31,7 @@ assert SHIPPED.exists() and published.FILE.exists() and page.STYLE.exists() and 
 assert available("hopper", "medium") and parse(["--env", "breakout", "--preset", "smoke"])
 assert len(load(Request("toy-medium", "collected", steps=200))) == 200
 assert provenance.commit() == ("unknown", True)
-print(run.RESULTS)
+print(whole_run.RESULTS)
 """
 
 

@@ -13,9 +13,10 @@ from environments.make import make
 from experiments import play
 from report import store
 from tests.records import made_up
-from training import checkpoint, plan_pictures
+from training import plan_pictures, watch
 from training.evaluate import episode_seeds
 from training.evaluate import play as play_episodes
+from training.run_lock import CARD, WEIGHTS
 from trajectories.catalog import environment
 from trajectories.errors import UserError
 from trajectory_transformer.config import Config
@@ -47,9 +48,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     record = replace(record, env="toy", protocol=protocol, evaluations=tuple(evaluations))
     folder = tmp_path / "runs" / record.name
     store.write_record(folder, record)
-    for name in (checkpoint.WEIGHTS, checkpoint.CARD):
+    for name in (WEIGHTS, CARD):
         (folder / name).touch()
-    monkeypatch.setattr(play, "load_model", lambda folder, device, model=None: Walker())
+    monkeypatch.setattr(watch, "load_model", lambda folder, device, model=None: Walker())
     return folder
 
 
@@ -83,7 +84,7 @@ def test_a_video_that_cannot_be_finished_leaves_nothing_behind(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("imageio_ffmpeg")
-    monkeypatch.setattr(play.Film, "step", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(watch.Film, "step", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         play.main(play.Options(run, video=tmp_path / "toy.mp4"))
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
@@ -93,9 +94,9 @@ def test_filming_changes_no_episode(run: Path) -> None:
     environments = make("toy", 1)
     seen: list[np.ndarray] = []
     walker: Any = Walker()
-    film = play.Film(environments, seen.append, every=7)
-    filmed = play.play(walker.player(1, 18.0, 5), film, (5,))
-    plain = play.play(walker.player(1, 18.0, 5), environments, (5,))
+    film = watch.Film(environments, seen.append, every=7)
+    filmed = play_episodes(walker.player(1, 18.0, 5), film, (5,))
+    plain = play_episodes(walker.player(1, 18.0, 5), environments, (5,))
     assert (filmed.returns, filmed.lengths) == (plain.returns, plain.lengths)
     assert len(seen) == 1 + 2 + 1  # the start, steps 7 and 14, and the last
 
@@ -113,7 +114,7 @@ def test_an_unfinished_run_says_how_it_goes_on(run: Path) -> None:
         play.finished(run)
 
 
-@pytest.mark.parametrize("name", [checkpoint.WEIGHTS, checkpoint.CARD])
+@pytest.mark.parametrize("name", [WEIGHTS, CARD])
 def test_a_run_without_weights_gives_the_command_that_trains_them(run: Path, name: str) -> None:
     (run / name).unlink()
     with pytest.raises(UserError, match=f"{name} is not beside .*--model dt --env toy-medium .*--seed 0"):
@@ -129,7 +130,7 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_played(
     run: Path, options: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = {name: run / value if isinstance(value, str) else value for name, value in options.items()}
-    monkeypatch.setattr(play, "load_model", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(watch, "load_model", lambda *_: pytest.fail("a model was loaded"))
     with pytest.raises(UserError, match=f"--{next(iter(options))}"):
         play.main(play.Options(run, **options))
 
@@ -158,7 +159,7 @@ def test_plans_are_drawn_over_what_happened(run: Path, tmp_path: Path, monkeypat
     config = Config(
         context=4, width=16, layers=1, heads=2, bins=7, horizon=3, beam_width=4, planning_context=4, plan_every=2
     )
-    monkeypatch.setattr(play, "load_model", lambda *_: TrajectoryTransformer(config, environments.spec).eval())
+    monkeypatch.setattr(watch, "load_model", lambda *_: TrajectoryTransformer(config, environments.spec).eval())
     play.main(play.Options(run, plans=tmp_path / "plans.png"))
     assert (tmp_path / "plans.png").read_bytes().startswith(b"\x89PNG")
     assert "plans.png: 10 plans" in capsys.readouterr().out  # one every other of 20 steps

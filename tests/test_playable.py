@@ -16,6 +16,7 @@ from environments.make import make
 from experiments import run
 from report.store import read_all
 from tests.recordings import made_up, table, write_d4rl
+from training import run as whole_run
 from trajectories import foreign
 from trajectories.errors import UserError
 from trajectories.types import Spec
@@ -64,7 +65,7 @@ def test_an_environment_that_does_not_run_is_said_before_training(
     broken: str, said: str, tank: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     monkeypatch.setattr(Tank, "broken", broken)
-    monkeypatch.setattr(run, "build", lambda *_: pytest.fail("something was built"))
+    monkeypatch.setattr(whole_run, "build", lambda *_: pytest.fail("something was built"))
     with pytest.raises(SystemExit, match="2"):
         run.main(list(tank))
     assert re.search(f"^Tank-v0 cannot be played here .*{said}", capsys.readouterr().err)
@@ -74,15 +75,15 @@ def test_an_environment_that_does_not_run_is_said_before_training(
 def test_an_environment_that_breaks_while_the_data_are_read_is_said_too(
     tank: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
-    load = run.load_tasks
+    load = whole_run.load_tasks
 
     def read_and_break(*arguments: Any) -> Any:
         data = load(*arguments)
         monkeypatch.setattr(Tank, "broken", "make")
         return data
 
-    monkeypatch.setattr(run, "load_tasks", read_and_break)
-    monkeypatch.setattr(run, "build", lambda *_: pytest.fail("something was built"))
+    monkeypatch.setattr(whole_run, "load_tasks", read_and_break)
+    monkeypatch.setattr(whole_run, "build", lambda *_: pytest.fail("something was built"))
     with pytest.raises(SystemExit, match="2"):
         run.main(list(tank))
     assert "no module named pumps" in capsys.readouterr().err

@@ -6,7 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from sources.experts.policy import Deterministic, TanhGaussian, from_d4rl
+from sources.experts.d4rl_policy import from_d4rl
+from sources.experts.policy import Deterministic, TanhGaussian
 from sources.loading import Request, load
 from trajectories.errors import DatasetError
 

@@ -17,6 +17,7 @@ from sources.loading import Request, load
 from training import devices, jobs, provenance
 from training.devices import find_device
 from training.grid import Planned
+from training.settings import parse
 from trajectories import disk, minari_folders
 from trajectories.errors import UserError
 from trajectories.output import similar_character
@@ -208,7 +209,7 @@ def test_a_machine_of_the_cluster_that_cannot_start_a_job_is_a_failed_run(tmp_pa
     ray = SimpleNamespace(
         exceptions=SimpleNamespace(RayError=RayError), get=Mock(side_effect=RayError("No module named 'torch'"))
     )
-    job = jobs.Job(Planned("bc", "toy-medium", 0, ()), (), tmp_path / "log", 1)
+    job = jobs.Job(Planned("bc", "toy-medium", 0, (), parse(["--model", "bc"])), (), tmp_path / "log", 1)
     assert jobs.exit_code(ray, object(), job) == 1
     assert jobs.Ended(job, 1).why == "No module named 'torch'"
 

@@ -23,7 +23,7 @@ from training import checkpoint
 from training.cli import exit_on_user_error
 from training.evaluate import DelayedRewardPlayer, episode_seeds
 from training.evaluate import play as play_episodes
-from training.run_lock import STATE
+from training.run_lock import CARD, STATE, WEIGHTS
 from trajectories.types import Spec
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -245,14 +245,14 @@ def test_a_model_that_is_damaged_or_another_ones_is_not_played(kind, finished, t
     made.mkdir()
     for path in finished.iterdir():
         (made / path.name).write_bytes(path.read_bytes())
-    weights = made / checkpoint.WEIGHTS
+    weights = made / WEIGHTS
     if kind == "truncated":
         weights.write_bytes(weights.read_bytes()[:5000])
     elif kind == "another's":
         data = load(Request("toy-medium", "collected", steps=100))
         checkpoint.write_tensors(weights, small("bc", data).state_dict())
     else:
-        (made / checkpoint.CARD).write_text('{"model": "dt"}')
+        (made / CARD).write_text('{"model": "dt"}')
     sentence = refused([], capsys, lambda _: play.main(play.Options(made)))
     assert str(made) in sentence
     assert {"truncated": "damaged checkpoint", "another's": "another model's weights", "card": "damaged"}[

@@ -19,6 +19,7 @@ from experiments import run
 from report.curve import CURVE
 from report.store import RECORD, read_record
 from tests.toys import POINT, small, walk
+from training import run as whole_run
 from training import train
 from training.evaluate import episode_seeds, evaluate, play
 from training.registry import MODELS
@@ -94,10 +95,10 @@ def test_checkpoints_are_made_by_the_clock_and_not_only_at_rows(tmp_path, monkey
     line = [*words("bc", tmp_path, *SIZES["bc"]), "--evaluate-every", "0"]
     with pytest.raises(SystemExit, match="130"):
         run.main(line)
-    monkeypatch.setattr(run, "load_state_weights", Mock(wraps=run.load_state_weights))
+    monkeypatch.setattr(whole_run, "load_state_weights", Mock(wraps=whole_run.load_state_weights))
     run.main(line)
     assert numbers == [0, 1, 2, 3, 4, "killed", 5]
-    assert run.load_state_weights.call_count == 1  # before it is calibrated
+    assert whole_run.load_state_weights.call_count == 1  # before it is calibrated
 
 
 def test_losses_of_an_interrupted_row_are_those_of_a_whole_one():
@@ -141,14 +142,14 @@ def test_a_finished_run_is_printed_and_neither_trained_nor_changed(tmp_path, mon
     run.main(words("bc", tmp_path))
     (made,) = tmp_path.iterdir()
     before = (made / RECORD).read_bytes()
-    monkeypatch.setattr(run, "learn", lambda *_: pytest.fail("it was trained again"))
+    monkeypatch.setattr(whole_run, "learn", lambda *_: pytest.fail("it was trained again"))
     run.main(words("bc", tmp_path))
     assert "finished already" in capsys.readouterr().out
     assert (made / RECORD).read_bytes() == before
 
 
 def test_a_record_without_weights_is_trained_again_beside_it_and_compared(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(run, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(whole_run, "RESULTS", tmp_path / "results")
     usual = words("bc", tmp_path)
     del usual[usual.index("--results-dir") :]
     run.main(usual)

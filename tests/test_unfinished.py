@@ -11,13 +11,13 @@ import pytest
 
 from environments.scores import normalized
 from experiments import data as verbs
-from experiments import run
 from gato.config import Config
 from gato.prompts import Demonstrations, last_rows, other_episodes, sample
 from sources import export
 from sources.loading import Request, describe, load
 from tests.recordings import SPEC, made_up, table, write_d4rl
 from tests.toys import small
+from training import run as whole_run
 from training.record import record
 from training.settings import parse
 from training.train import Progress
@@ -55,7 +55,7 @@ def test_the_default_target_is_the_best_finished_return(tmp_path: Path) -> None:
     data = load(Request(CAR, path=file))
     assert data.returns.tolist() == [-100, -150, -150, -71]
     assert data.finished.tolist() == [True, True, True, False]
-    assert run.best_return(data) == -100
+    assert whole_run.best_return(data) == -100
     assert "(the last one unfinished, 71 steps), return -133.3 ± 23.57, best -100" in describe(data)
 
 
@@ -111,7 +111,7 @@ def test_gatos_alike_prompts_rank_finished_episodes_only() -> None:
 def test_where_no_episode_is_finished_all_count_and_it_is_said(tmp_path: Path) -> None:
     data = load(Request(CAR, path=mountain_car(tmp_path / "car.hdf5", [], 71)))
     assert not data.finished.any()
-    assert run.best_return(data) == -71
+    assert whole_run.best_return(data) == -71
     assert data.best(0.5).episodes == 1
     assert "Beware: No episode is finished" in describe(data)
 

@@ -13,6 +13,7 @@ from report import prompts, store
 from report.curve import CURVE, Curve
 from report.store import Record
 from tests.records import made_up, write
+from training import watch
 from training.settings import parse
 from trajectories import gym_registry
 from trajectories.catalog import dataset, environment
@@ -64,7 +65,7 @@ def test_a_report_imports_nothing_that_a_record_names(tmp_path: Path, hostile: s
 def test_playing_imports_a_records_environment_only_if_it_is_named_again(
     tmp_path: Path, hostile: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(play, "load_model", lambda *_: None)
+    monkeypatch.setattr(watch, "load_model", lambda *_: None)
     run = from_stranger(tmp_path, env=hostile, dataset=f"x@{hostile}")
     with pytest.raises(UserError, match=rf"give --env {hostile} on the command line"):
         play.main(play.Options(run))

@@ -29,11 +29,11 @@ from report.parsing import build, read_json
 from training.distributed import full_tensor, is_main_process, shard_tensor
 from training.ranges import check_ranges
 from training.registry import ModelElsewhereError, find, find_named
+from training.run_lock import CARD, WEIGHTS
 from trajectories.atomic import atomic_file, make_folder, write_text
 from trajectories.errors import UserError
 from trajectories.types import Spec
 
-WEIGHTS, CARD = "model.safetensors", "model.json"
 SMALL = 1 << 20  # bytes
 
 

@@ -2,8 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -11,11 +10,10 @@ from typing import Any
 from backbone.options import as_option
 from report.checks import PROGRAM
 from report.curve import Curve
-from report.migration import current_config
+from report.migration import current_config, differences
 from report.store import Record, leave_out, plain
 from training.run_lock import UNFINISHED, unfinished
-from training.settings import Run, Settings, flag, parse
-from training.staleness import differences
+from training.settings import Run, Settings, check, flag, parse
 from training.suites import Suite
 from trajectories.catalog import dataset
 from trajectories.errors import UserError
@@ -30,10 +28,7 @@ class Planned:
     env: str
     seed: int
     arguments: tuple[str, ...]  # of experiments/run.py: all that decides the result
-
-    @cached_property
-    def settings(self) -> Settings:
-        return parse(self.arguments)
+    settings: Settings  # what they mean
 
     @property
     def name(self) -> str:
@@ -72,6 +67,7 @@ def plan(suite: Suite, extra: Sequence[str] = ()) -> list[Planned]:
         UserError: a model, data set, preset or option is unknown.
     """
     usual, runs = Run(), []
+    parsed: dict[tuple[str, ...], Settings] = {}  # by the words, without the seed
     for seed in suite.seeds:
         for env in suite.envs:
             for model in suite.models:
@@ -81,9 +77,13 @@ def plan(suite: Suite, extra: Sequence[str] = ()) -> list[Planned]:
                 for name, value in suite.options.get(model, {}).items():
                     words += flag(name, as_option(value))
                 words += filled(extra, model=model, env=env, seed=str(seed), file=str(dataset(env).file))
-                planned = Planned(model, env, seed, tuple(words))
-                _ = planned.settings  # refuses what it does not know before anything is run
-                runs.append(planned)
+                without = tuple(word for place, word in enumerate(words) if place not in (4, 5))
+                if without in parsed and not any(word.startswith("--seed") for word in without):
+                    settings = replace(parsed[without], run=replace(parsed[without].run, seed=seed))
+                    check(settings)
+                else:  # which refuses what it does not know before anything is run
+                    settings = parsed[without] = parse(words)
+                runs.append(Planned(model, env, seed, tuple(words), settings))
     return runs
 
 

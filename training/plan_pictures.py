@@ -11,7 +11,6 @@ from trajectories.atomic import atomic_file, disk_errors
 from trajectories.errors import UserError
 from trajectory_transformer.player import BeamPlayer
 
-KINDS = (".png", ".svg", ".pdf")
 CLOSE = 60  # steps of the picture's close-up
 SHOWN = {  # numbers of an observation that say most about how it goes
     "hopper": {0: "height (m)", 1: "torso's angle (rad)", 5: "forward speed (m/s)"},
@@ -66,14 +65,6 @@ class Plans:
                 if np.isfinite(expected).all():  # else the plan ends here
                     misses[ahead].append(float((np.abs(expected - came) / spread).mean()))
         return np.array([np.mean(miss) if miss else np.nan for miss in misses])
-
-
-def check_file(file: Path) -> None:
-    """Refuse a name that no picture can have, before anything is played."""
-    if file.suffix not in KINDS:
-        raise UserError(f"--plans {file}: name it .png, .svg or .pdf.")
-    if not file.absolute().parent.is_dir():
-        raise UserError(f"--plans {file}: there is no folder {file.parent}: make it first.")
 
 
 def draw(plans: Plans, env: str, title: str, file: Path) -> None:

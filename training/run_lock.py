@@ -5,7 +5,8 @@
 state.safetensors    how far it has been trained (checkpoint.py)
 played.safetensors   how far it has been evaluated (evaluation_log.py)
 
-The last three stand in an unfinished run's folder, and are removed when its records are on the disk.
+The last three stand in an unfinished run's folder, and are removed when its records are on the disk. What is finished
+holds model.safetensors and model.json, beside its record.
 """
 
 import json
@@ -21,6 +22,7 @@ from report.store import plain
 from trajectories.atomic import LEFTOVER, acquire, disk_errors, release, remove, write_text
 from trajectories.errors import UserError
 
+WEIGHTS, CARD = "model.safetensors", "model.json"
 LOCK, UNFINISHED, STATE, PLAYED = ".lock", ".unfinished.json", "state.safetensors", "played.safetensors"
 PATIENCE = 0.5  # seconds in which a process that is just ending lets go
 

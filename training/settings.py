@@ -127,11 +127,12 @@ def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:
     gym_registry.trust(*chosen.env)
     entry = find_named(chosen.model, seen(chosen.env))
     usual = preset_settings(entry, chosen.env, chosen.preset, presets)
-    Line: Any = make_dataclass("Line", [("run", Run), ("config", entry.config), ("machine", Machine)], frozen=True)
+    parts = [(name, type(part), option(part, str(part.__doc__))) for name, part in vars(usual).items()]
+    Line: Any = make_dataclass("Line", parts, frozen=True)
     line, unknown = tyro.cli(
         Line,
         config=(tyro.conf.OmitArgPrefixes,),
-        default=Line(usual.run, usual.config, usual.machine),
+        default=Line(),
         args=list(arguments),
         prog="run.py",
         description=f"{DESCRIPTION} Presets of {entry.name}: {', '.join(preset_names(presets, entry))}.",

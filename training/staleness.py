@@ -10,24 +10,22 @@ a record says is run: no command line is parsed, no environment is made, no modu
 be known here (somebody else's model or environment), nothing is said of it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
 from report.commands import words
 from report.grid import options
-from report.migration import current
+from report.migration import differences
 from report.parsing import build
 from report.store import Record, plain
 from sources.experts.recipes import available, policies_digest
-from sources.locate import REROLL_STEPS
+from sources.request import REROLL_STEPS
 from training.registry import MODELS, Entry, find
 from training.settings import preset_settings
 from trajectories.catalog import dataset, dataset_names, environment, environment_names
 from trajectories.errors import UserError
 from trajectories.types import Spec
-
-DECIDED_LATER = {"source", "precision", "target_returns"}  # `auto` and () in a command, resolved in a record
 
 
 def stale(records: Sequence[Record]) -> dict[str, list[str]]:
@@ -78,23 +76,6 @@ def changed_data(record: Record) -> Iterator[str]:
     ours = record.source == "collected" and row.format == "d4rl" and available(row.env, row.quality)
     if ours and data.get("policy") not in (None, _policies(row.env, row.quality)):
         yield "its data were recorded by other policies than today's"
-
-
-def differences(today: Mapping[str, Any], before: Mapping[str, Any], given: set[str] | None = None) -> Iterator[str]:
-    """Settings that decide the result and are not the same, as "updates 3000", by what they are in `today`.
-
-    Args:
-        today: a run's settings, as `Settings.resolved` has them, in JSON's own types.
-        before: those of a record, or of an unfinished run.
-        given: names that need not be the same.
-    """
-    owners = {"model": before.get("run", {}).get("model", "all"), "run": "run"}
-    for part, settings in today.items():
-        known = current(owners[part], before.get(part, {}), settings)
-        for name, value in settings.items():
-            later = name in DECIDED_LATER and value in ("auto", [])
-            if not later and name not in (given or ()) and known.get(name) != value:
-                yield f"{name} {value}"
 
 
 def entry_of(record: Record) -> Entry | None:

@@ -1,0 +1,267 @@
+"""One run, from a data set's name to a record. Read this first.
+
+The same settings find the finished run and print it; an interrupted run goes on from its last checkpoint. A run whose
+record came with the repository, and so without its weights, is trained anew in results/again.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from backbone.interface import SequenceModel
+from environments.interface import Environments
+from environments.make import check_playable, make
+from environments.scores import normalized
+from report.curve import return_column
+from report.store import (
+    RECORD,
+    Evaluation,
+    read_record,
+    run_hash,
+    run_name,
+    several,
+    write_record,
+)
+from sources.loading import Request, describe, load
+from training import distributed, provenance
+from training.checkpoint import load_state_weights, save_model
+from training.cli import exit_on_user_error
+from training.devices import device_name, find_device, has_bf16
+from training.evaluate import evaluate
+from training.evaluation_log import EvaluationLog
+from training.record import parameters, record
+from training.registry import find_named
+from training.run_lock import STATE, WEIGHTS, clear_finished, hold_run
+from training.settings import Machine, Settings
+from training.staleness import changed_numbers
+from training.summary import compared, summarize
+from training.tensorboard_log import writer
+from training.train import Clock, Progress, train
+from trajectories.catalog import dataset
+from trajectories.mixture import Mixture
+from trajectories.names import file_name
+from trajectories.types import Trajectories
+
+RESULTS = provenance.PROJECT / "results"
+
+
+def run(settings: Settings) -> None:
+    """Train, play and record what these settings say, or show what came of it before."""
+    began = time.monotonic()
+    device = prepare(settings.machine)
+    tasks = load_tasks(settings)
+    settings = resolve(settings, tasks, device)
+    identity = settings.resolved() | {"data": digests(tasks)}
+    run, machine = settings.run, settings.machine
+    name = run_name(run.model, several(run.env), run.source, run.seed, run_hash(run.model, identity))
+    folder = (machine.results_dir or RESULTS / "runs").absolute() / name
+    published: list[Path] = []
+    if machine.results_dir is None and finished(recorded(folder, run.env)) and not has_weights(folder):
+        print(f"results/runs has the record of {name}, but git keeps no weights: training anew in results/again.")
+        published, folder = recorded(folder, run.env), RESULTS / "again" / name
+    places = recorded(folder, run.env)
+    if finished(places):
+        print("This run is finished already; here is its record.")
+        show(places)
+        if distributed.is_main_process():
+            clear_finished(folder)
+        for why in changed_numbers(read_record(places[0])):
+            print(f"Beware: {why}. To have today's, remove {folder} first.")
+        return
+    seconds = {"data": time.monotonic() - began}
+    data = tasks[0] if len(tasks) == 1 else Mixture(tasks, run.task_weights)
+    held = hold_run(folder, identity) if distributed.is_main_process() else nullcontext()
+    with held, exit_on_user_error(f"Run the same command again to continue {name}."):
+        if not finished(places):  # another process may have finished it meanwhile
+            if distributed.is_main_process():
+                for task in run.env:
+                    check_playable(dataset(task).env, run.physics)
+            clock = Clock(machine.checkpoint_seconds)
+            model = build(settings, data, device, folder / STATE)
+            progress = learn(model, data, settings, folder, clock)
+            seconds["train"] = progress.seconds
+            model = distributed.gather_model(model)
+            if distributed.is_main_process():
+                finish(model, tasks, settings, identity, progress, seconds, folder, places)
+            distributed.barrier()
+    show(places)
+    for place, before in zip(places, published, strict=False):  # of most runs nothing was published
+        print(compared(read_record(place), read_record(before), before.relative_to(RESULTS.parent)))
+
+
+def recorded(folder: Path, tasks: Sequence[str]) -> list[Path]:
+    """Where a run's records lie: in its folder, or, where it has learned several data sets, in one within for each."""
+    return [folder] if len(tasks) == 1 else [folder / file_name(task) for task in tasks]
+
+
+def finished(places: Sequence[Path]) -> bool:
+    """Whether every record is there; of a team, the first looks for all."""
+    return distributed.broadcast_from_main(all((place / RECORD).exists() for place in places))
+
+
+def has_weights(folder: Path) -> bool:
+    """Whether a finished run can be played, and not only read; of a team, the first looks for all."""
+    return distributed.broadcast_from_main((folder / WEIGHTS).exists())
+
+
+def finish(
+    model: SequenceModel,
+    tasks: tuple[Trajectories, ...],
+    settings: Settings,
+    identity: dict[str, object],
+    progress: Progress,
+    seconds: dict[str, float],
+    folder: Path,
+    places: Sequence[Path],
+) -> None:
+    """Play the trained model, keep it, and write a record for each task."""
+    run, log = settings.run, EvaluationLog(folder, model, settings.machine.checkpoint_seconds)
+    played = [measure(model, settings, task, run.episodes, run.target_returns, log) for task in run.env]
+    seconds["evaluate"] = log.seconds
+    save_model(folder, run.model, model)
+    for place, task, evaluations in zip(places, tasks, played, strict=True):
+        if not (place / RECORD).exists():
+            write_record(place, record(settings, identity, task, model, progress, evaluations, seconds))
+
+
+def prepare(machine: Machine) -> torch.device:
+    """Threads and device, before anything is computed."""
+    if machine.threads:
+        torch.set_num_threads(machine.threads)
+    return find_device(machine.device)
+
+
+def load_tasks(settings: Settings) -> tuple[Trajectories, ...]:
+    """The recorded trajectories of each --env, as the run wants to learn from them."""
+    run = settings.run
+    paths = run.path or (None,) * len(run.env)
+    return tuple(load_data(settings, name, path) for name, path in zip(run.env, paths, strict=True))
+
+
+def load_data(settings: Settings, name: str, path: Path | None) -> Trajectories:
+    run = settings.run
+    data = load(
+        Request(
+            name=name,
+            source=run.source,
+            path=path,
+            steps=run.steps,
+            seed=run.data_seed,
+            replay_steps=run.replay_steps,
+            replay_checkpoints=run.replay_checkpoints,
+            physics=run.physics,
+            data_dir=settings.machine.data_dir,
+            allow_mismatch=run.allow_mismatch,
+        )
+    )
+    print(describe(data))
+    if run.fraction_best < 1:
+        data = data.best(run.fraction_best)
+        print(f"Of these, the best {data.episodes} episodes ({len(data):,} steps) are learnt from.")
+    return data.delayed() if run.delayed_reward else data
+
+
+def digests(tasks: tuple[Trajectories, ...]) -> str | list[str]:
+    """What is in the data, as part of the run's identity."""
+    each = [task.origin.digest for task in tasks]
+    return each[0] if len(each) == 1 else each
+
+
+def resolve(settings: Settings, tasks: tuple[Trajectories, ...], device: torch.device) -> Settings:
+    """Settings with every `auto` decided, as the record will have them."""
+    run, machine = settings.run, settings.machine
+    rows = [dataset(task.origin.name) for task in tasks]
+    precision = run.precision
+    if precision == "auto":
+        precision = "bf16" if has_bf16(device) else "fp32"
+    asks = find_named(run.model).model.return_conditioned
+    targets = run.target_returns or rows[0].environment.target_returns or (best_return(tasks[0]),)
+    targets = targets if asks else ()
+    sources = {task.origin.source for task in tasks}
+    source = sources.pop() if len(sources) == 1 else run.source  # each record says its own
+    env = tuple(row.name for row in rows)
+    shipped = all(row.environment.upstream_physics_only for row in rows)
+    run = replace(run, physics="gymnasium" if shipped else run.physics)
+    run = replace(run, env=env, source=source, precision=precision, target_returns=targets)
+    return Settings(run, settings.config, replace(machine, device=str(device), threads=torch.get_num_threads()))
+
+
+def best_return(data: Trajectories) -> float:
+    """What to ask for where nobody says: the best that the data show, in digits that read well."""
+    return float(f"{data.finished_returns.max():.5g}")
+
+
+def build(settings: Settings, data: Trajectories | Mixture, device: torch.device, state: Path) -> SequenceModel:
+    """A fresh model, its weights decided by the seed, calibrated to the data; or as it was when it was interrupted."""
+    run = settings.run
+    torch.manual_seed(run.seed)
+    model = find_named(run.model, data.spec).model(settings.config, data.spec)
+    if state.exists():
+        load_state_weights(state, model)
+    model.calibrate(data)  # type: ignore[arg-type]  # a Mixture only where the model takes several
+    rise = round(settings.config.warmup_fraction * run.updates)
+    print(
+        f"Model: {run.model}, {parameters(model):,} parameters, {run.updates:,} updates of "
+        f"{settings.config.batch_size} windows, the learning rate rising over the first {rise:,}; "
+        f"{run.precision} on {device_name(device)}, {settings.machine.threads} threads."
+    )
+    return model.to(device)
+
+
+def learn(
+    model: SequenceModel, data: Trajectories | Mixture, settings: Settings, folder: Path, clock: Clock
+) -> Progress:
+    run, machine = settings.run, settings.machine
+
+    def play_a_little(model: SequenceModel) -> dict[str, float]:
+        row: dict[str, float] = {}
+        model = distributed.gather_model(model)
+        for task in run.env if distributed.is_main_process() else ():
+            played = measure(model, settings, task, run.evaluate_episodes, run.target_returns[:1])[0]
+            column = return_column(played.target_return) + (f" {task}" if len(run.env) > 1 else "")
+            row[column] = sum(played.returns) / len(played.returns)
+        return row
+
+    for part in model.modules():
+        if isinstance(getattr(part, "recompute", None), bool):
+            setattr(part, "recompute", machine.recompute)  # noqa: B010  # modules' attributes have no type
+    with writer(folder if machine.tensorboard and distributed.is_main_process() else None) as log:
+        return train(model, data, run, folder, clock, play_a_little, log, machine.shard, machine.micro_batch)
+
+
+def measure(
+    model: SequenceModel,
+    settings: Settings,
+    task: str,
+    episodes: int,
+    targets: tuple[float, ...],
+    log: EvaluationLog | None = None,
+) -> tuple[Evaluation, ...]:
+    """Play a task's episodes once for each target return; once in all if the model cannot be asked.
+
+    Args:
+        log: keeps what has been played.
+    """
+    run = settings.run
+    environment = dataset(task).env
+    which = task if len(run.env) > 1 else None
+    environments: Environments = make(environment, episodes, run.physics, settings.machine.threads)
+    evaluations = []
+    for target in targets or (None,):
+        doing = f"playing {which}" if which else "playing" if target is None else f"playing, asked for {target:g}"
+        asked = (model, environments, target, doing, which, run.delayed_reward, run.precision, log)
+        played = log.keep(f"{task} {target}", partial(evaluate, *asked)) if log else evaluate(*asked)
+        score = float(normalized(environment, played.returns).mean())
+        evaluations.append(Evaluation.of(target, played.returns, played.lengths, score))
+    environments.close()
+    return tuple(evaluations)
+
+
+def show(places: list[Path]) -> None:
+    for place in places:
+        print(summarize(read_record(place), place))
