@@ -71,6 +71,14 @@ def test_an_array_that_is_not_in_its_file_is_refused(tmp_path: Path, where: str,
     assert "other files, which are not read" in sentence or "leads out of the file or nowhere" in sentence
 
 
+def test_more_chunks_than_a_file_can_hold_are_refused(tmp_path: Path) -> None:
+    path = write_d4rl(tmp_path / "a.hdf5", table(made_up([20, 40])))
+    with h5py.File(path, "a") as file:
+        del file["actions"]
+        file.create_dataset("actions", (1 << 23, 1), "f4", chunks=(1, 1))  # of which libhdf5 makes a list
+    assert "declares 1.7 GB" in refusal(lambda: d4rl.read(path, SPEC, "made-up"))
+
+
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.hdf5")
     assert "no ordinary file" in refusal(lambda: d4rl.read(tmp_path / "a.hdf5", SPEC, "made-up"))

@@ -77,9 +77,19 @@ def test_wrappers_that_are_none_are_refused(wrappers: Any) -> None:
     )
 
 
-def test_as_many_episodes_as_metadata_may_say_are_not_counted_one_by_one() -> None:
-    edited(total_episodes=10**30)
-    assert "no episode_" in refusal(lambda: load(Request("ours/toy-v0")))
+@pytest.mark.parametrize("name", ["total_episodes", "total_steps"])
+@pytest.mark.parametrize("number", [10**12, 10**30])
+def test_a_number_that_the_file_cannot_hold_is_refused_before_it_is_counted(name: str, number: int) -> None:
+    edited(**{name: number})
+    assert f"{name}, declares" in refusal(lambda: load(Request("ours/toy-v0")))
+
+
+def test_episodes_that_do_not_fit_are_refused_without_totals_too() -> None:
+    folder = edited(total_steps=None)
+    with h5py.File(folder / "data" / "main_data.hdf5", "a") as file:
+        del file["episode_1/observations"]
+        file["episode_1/observations"] = np.zeros(21)
+    assert "its episodes do not fit each other" in refusal(lambda: load(Request("ours/toy-v0")))
 
 
 def test_columns_of_another_kind_in_a_later_episode_are_refused() -> None:

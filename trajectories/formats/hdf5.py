@@ -18,6 +18,7 @@ import numpy as np
 from trajectories.errors import DamagedFileError, DatasetError
 from trajectories.formats.limits import SMALL, check_declared, check_memory
 
+CHUNK = 200  # bytes that libhdf5 takes for each chunk while it reads
 SOFT_LINKS = 8  # that may follow each other
 ITEM = 16  # bytes; whatever is in a group takes more than that in its file
 
@@ -48,9 +49,14 @@ class Hdf5Array:
                         f"{self.place} is compressed by {called}, which h5py does not bring: write the file again with "
                         f"gzip, or without compression."
                     )
-            sizes = [math.prod(shape) for shape in (self.shape, dataset.chunks) if shape is not None]
+            sizes = [
+                math.prod(shape) * self.dtype.itemsize for shape in (self.shape, dataset.chunks) if shape is not None
+            ]
+            if self.shape and dataset.chunks:
+                sides = zip(self.shape, dataset.chunks, strict=True)
+                sizes.append(CHUNK * math.prod(-(-side // chunk) for side, chunk in sides))
             stored = min(dataset.id.get_storage_size(), file.stat().st_size)
-        check_declared(max(sizes, default=0) * self.dtype.itemsize, stored, self.place)
+        check_declared(max(sizes, default=0), stored, self.place)
 
     @property
     def nbytes(self) -> int:

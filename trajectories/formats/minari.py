@@ -26,6 +26,7 @@ import numpy as np
 from trajectories.errors import DamagedFileError, DatasetError
 from trajectories.formats import columns
 from trajectories.formats.hdf5 import Hdf5Array, Hdf5Group, open_hdf5
+from trajectories.formats.limits import check_declared
 from trajectories.minari_folders import metadata, metadata_file, observation_layout, space
 from trajectories.spaces import Layout, actions_of
 from trajectories.types import Provenance, Spec, Trajectories
@@ -68,12 +69,12 @@ def read(
 def _table(folder: Path, told: dict[str, Any], seen: Layout) -> tuple[dict[str, np.ndarray], list[int]]:
     """The columns of all episodes, one behind another, and how long each episode is."""
     steps, episodes = _total(folder, told, "total_steps"), _total(folder, told, "total_episodes")
-    if steps is None:
-        steps = sum(len(episode["rewards"]) for episode in _episodes(folder, told, seen, episodes))
     table: dict[str, np.ndarray] = {}
     lengths: list[int] = []
     filled = 0
     try:
+        if steps is None:
+            steps = sum(len(episode["rewards"]) for episode in _episodes(folder, told, seen, episodes))
         for episode in _episodes(folder, told, seen, episodes):
             length = len(episode["rewards"])
             _check_lengths(episode, f"{folder}, episode {len(lengths)}")
@@ -103,6 +104,8 @@ def _total(folder: Path, told: dict[str, Any], name: str) -> int | None:
     if not isinstance(total, int | float) or not 0 < total < math.inf or total % 1:
         found = repr(total)[:40]
         raise DatasetError(f"{metadata_file(folder)}: its {name} is {found} and not a count: get a whole copy.")
+    stored = sum(file.stat().st_size for file in (folder / "data").rglob("*") if file.is_file())
+    check_declared(int(total), stored, f"{metadata_file(folder)}, {name},")
     return int(total)
 
 
