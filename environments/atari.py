@@ -1,4 +1,4 @@
-"""Atari: games of the Atari 2600, seen as DQN sees them, each copy in a vector environment of ale-py's of its own.
+"""Atari: games of the Atari 2600, preprocessed as DQN does, each copy in a vector environment of ale-py's of its own.
 
 Source   https://ale.farama.org/vector-environment (ale-py 0.12.1); Mnih et al. 2015 for what is done to the frames
 Options  every choice is a key of the row in atari.toml: frame skip, maximum over two frames, 84 x 84 grey, no-ops,
@@ -33,7 +33,7 @@ class AtariEnvironments:
         self.step_seconds = row.options["frame_skip"] / FRAMES_A_SECOND
         self._row = row
         self._games = [_vector(row) for _ in range(count)]
-        self._seen = np.zeros((count, *self.spec.observation_shape), np.uint8)
+        self._frames = np.zeros((count, *self.spec.observation_shape), np.uint8)
         self._seeds = [0] * count
         self._played: list[list[int]] = [[] for _ in range(count)]  # the actions of the episode so far
         self._no_ops = [0] * count
@@ -43,11 +43,11 @@ class AtariEnvironments:
         """Begin an episode in each copy (or where `only`), after as many no-ops as its seed draws; (E, 4, 84, 84)."""
         for copy in range(self.count) if only is None else np.flatnonzero(only).tolist():
             self._seeds[copy] = int(seeds[copy]) % (1 << 31)
-            seen, told = self._games[copy].reset(seed=np.array([self._seeds[copy]]))
-            self._seen[copy] = seen[0]
-            self._no_ops[copy] = int(told["episode_frame_number"][0])
+            frames, info = self._games[copy].reset(seed=np.array([self._seeds[copy]]))
+            self._frames[copy] = frames[0]
+            self._no_ops[copy] = int(info["episode_frame_number"][0])
             self._played[copy], self._shadows[copy] = [], None
-        return self._seen.copy()
+        return self._frames.copy()
 
     def step(self, actions: np.ndarray, live: np.ndarray) -> Step:
         """Step the live copies with (E,) actions.
@@ -66,10 +66,10 @@ class AtariEnvironments:
             if (shadow := self._shadows[copy]) is not None:
                 shadow.follow(self._played[copy])
         for copy in copies:
-            seen, reward, ended, cut, _ = self._games[copy].recv()
-            self._seen[copy] = seen[0]
+            frames, reward, ended, cut, _ = self._games[copy].recv()
+            self._frames[copy] = frames[0]
             rewards[copy], terminated[copy], truncated[copy] = reward[0], ended[0], cut[0] and not ended[0]
-        return Step(self._seen.copy(), rewards, terminated, truncated)
+        return Step(self._frames.copy(), rewards, terminated, truncated)
 
     def infos(self) -> dict[str, np.ndarray]:
         """Nothing that a recording keeps."""
@@ -89,7 +89,7 @@ class AtariEnvironments:
             game.close()
 
     def _shadow(self, copy: int) -> "Shadow":
-        """A second emulator that plays along with a copy, once somebody has asked what ale-py's vectors do not show."""
+        """A second emulator that follows a copy, for what ale-py's vectors do not show; made when first needed."""
         shadow = self._shadows[copy]
         if shadow is None:
             shadow = self._shadows[copy] = Shadow(self._row, self._seeds[copy], self._no_ops[copy])

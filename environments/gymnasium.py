@@ -1,4 +1,4 @@
-"""Any environment of gymnasium's, as it ships it: for data of somebody's own and for Minari's.
+"""Any environment of gymnasium's, as it ships it: for the user's own data and Minari's.
 
 Source   https://gymnasium.farama.org; gymnasium-robotics and minigrid register theirs there
 Differs  observations of several parts are laid out in one row (trajectories/spaces.py); actions are [-1, 1] here, and
@@ -21,7 +21,7 @@ from trajectories.spaces import layout
 
 
 class GymnasiumEnvironments:
-    """E environments of gymnasium's; see `environments.interface.Environments`. Families may refine what is seen."""
+    """E environments of gymnasium's, as `environments.interface.Environments`. Families may change the observations."""
 
     def __init__(
         self,
@@ -37,11 +37,11 @@ class GymnasiumEnvironments:
         self._options = {key: value for key, value in chosen.items() if key != STEPS}
         self._copies = [self._make(render_mode) for _ in range(count)]
         self._layout = layout(self._copies[0].observation_space)
-        self._seen = np.zeros((count, *self.spec.observation_shape), self.spec.observation_dtype)
+        self._observations = np.zeros((count, *self.spec.observation_shape), self.spec.observation_dtype)
 
     @property
     def step_seconds(self) -> float | None:
-        """How long one step lasts, where the environment says so."""
+        """How long one step lasts, where the environment has `dt`."""
         seconds = getattr(self._copies[0].unwrapped, "dt", None)
         return None if seconds is None else float(seconds)
 
@@ -49,8 +49,8 @@ class GymnasiumEnvironments:
         """Begin an episode in each copy (or where `only`), as gymnasium does from the same seed; (E, *obs)."""
         for copy in range(self.count) if only is None else np.flatnonzero(only).tolist():
             observation, _ = self._copies[copy].reset(seed=int(seeds[copy]))
-            self._seen[copy] = self._observation(copy, observation)
-        return self._seen.copy()
+            self._observations[copy] = self._observation(copy, observation)
+        return self._observations.copy()
 
     def step(self, actions: np.ndarray, live: np.ndarray) -> Step:
         """Step the live copies with (E, A) actions, clipped to their bounds, or (E,) discrete ones.
@@ -63,13 +63,13 @@ class GymnasiumEnvironments:
         truncated = np.zeros(self.count, bool)
         for copy in np.flatnonzero(live).tolist():
             observation, reward, ended, cut, _ = self._copies[copy].step(self._action(actions[copy]))
-            self._seen[copy] = self._observation(copy, observation)
+            self._observations[copy] = self._observation(copy, observation)
             rewards[copy], terminated[copy] = float(reward), bool(ended)
             truncated[copy] = not ended and bool(cut)
-        return Step(self._seen.copy(), rewards, terminated, truncated)
+        return Step(self._observations.copy(), rewards, terminated, truncated)
 
     def infos(self) -> dict[str, np.ndarray]:
-        """Nothing is known of what stands behind it."""
+        """Empty: the simulator's state is not known."""
         return {}
 
     def render(self, index: int) -> np.ndarray:

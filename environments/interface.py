@@ -1,4 +1,4 @@
-"""What the evaluator and the collector ask of a family of environments."""
+"""What a family of environments offers to the evaluator and the collector."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -42,7 +42,7 @@ class Environments(Protocol):
 
 
 class Wrapped:
-    """Environments that do what others do; who inherits changes some of it."""
+    """A wrapper that passes every call on; subclasses change some of them."""
 
     def __init__(self, environments: Environments) -> None:
         self._environments = environments

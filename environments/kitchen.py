@@ -4,7 +4,7 @@ Source   https://robotics.farama.org/envs/franka_kitchen/ (gymnasium-robotics 1.
          arXiv:1910.11956
 Differs  from gymnasium-robotics: shows what D4RL recorded. From D4RL: see the rows in catalog.toml
 
-Observation  9 joints of the robot, 21 numbers of the kitchen, then the goal of these 30: 0 where nothing is asked
+Observation  9 joints of the robot, 21 numbers of the kitchen, then the goal of these 30: 0 where there is no goal
              (d4rl/kitchen/kitchen_envs.py)
 Action       velocities of the 9 joints, [-1, 1]
 """
@@ -17,7 +17,7 @@ from environments.gymnasium import GymnasiumEnvironments
 from trajectories.rows import EnvironmentRow
 
 ROBOT, KITCHEN = slice(0, 9), slice(18, 39)  # of FrankaKitchen's own 59 numbers, velocities being the rest
-ASKED = {  # places among D4RL's 30 numbers, and what is wanted there
+GOALS = {  # places among D4RL's 30 numbers, and the goal there
     "bottom burner": (11, (-0.88, -0.01)),
     "top burner": (15, (-0.92, -0.01)),
     "light switch": (17, (-0.69, -0.05)),
@@ -29,12 +29,12 @@ ASKED = {  # places among D4RL's 30 numbers, and what is wanted there
 
 
 def goal(tasks: tuple[str, ...]) -> np.ndarray:
-    """What the tasks ask of the 30 numbers, (30,)."""
-    wanted = np.zeros(30)
+    """The tasks' goal for the 30 numbers, (30,)."""
+    goal = np.zeros(30)
     for task in tasks:
-        first, values = ASKED[task]
-        wanted[first : first + len(values)] = values
-    return wanted
+        first, values = GOALS[task]
+        goal[first : first + len(values)] = values
+    return goal
 
 
 class KitchenEnvironments(GymnasiumEnvironments):
@@ -46,8 +46,8 @@ class KitchenEnvironments(GymnasiumEnvironments):
         super().__init__(row, count, render_mode, {"tasks_to_complete": list(tasks)})
 
     def _observation(self, copy: int, observation: Any) -> np.ndarray:
-        seen = observation["observation"]
-        return np.concatenate([seen[ROBOT], seen[KITCHEN], self._goal])
+        state = observation["observation"]
+        return np.concatenate([state[ROBOT], state[KITCHEN], self._goal])
 
 
 def create(

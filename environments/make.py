@@ -32,7 +32,7 @@ def check_playable(name: str, physics: str = "d4rl") -> None:
     """Begin an episode of an environment and take one step, so that what is missing here is noticed at once.
 
     Raises:
-        UserError: it cannot be made, or does not run; the message says why.
+        UserError: it cannot be made, or does not run; the message has the reason.
     """
     environments = make(name, 1, physics)
     spec = environments.spec

@@ -1,9 +1,9 @@
-"""MiniGrid: four rooms, seen through a window of 7 x 7 cells.
+"""MiniGrid: four rooms, observed through a window of 7 x 7 cells.
 
 Source   https://minigrid.farama.org (minigrid 3.2.0); D4RL's goal and time limit by its row in catalog.toml
 Reward   1 - 0.9 x steps / 100 for reaching the goal, which ends the episode
 
-Observation  7 x 7 cells, each (object, colour, state), row by row: (147,) whole numbers. D4RL recorded neither the
+Observation  7 x 7 cells, each (object, color, state), row by row: (147,) whole numbers. D4RL recorded neither the
              direction, which the view shows, nor the mission, which never changes; Minari's data sets hold both, and
              are played by environments/gymnasium.py
 Action       turn left, turn right, forward, pick up, drop, toggle, done

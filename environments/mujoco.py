@@ -142,10 +142,10 @@ class MujocoEnvironments(SimulatedEnvironments):
 
     def _observations(self) -> np.ndarray:
         limit = self._robot.velocity_limit
-        seen = np.concatenate(
+        observations = np.concatenate(
             [self.positions[:, self._robot.unseen :], np.clip(self.velocities, -limit, limit)], axis=1
         )
-        return seen.astype(self.spec.observation_dtype)
+        return observations.astype(self.spec.observation_dtype)
 
 
 def create(

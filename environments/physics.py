@@ -59,7 +59,7 @@ def compile_with_old_capsules(path: Path | str) -> mujoco.MjModel:
         i = inertial.inertia
         body.fullinertia = [i[0, 0], i[1, 1], i[2, 2], i[0, 1], i[0, 2], i[1, 2]]
         body.explicitinertial = True
-    # The files ask for inertias from geoms, which would overrule ours. `settotalmass`, if any, still scales the sum.
+    # The files compute inertias from geoms, which would overrule ours. `settotalmass`, if any, still scales the sum.
     spec.compiler.inertiafromgeom = mujoco.mjtInertiaFromGeom.mjINERTIAFROMGEOM_FALSE
     return spec.compile()
 

@@ -1,4 +1,4 @@
-"""Normalised scores: 0 is a random policy, 100 an expert, by the reference scores of the environment's row.
+"""Normalized scores: 0 is a random policy, 100 an expert, by the reference scores of the environment's row.
 
 Source   D4RL (Fu et al. 2020, arXiv:2004.07219), section 5: 100 (return - random) / (expert - random). Of Atari, where
          the expert is a human, the same formula is Mnih et al. 2015's
@@ -25,6 +25,6 @@ def normalized(name: str, returns: np.ndarray, rounded: bool = False) -> np.ndar
     low, high = row.random_score, row.expert_score
     if rounded:
         if not row.rounded_scores:
-            raise UserError(f"No paper gives rounded scores of {name}: normalise it by the exact ones.")
+            raise UserError(f"No paper gives rounded scores of {name}: normalize it by the exact ones.")
         low, high = row.rounded_scores
     return 100 * (np.asarray(returns, np.float64) - low) / (high - low)

@@ -20,7 +20,7 @@ from trajectories.types import Spec
 
 
 class SimulatedEnvironments:
-    """E copies of one model; a family says how an episode begins, what is seen, what is earned and when it ends.
+    """E copies of one model; a family defines starts, observations, rewards and ends.
 
     See `environments.interface.Environments`.
     """
@@ -35,7 +35,7 @@ class SimulatedEnvironments:
         self._model = model
         self._frame_skip = frame_skip
         self._copies = [mujoco.MjData(model) for _ in range(count)]
-        # MuJoCo's own memory, seen as arrays: reading one costs a fifth of asking for the attribute each time.
+        # Views of MuJoCo's own memory: reading one takes a fifth of the time of getting the attribute.
         self._memory = [(copy.ctrl, copy.qpos, copy.qvel) for copy in self._copies]
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._threads = threads
@@ -99,7 +99,7 @@ class SimulatedEnvironments:
             raise UserError("There is neither a screen nor EGL or OSMesa to draw with: install libegl1 and libgl1.")
         if self._renderer is None:
             self._renderer = mujoco.Renderer(self._model, height=480, width=480)
-            atexit.register(self.close)  # a renderer that is still open when Python ends complains at length
+            atexit.register(self.close)  # a renderer that is still open when Python ends prints errors
         self._renderer.update_scene(self._copies[index], camera=self.camera)
         return self._renderer.render()
 

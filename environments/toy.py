@@ -1,7 +1,7 @@
 """Toy: a walk along a line, for tests and for a first command that takes seconds.
 
-Each step moves a point by the action and earns the action, so that a return says how fast the point went: slow
-behaviour earns about 6, fast about 18, and a model that was asked for either can be seen to obey.
+Each step moves a point by the action and earns the action, so that the return is the speed of the point: slow
+behavior earns about 6, fast about 18, and a model with either target return visibly reaches it.
 
 Observation  (position / horizon, elapsed share of the episode), the start being drawn from [-1, 1]
 Action       one number, clipped to [-1, 1]

@@ -1,4 +1,4 @@
-"""Data recorded here: behaviour policies rolled out, and written as D4RL writes its files.
+"""Data recorded here: behavior policies rolled out, and written as D4RL writes its files.
 
     reroll     the policy that a D4RL v2 file carries, played again: the same data in the physics in which we evaluate
     collect    policies of our own, by D4RL's recipe for each quality (policies/recipes.py)
@@ -59,7 +59,7 @@ def reroll(
 def collect(
     environment: str, quality: str, destination: Path, steps: int | None = None, seed: int = 0, physics: str = "d4rl"
 ) -> None:
-    """Record a data set of our own: `steps` steps, or as many as its row of the catalog says.
+    """Record a data set of our own: `steps` steps, or as many as its row of the catalog has.
 
     Raises:
         UserError: unknown data set or physics, no policies for it here, no steps, or no room on the disk.
@@ -91,7 +91,7 @@ def _record(
     """Fill the file's columns with each policy's share of the steps, one after the other."""
     total = sum(steps for _, steps in shares)
     if min(steps for _, steps in shares) < 1:
-        raise UserError(f"{total} steps are too few to be recorded by {len(shares)} policies: ask for more.")
+        raise UserError(f"{total} steps are too few to be recorded by {len(shares)} policies: choose more.")
     if seed < 0:
         raise UserError(f"The seed {seed} is negative: choose 0 or more.")
     copies = cast(Recordable, make(environment, COPIES, physics))
@@ -121,18 +121,18 @@ def _cut(episodes: Iterator[Columns], steps: int, more_follows: bool) -> Iterato
 
 
 def _blocks(episodes: Iterator[Columns]) -> Iterator[Columns]:
-    """Consecutive episodes joined to blocks that are worth a call of HDF5's."""
+    """Consecutive episodes concatenated to blocks, which need fewer calls of HDF5."""
     waiting: list[Columns] = []
     for episode in episodes:
         waiting.append(episode)
         if sum(len(one["rewards"]) for one in waiting) >= BLOCK:
-            yield _joined(waiting)
+            yield _concatenated(waiting)
             waiting = []
     if waiting:
-        yield _joined(waiting)
+        yield _concatenated(waiting)
 
 
-def _joined(episodes: list[Columns]) -> Columns:
+def _concatenated(episodes: list[Columns]) -> Columns:
     return {name: np.concatenate([episode[name] for episode in episodes]) for name in episodes[0]}
 
 
@@ -157,7 +157,7 @@ def _describe(file: NewHdf5, details: dict[str, Any]) -> None:
 
 
 def _check_fits(policy: Policy, copies: Recordable) -> None:
-    """A foreign file's policy may be another robot's, which only a first action tells."""
+    """Refuse the policy of another environment's file, by its first action."""
     spec = copies.spec
     try:
         chance = policy.draw(np.random.default_rng(0), 1)
@@ -166,7 +166,7 @@ def _check_fits(policy: Policy, copies: Recordable) -> None:
         fits = False
     if not fits:
         raise DatasetError(
-            f"The behaviour policy does not fit {spec.name}, which shows {spec.observation_shape} and takes "
+            f"The behavior policy does not fit {spec.name}, which shows {spec.observation_shape} and takes "
             f"{spec.action_shape}: give the file of its own environment."
         )
 

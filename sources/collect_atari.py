@@ -3,7 +3,7 @@
 Layout   that of DQN-replay (formats/dqn_replay.py), which reads it: three blanks before an episode, a gzipped .npy a
          column; a checkpoint holds about ten thousand steps of one level of noise, and whole episodes only
 Differs  from DQN-replay: rewards are the game's own, unclipped; an episode is a game and not a life; no sticky actions
-         unless the environment's name asks for them
+         unless the environment's name has them as an option
 Chance   an episode's start, noise and aim are drawn from the seed, the level and the episode's number alone
 """
 
@@ -67,12 +67,12 @@ def collect(name: str, destination: Path, steps: int, seed: int = 0) -> None:
     """Record whole episodes of a game until they hold at least `steps` steps, the best players' first.
 
     Raises:
-        UserError: nobody here can play it, or no room on the disk.
+        UserError: there is no player of it here, or no room on the disk.
     """
     row = environment(name)
     game = name.partition("?")[0]
     if game not in PLAYERS:
-        raise UserError(f"Nobody here can play {game}: choose one of {', '.join(PLAYERS)}.")
+        raise UserError(f"There is no player of {game} here: choose one of {', '.join(PLAYERS)}.")
     with (
         disk_errors(destination.parent, 500 * steps),
         atomic_directory(destination) as fresh,
@@ -93,14 +93,14 @@ def played(copies: AtariEnvironments, game: str, noise: float, seed: tuple[int, 
     playing: list[Episode | None] = [None] * copies.count
     done: dict[int, Episode] = {}  # ended before an earlier one did
     begun, taken, due = 0, 0, 0
-    seen = np.zeros((copies.count, *copies.spec.observation_shape), np.uint8)
+    observed = np.zeros((copies.count, *copies.spec.observation_shape), np.uint8)
     while True:
         for copy in range(copies.count):
             if playing[copy] is None and taken < steps:
                 rng = np.random.default_rng((*seed, begun))
                 playing[copy] = Episode(begun, rng, PLAYERS[game](rng))
                 start = [int(rng.integers(1 << 31))] * copies.count
-                seen[copy] = copies.reset(start, np.arange(copies.count) == copy)[copy]
+                observed[copy] = copies.reset(start, np.arange(copies.count) == copy)[copy]
                 begun += 1
         live = np.array([episode is not None for episode in playing])
         if not live.any():
@@ -109,10 +109,10 @@ def played(copies: AtariEnvironments, game: str, noise: float, seed: tuple[int, 
         for copy, episode in enumerate(playing):
             if episode is not None:
                 actions[copy] = episode.choose(copies.memory(copy), noise, copies.spec.actions or 1)
-                episode.frames.append(seen[copy, -1].copy())
+                episode.frames.append(observed[copy, -1].copy())
                 episode.actions.append(int(actions[copy]))
         step = copies.step(actions, live)
-        seen, taken = step.observations, taken + int(live.sum())
+        observed, taken = step.observations, taken + int(live.sum())
         for copy, episode in enumerate(playing):
             if episode is not None:
                 episode.rewards.append(float(step.rewards[copy]))

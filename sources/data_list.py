@@ -10,7 +10,7 @@ NAME = 26  # characters of a data set's name; longer ones stand above their line
 
 
 def print_list(rows: list[Listed], folder: Path) -> None:
-    """A line for each data set, and one for what the cache has of it, without asking any server."""
+    """A line for each data set, and one for what the cache has of it, without a network."""
     lines = [("data set", "sources", "steps", "episodes")]
     for one in rows:
         steps, episodes = (f"{number:,}" if number else "" for number in (one.steps, one.episodes))

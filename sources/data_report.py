@@ -52,7 +52,7 @@ def score(data: Trajectories) -> str:
     """The mean return's, behind it. Sums of clipped rewards are no points, and have none."""
     if data.spec.clipped_rewards:
         return ", of clipped rewards"
-    return f", normalised {normalized(data.spec.name, data.finished_returns).mean():.1f}"
+    return f", normalized {normalized(data.spec.name, data.finished_returns).mean():.1f}"
 
 
 def histogram(values: np.ndarray) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a data set is, in the lines that a run prints: how much, how good, and beside what is published about it."""
+"""A data set in the lines that a run prints: its size and returns, beside what is published about it."""
 
 import math
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from trajectories.types import Trajectories
 ROWS, NUMBERS = 1 << 16, 1 << 22  # the most that is looked at at once
 # Published deviations between means of states. D4RL's files of one environment are at most 4.2 from each other, those
 # of two environments with the same shapes (halfcheetah, walker2d) at least 10.
-FAR = 1.0  # from which on it is said that the states are others than the published ones
+FAR = 1.0  # from which on a caveat says that the states are not the published ones
 FOREIGN = 8.0  # from which on they are refused as another environment's
 TOLERANCE = 0.02  # of a published deviation: what the unfinished last episode, which others drop, may change
 
@@ -50,7 +50,7 @@ def describe(data: Trajectories) -> str:
 
 
 def _unfinished(data: Trajectories) -> str:
-    """What is said of episodes that are not finished, behind the number of all."""
+    """A note on episodes that are not finished, behind the number of all."""
     count = int((~data.finished).sum())
     if count == 1 and data.unfinished_steps:
         return f" (the last one unfinished, {data.unfinished_steps} steps)"
@@ -61,7 +61,7 @@ def published(data: Trajectories) -> str:
     """What is published about D4RL's own file, and how far this data's states are from it; "" if nothing is."""
     try:
         row = dataset(data.origin.name)
-    except UserError:  # data of somebody's own
+    except UserError:  # the user's own data
         return ""
     facts = [f"{row.steps:,} steps"] if row.steps else []
     facts += [f"{row.episodes:,} episodes"] if row.episodes else []
@@ -134,7 +134,7 @@ def _published_rows() -> tuple[DatasetRow, ...]:
 
 
 def is_published(data: Trajectories, row: DatasetRow) -> bool:
-    """Whether the data are D4RL's own, as far as anything published can tell."""
+    """Whether the data are D4RL's own, as far as anything is published."""
     away = against_published(data, row).get("against_published", {})
     right_length = row.steps is None or row.steps == len(data)
     return right_length and all(value <= TOLERANCE for value in away.values())
@@ -155,6 +155,6 @@ def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def blocks(values: np.ndarray) -> Iterator[slice]:
-    """Rows of a column, piece by piece: as many as are worth a call, and of images fewer."""
+    """Rows of a column, piece by piece: fewer of images."""
     count = min(ROWS, max(1, NUMBERS // math.prod(values.shape[1:])))
     return (slice(first, first + count) for first in range(0, len(values), count))

@@ -28,7 +28,7 @@ def folder(cache: Path, row: DatasetRow) -> Path:
 
 
 def shards(last: int) -> list[str]:
-    """The files of the last so many checkpoints; the frames of each come last, so that its small files tell first."""
+    """The files of the last so many checkpoints, the large files of frames behind the small ones of each."""
     numbers = selection(1, last, 0).of(range(replay()["checkpoints"]))
     return [file_name(column, number) for number in numbers for column in [*COLUMNS[1:], COLUMNS[0]]]
 
@@ -63,7 +63,7 @@ def address(row: DatasetRow, name: str) -> str:
 
 
 def clipped(data: Trajectories) -> Trajectories:
-    """Told apart by what is in it: DQN-replay's agents clipped rewards to [-1, 1]; who wrote files beyond did not."""
+    """The data marked as clipped where no reward leaves [-1, 1], as DQN-replay's agents clipped them."""
     if np.abs(data.rewards).max() > 1:
         return data
     details = {**data.origin.details, "rewards": "the game's, clipped to [-1, 1]"}

@@ -59,7 +59,7 @@ def to_minari(data: Trajectories, name: str, root: Path | None = None) -> Path:
     with disk_errors(folder.parent, size, "--out"), atomic_directory(folder) as fresh:
         (fresh / "data").mkdir()
         _write_episodes(fresh / "data" / "main_data.hdf5", data, row)
-        told = {
+        metadata = {
             "total_episodes": data.episodes,
             "total_steps": len(data),
             "data_format": "hdf5",
@@ -76,7 +76,7 @@ def to_minari(data: Trajectories, name: str, root: Path | None = None) -> Path:
             **({"long_episodes": True} if data.spec.max_episode_steps > row.max_episode_steps else {}),
             "dataset_size": round((fresh / "data" / "main_data.hdf5").stat().st_size / 1e6, 1),
         }
-        minari_folders.metadata_file(fresh).write_text(json.dumps(told) + "\n", encoding="utf-8")
+        minari_folders.metadata_file(fresh).write_text(json.dumps(metadata) + "\n", encoding="utf-8")
     return folder
 
 
@@ -110,9 +110,9 @@ def _write_episodes(path: Path, data: Trajectories, row: EnvironmentRow) -> None
         for number, (start, end) in enumerate(zip(data.starts, data.starts[1:], strict=False)):
             group = file.create_group(f"episode_{number}")
             group.attrs["id"], group.attrs["total_steps"] = number, int(end - start)
-            seen = data.observations[start:end]
+            observations = data.observations[start:end]
             columns = {
-                "observations": np.concatenate([seen, seen[-1:]]),
+                "observations": np.concatenate([observations, observations[-1:]]),
                 "actions": _own_actions(data, row, slice(start, end)),
                 "rewards": data.rewards[start:end],
                 "terminations": data.terminated[start:end],
@@ -131,11 +131,11 @@ def _own_actions(data: Trajectories, row: EnvironmentRow, steps: slice = slice(N
 
 
 def _environment(row: EnvironmentRow) -> dict[str, Any]:
-    """What tells which environment it is: gymnasium's spec where it has one, and the catalog's name."""
-    told: dict[str, Any] = {}
+    """Metadata that name the environment: gymnasium's spec where it has one, and the catalog's name."""
+    metadata: dict[str, Any] = {}
     if row.family in ("mujoco", "gymnasium", "adroit"):
-        told["env_spec"] = foreign.spec(row.gym_id, row.options, row.max_episode_steps).to_json()
-    return told if row.family == "gymnasium" else {**told, "environment": row.name}
+        metadata["env_spec"] = foreign.spec(row.gym_id, row.options, row.max_episode_steps).to_json()
+    return metadata if row.family == "gymnasium" else {**metadata, "environment": row.name}
 
 
 def _observation_space(spec: Spec) -> dict[str, Any]:

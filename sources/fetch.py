@@ -1,9 +1,9 @@
 """Download a file once: from whichever mirror answers, with progress, resumed where it broke off, checked, renamed.
 
-A server may be slow, down, behind a name that never resolves, or another one than was meant. So all mirrors are asked
+A server may be slow, down, behind a name that never resolves, or another one than was meant. So all mirrors are tried
 at once, each in a thread of its own, and after a few seconds with no answer there is no network: nothing waits for
-longer than its limits. What a server says of a file is believed only where that costs nothing, and a file appears under
-its name only after its size and sha256, or where nobody publishes them its first and last bytes, were found right.
+longer than its limits. A server's headers are trusted only where that costs nothing, and a file appears under
+its name only after its size and sha256, or where none are published its first and last bytes, were found right.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ TAG = re.compile(r'"[!#-~]*"|\w{3}, [\w :]{22} GMT')  # a strong ETag, or the da
 
 
 class FetchError(DatasetError):
-    """A file cannot be had from any of its addresses; `reasons` says why, mirror by mirror."""
+    """A file cannot be had from any of its addresses; `reasons` holds one for each mirror."""
 
     def __init__(self, name: str, reasons: str) -> None:
         super().__init__(f"{name} cannot be fetched ({reasons}): try again later, or name your own copy with --path.")
@@ -39,14 +39,14 @@ class FetchError(DatasetError):
 
 
 class _MirrorError(Exception):
-    """One mirror does not deliver, and will not if it is asked again."""
+    """One mirror does not deliver, and will not at another attempt."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """How long to wait, in seconds, and how often to try."""
 
-    answer: float = 8.0  # until the first mirror answers; they are asked at once
+    answer: float = 8.0  # until the first mirror answers; they are tried at once
     read: float = 20.0  # until a connection is made, or the next bytes come
     least: int = 1 << 14  # bytes that must come within that time
     attempts: int = 3  # at each mirror; every one resumes where the last broke off
@@ -75,20 +75,20 @@ def fetch(urls: Sequence[str], destination: Path, known: Published | None = None
     known, limits = known or Published(), limits or Limits()
     reasons: list[str] = []
     for url in _by_answer(urls, limits.answer, reasons):
-        # A part belongs to its mirror: bytes of two servers are never joined.
+        # A part belongs to its mirror: bytes of two servers are never mixed.
         part = destination.with_name(f"{destination.name}.{hashlib.sha256(url.encode()).hexdigest()[:8]}.part")
         try:
             _download(url, part, limits, destination.name, known.size)
             _check(part, known)
         except BaseException as error:
-            if not _tag(part):  # nobody could tell later whether it is still of the same file
-                _shift(part)
+            if not _tag(part):  # a later attempt could not check that it is the same file
+                _remove(part)
             if not isinstance(error, _MirrorError):
                 raise
             reasons.append(f"{_host(url)}: {error}")
             continue
         replace(part, destination)
-        _shift(part)
+        _remove(part)
         return destination
     raise FetchError(destination.name, "; ".join(reasons) or "it has no address")
 
@@ -97,7 +97,7 @@ def _by_answer(urls: Sequence[str], seconds: float, reasons: list[str]) -> list[
     """The mirrors, those that answer in front, encrypted ones first; none if none answers in time (see `reasons`)."""
     answers: queue.Queue[tuple[str, str | None]] = queue.Queue()
 
-    def ask(url: str) -> None:
+    def try_mirror(url: str) -> None:
         try:
             with _open(url, {}, seconds):
                 answers.put((url, None))
@@ -105,7 +105,7 @@ def _by_answer(urls: Sequence[str], seconds: float, reasons: list[str]) -> list[
             answers.put((url, _reason(error)))
 
     for url in urls:  # daemons: a name that never resolves cannot be interrupted, and must not keep Python from ending
-        threading.Thread(target=ask, args=(url,), daemon=True).start()
+        threading.Thread(target=try_mirror, args=(url,), daemon=True).start()
     deadline = time.monotonic() + seconds
     waiting = list(urls)
     ready: list[str] = []
@@ -137,7 +137,7 @@ def _download(url: str, part: Path, limits: Limits, name: str, size: int | None)
         except HTTPError as error:
             reason = _reason(error)
             if error.code == 416:  # the part is as long as the file, or longer: not this file's
-                _shift(part)
+                _remove(part)
             elif error.code < 500:
                 raise _MirrorError(reason) from error
         except (OSError, HTTPException, ValueError) as error:
@@ -155,8 +155,8 @@ def _advance(url: str, part: Path, limits: Limits, name: str, size: int | None) 
         place = response.headers.get("Content-Range", "")
         resumed = have > 0 and response.status == 206 and place.startswith(f"bytes {have}-")
         if response.status == 206 and (not resumed or _named(response.headers) not in ("", tag)):
-            _shift(part)
-            raise HTTPException("the server resumes elsewhere than it was asked to")
+            _remove(part)
+            raise HTTPException("the server resumes elsewhere than requested")
         have = have if resumed else 0
         total = _total(response.headers, have, size)
         with disk_errors(part.parent, (total or have) - have), part.open("ab" if resumed else "wb") as file:
@@ -178,13 +178,13 @@ def _advance(url: str, part: Path, limits: Limits, name: str, size: int | None) 
 
 
 def _total(headers: HTTPMessage, have: int, size: int | None) -> int | None:
-    """The length that the whole file must have: as published, or as the server says; None if nobody does."""
-    told = headers.get("Content-Length")
-    if told is None:
+    """The length that the whole file must have: as published, or from the server's header; None without either."""
+    length = headers.get("Content-Length")
+    if length is None:
         return size
-    if not (told.isascii() and told.isdigit() and len(told) < len(str(LARGEST)) + 1 and int(told) <= LARGEST):
-        raise _MirrorError(f"it says that the file has {told[:20]} bytes")
-    total = have + int(told)
+    if not (length.isascii() and length.isdigit() and len(length) < len(str(LARGEST)) + 1 and int(length) <= LARGEST):
+        raise _MirrorError(f"it declares {length[:20]} bytes")
+    total = have + int(length)
     if size not in (None, total):
         raise _MirrorError(f"it offers another file, of {total:,} bytes and not {size:,}")
     return total
@@ -202,7 +202,7 @@ def _check(part: Path, known: Published) -> None:
             raise _MirrorError(f"it delivers another file (sha256 {found:.12}..., not {known.sha256:.12}...)")
         known.check(part)
     except (_MirrorError, DatasetError) as error:
-        _shift(part)
+        _remove(part)
         if isinstance(error, _MirrorError):
             raise
         raise _MirrorError("what it delivers is cut off or another kind of file") from error
@@ -250,7 +250,7 @@ def _tag_file(part: Path) -> Path:
     return part.with_suffix(".tag")
 
 
-def _shift(part: Path) -> None:
+def _remove(part: Path) -> None:
     for file in (part, _tag_file(part)):
         file.unlink(missing_ok=True)
 

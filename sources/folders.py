@@ -1,4 +1,4 @@
-"""What is in a folder that was given where a file is wanted: said, so that the user can name one of its files."""
+"""What is in a folder that was given instead of a file, so that the user can name one of its files."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def cannot_be_read(folder: Path) -> DatasetError:
     """The error about a folder that is no data set."""
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "is not there"
-        return DatasetError(f"{folder} {what}, where the folder of a Minari data set is wanted: check --path.")
+        return DatasetError(f"{folder} {what}, where the folder of a Minari data set is needed: check --path.")
     files = sorted(file.name for file in folder.iterdir() if file.suffix.lower() in READERS and file.is_file())
     if len(files) == 1:
         return DatasetError(f"{folder} is a folder: give the file in it, --path {folder / files[0]}.")

@@ -81,12 +81,12 @@ def kept(folder: Path, name: str) -> list[Kept]:
 
 def _matching(path: Path, source: str, ending: str = "") -> list[Kept]:
     """What is called as `path` is, followed by `ending`, and unfinished files and folders that were to be called so."""
-    wanted = re.compile(re.escape(path.name) + ending)
+    pattern = re.compile(re.escape(path.name) + ending)
     found = []
     for each in sorted(path.parent.iterdir()) if path.parent.is_dir() else []:
         part = PART.fullmatch(each.name)
         unfinished = each.with_name(part["name"]) if part else leftover_of(each)
-        if wanted.fullmatch((unfinished or each).name):
+        if pattern.fullmatch((unfinished or each).name):
             found.append(Kept(each, source, unfinished=unfinished))
     return found
 
@@ -104,6 +104,6 @@ def sources_of(row: DatasetRow) -> tuple[str, ...]:
 
 
 def other_source(row: DatasetRow) -> str:
-    """What to do where a data set cannot be had from the source that was asked for; the end of a sentence."""
+    """What to do where a data set cannot be had from the chosen source; the end of a sentence."""
     others = sources_of(row)
     return f"use --source {' or '.join(others)}." if others else "give a file of yours with --path and no --source."

@@ -60,7 +60,7 @@ def _auto(request: Request, row: DatasetRow) -> Recording:
     if row.minari == row.name or (own and minari_folders.versions(own[0])):
         return _minari(request, row)
     if own:
-        raise UserError(f"{row.name} is data of your own: say with --path where they are.")
+        raise UserError(f"{row.name} is data of your own: name their file with --path.")
     if not row.urls:
         return _collected(request, row)
     try:
@@ -80,7 +80,7 @@ def _auto_atari(request: Request, row: DatasetRow) -> Recording:
         return _dqn_replay(request, row)
     if not row.collected_steps:
         raise UserError(
-            f"Nobody here can play {row.name}: fetch DQN-replay's files by --source dqn-replay, or name them by --path."
+            f"There is no player of {row.name} here: fetch DQN-replay's files by --source dqn-replay, or give --path."
         )
     print(f"DQN-replay's {row.name} is not in the cache (--source dqn-replay fetches it): using collected data.")
     return _collected(request, row)
@@ -141,7 +141,7 @@ def _recorded(request: Request, row: DatasetRow, source: str, steps: int, policy
 
 def _collected_atari(request: Request, row: DatasetRow) -> Recording:
     if not row.collected_steps:
-        raise UserError(f"Nobody here can play {row.name}: use --source dqn-replay, or --path with its files.")
+        raise UserError(f"There is no player of {row.name} here: use --source dqn-replay, or --path with its files.")
     from sources import collect_atari
 
     steps, player = request.steps or row.collected_steps, collect_atari.player_digest(row.env.partition("?")[0])
@@ -178,7 +178,7 @@ def _folder(request: Request, row: DatasetRow) -> Recording:
     """A folder given with --path: a Minari data set, of any version of Minari's.
 
     Raises:
-        DatasetError: it is none; the message says what is in the folder.
+        DatasetError: it is none; the message lists what is in the folder.
     """
     assert request.path is not None
     old = request.path / "data" / "main_data.hdf5"
@@ -193,7 +193,7 @@ def _folder(request: Request, row: DatasetRow) -> Recording:
 
 
 def _minari(request: Request, row: DatasetRow) -> Recording:
-    """A Minari data set, in the environment that its own metadata name, unless the name or --task say another."""
+    """A Minari data set, in the environment that its own metadata name, unless the name or --task has another."""
     own = own_parts(row.name)
     if request.path is not None:
         folder = minari_folders.folder_of(request.path)

@@ -1,4 +1,4 @@
-"""What is asked for: a data set, and from where."""
+"""What to load: a data set, and from where."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,9 +35,9 @@ def check(request: Request, sources: Iterable[str]) -> None:
             f"--steps {request.steps} is for data recorded here: add --source reroll or --source collected."
         )
     if request.steps is not None and request.steps < 1:
-        raise UserError(f"--steps {request.steps} leaves nothing to learn from: ask for at least 1.")
+        raise UserError(f"--steps {request.steps} leaves nothing to learn from: choose at least 1.")
     for option, value in (("steps", request.replay_steps), ("checkpoints", request.replay_checkpoints)):
         if value < 1:
-            raise UserError(f"--replay-{option} {value} leaves nothing to learn from: ask for at least 1.")
+            raise UserError(f"--replay-{option} {value} leaves nothing to learn from: choose at least 1.")
     if request.path is not None and request.source == "collected":
         raise UserError(f"--source collected records its own data and cannot use --path {request.path}: leave one out.")

@@ -61,7 +61,7 @@ class Rollout:
         self.taken = 0  # steps, in all copies
         self._numbers = np.zeros(count, np.int64)  # of the episode that each copy plays
         self._time = np.zeros(count, np.int64)  # of the next step in its episode
-        self._seen = np.zeros((count, *spec.observation_shape), np.float32)
+        self._observations = np.zeros((count, *spec.observation_shape), np.float32)
         self._chance = np.zeros((count, spec.max_episode_steps, *spec.action_shape))
         shapes = {"observations": spec.observation_shape, "next_observations": spec.observation_shape}
         shapes |= {"actions": spec.action_shape, "rewards": (), "terminals": (), "timeouts": ()}
@@ -78,7 +78,7 @@ class Rollout:
         start, noise = np.random.SeedSequence((*self.seed, self.begun)).spawn(2)
         only = np.arange(self.copies.count) == copy
         seeds = np.full(self.copies.count, start.generate_state(1)[0])
-        self._seen[copy] = self.copies.reset(seeds.tolist(), only)[copy]
+        self._observations[copy] = self.copies.reset(seeds.tolist(), only)[copy]
         self._chance[copy] = self.policy.draw(np.random.default_rng(noise), self.copies.spec.max_episode_steps)
         self._numbers[copy], self._time[copy], self.live[copy] = self.begun, 0, True
         self.begun += 1
@@ -86,15 +86,15 @@ class Rollout:
     def advance(self) -> dict[int, Columns]:
         """One step in every live copy; the episodes that ended with it, by number."""
         every, live = np.arange(self.copies.count), np.flatnonzero(self.live)
-        actions = self.policy.act(self._seen, self._chance[every, self._time])  # (E, A)
-        now = {"observations": self._seen, "actions": actions}
+        actions = self.policy.act(self._observations, self._chance[every, self._time])  # (E, A)
+        now = {"observations": self._observations, "actions": actions}
         now |= {f"infos/{name}": state.copy() for name, state in self.copies.infos().items()}
         step = self.copies.step(actions, self.live)
         now |= {"rewards": step.rewards, "next_observations": step.observations}
         now |= {"terminals": step.terminated, "timeouts": step.truncated}
         for name, values in now.items():
             self._columns[name][live, self._time[live]] = values[live]
-        self._seen = step.observations
+        self._observations = step.observations
         self._time[live] += 1
         self.taken += len(live)
         ended = np.flatnonzero(step.terminated | step.truncated).tolist()

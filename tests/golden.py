@@ -29,7 +29,7 @@ import torch
 from backbone.interface import SequenceModel
 from environments.make import make
 from sources.loading import Request, load
-from tests.toys import CHOICES, SCREEN, seen, small, walk
+from tests.toys import CHOICES, SCREEN, random_observations, small, walk
 from training import train
 from training.devices import device_name
 from training.evaluate import begin, episode_seeds
@@ -89,10 +89,10 @@ def numbers(case: str, precision: str) -> Numbers:
     with one_thread():
         torch.manual_seed(0)
         parts = [data(part) for part in (INPUTS if data_name == "mixture" else (data_name,))]
-        learnt: Any = parts[0] if len(parts) == 1 else Mixture(tuple(parts), (2.0, 2.0, 1.0))
-        model = small(model_name, learnt, **changes).train()
+        learned: Any = parts[0] if len(parts) == 1 else Mixture(tuple(parts), (2.0, 2.0, 1.0))
+        model = small(model_name, learned, **changes).train()
         run, optimizer, done = Run(updates=UPDATES, precision=precision), train.adamw(model), train.Progress()
-        losses = [train.update(model, learnt, optimizer, run, done)["total"] for _ in range(UPDATES)]
+        losses = [train.update(model, learned, optimizer, run, done)["total"] for _ in range(UPDATES)]
         model.eval()
         tasks = [part.origin.name if len(parts) > 1 else None for part in parts]
         played = [actions(model, part, task, precision) for part, task in zip(parts, tasks, strict=True)]
@@ -103,7 +103,9 @@ def actions(model: SequenceModel, part: Trajectories, task: str | None, precisio
     """(STEPS, EPISODES, A), played in the toy, or on noise where there is no environment."""
     player = begin(model, EPISODES, TARGET_RETURN, 0, task, precision=precision)
     toy = make("toy", EPISODES) if part is data("toy") else None
-    noise = seen(np.random.default_rng(1), part.spec, (STEPS + 1, EPISODES, *part.spec.observation_shape))
+    noise = random_observations(
+        np.random.default_rng(1), part.spec, (STEPS + 1, EPISODES, *part.spec.observation_shape)
+    )
     observations = toy.reset(episode_seeds(EPISODES)) if toy else noise[0]
     rewards, live, made = np.zeros(EPISODES), np.ones(EPISODES, bool), []
     for step in range(STEPS):

@@ -23,7 +23,7 @@ class Config(ModelConfig):
 
 
 class GRU(SequenceModel):
-    """Behavior cloning with a memory: it reads vectors, and no return is asked of it."""
+    """Behavior cloning with a memory: it reads vectors, and has no target return."""
 
     def __init__(self, config: Config, spec: Spec) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ STACKED = Spec("made-up", observation_shape=(4, 3), action_shape=(2,), max_episo
 
 
 def made_up(lengths: Sequence[int], spec: Spec = SPEC, seed: int = 0) -> Trajectories:
-    """Episodes of the given lengths; the first number of a frame is the row plus 1, to tell where a window was cut."""
+    """Episodes of the given lengths; the first number of a frame is the row plus 1, to recognize windows by."""
     rng = np.random.default_rng(seed)
     steps = sum(lengths)
     observations = rng.normal(size=(steps, *spec.frame_shape)).astype(np.float32)

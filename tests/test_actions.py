@@ -1,4 +1,4 @@
-"""Actions: scaled by the environment's bounds or else by the data's range, said, and stretched back alike in play."""
+"""Actions: scaled by the environment's bounds or else the data's range, with a note, and scaled back in play."""
 
 from pathlib import Path
 
@@ -34,14 +34,14 @@ class Push(gymnasium.Env):
 
     def __init__(self, low: tuple[float, ...], high: tuple[float, ...], render_mode: str | None = None) -> None:
         self.action_space = gymnasium.spaces.Box(np.array(low, np.float32), np.array(high, np.float32))
-        self.seen: list[np.ndarray] = []
+        self.observations: list[np.ndarray] = []
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
         super().reset(seed=seed)
         return np.ones(1, np.float32), {}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
-        self.seen.append(action.copy())
+        self.observations.append(action.copy())
         return np.ones(1, np.float32), float(action[0]), False, False, {}
 
 
@@ -77,7 +77,7 @@ class Repeats:
 
 
 @pytest.mark.parametrize(
-    ("name", "highest", "said"),
+    ("name", "highest", "message"),
     [
         ("Free", 10, "scaled from {low:.4g} to {high:.4g} (the data's own range, for want of bounds) to [-1, 1]"),
         ("Huge", 10, "scaled from {low:.4g} to {high:.4g} (the data's own range, for want of bounds) to [-1, 1]"),
@@ -88,14 +88,14 @@ class Repeats:
     ],
 )
 def test_an_action_earns_in_play_what_it_earned_in_the_file(
-    tmp_path: Path, name: str, highest: float, said: str
+    tmp_path: Path, name: str, highest: float, message: str
 ) -> None:
     data, actions = recorded(tmp_path, name, highest)
     assert np.isfinite(data.actions).all()
     assert np.abs(data.actions).max() <= 1
-    if said:
-        said = said.format(low=actions.min(), high=actions.max())
-        assert f"Its actions are {said}, and back in play." in describe(data)
+    if message:
+        message = message.format(low=actions.min(), high=actions.max())
+        assert f"Its actions are {message}, and back in play." in describe(data)
     else:
         assert "scaled" not in describe(data)
         np.testing.assert_array_equal(data.actions, actions)
@@ -112,11 +112,11 @@ def test_a_number_that_cannot_move_is_zero_for_models_and_itself_in_play(tmp_pat
     copies = make(data.spec.name, 1)
     copies.reset([0])
     copies.step(np.array([[0.0, 0.7]], np.float32), np.ones(1, bool))
-    assert copies._copies[0].unwrapped.seen[0].tolist() == [0.5, 3.0]  # type: ignore[attr-defined]
+    assert copies._copies[0].unwrapped.observations[0].tolist() == [0.5, 3.0]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("name", "bound"), [("Unit", 1), ("Wide", 2)])
-def test_what_leaves_the_bounds_is_clipped_and_said(tmp_path: Path, name: str, bound: float) -> None:
+def test_actions_outside_the_bounds_are_clipped_with_a_caveat(tmp_path: Path, name: str, bound: float) -> None:
     data, actions = recorded(tmp_path, name, 5)
     np.testing.assert_allclose(data.actions, np.clip(actions / bound, -1, 1), atol=1e-6)
     share = f"{np.mean(actions > bound):.1%}"

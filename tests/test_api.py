@@ -33,19 +33,19 @@ def test_the_same_seed_trains_the_same_model() -> None:
     assert not np.array_equal(one.returns, other.returns)
 
 
-def test_a_model_is_asked_for_the_return_that_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[float] = []
+def test_a_model_plays_with_the_given_target_return(monkeypatch: pytest.MonkeyPatch) -> None:
+    targets: list[float] = []
     model = train("dt", load("toy-medium"), **SMALL)
     player = model.player
 
-    def asking(episodes: int, target_return: float, seed: int = 0) -> object:
-        asked.append(target_return)
+    def record_target(episodes: int, target_return: float, seed: int = 0) -> object:
+        targets.append(target_return)
         return player(episodes, target_return, seed)
 
-    monkeypatch.setattr(model, "player", asking)
+    monkeypatch.setattr(model, "player", record_target)
     evaluate(model, "toy-medium", episodes=1)
     evaluate(model, "toy-medium", episodes=1, target_return=7.5)
-    assert asked == [18.0, 7.5]
+    assert targets == [18.0, 7.5]
 
 
 def test_training_goes_on_in_the_folder_that_it_is_given(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Atari games are seen as DQN sees them, whatever the other copies do, and every choice is a key of their row."""
+"""Atari games are preprocessed as for DQN, whatever the other copies do, by the options of their rows."""
 
 import json
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ def test_the_minimal_sets_of_actions_are_the_emulators() -> None:
         assert environment(name).actions == len(console.getMinimalActionSet())
 
 
-def test_scores_are_normalized_by_the_exact_table_or_by_the_papers_rounded_one() -> None:
+def test_scores_are_normalized_by_the_exact_table_or_the_papers_rounded_one() -> None:
     assert normalized("breakout", np.array(76.9)) == pytest.approx(261.1, abs=0.05)
     assert normalized("breakout", np.array(76.9), rounded=True) == pytest.approx(267.5, abs=0.05)  # Chen et al. 2021
     assert normalized("pong", np.array(17.1), rounded=True) == pytest.approx(105.8, abs=0.05)  # 106.1 of unrounded ones
@@ -56,11 +56,11 @@ def test_scores_are_normalized_by_the_exact_table_or_by_the_papers_rounded_one()
 
 
 def test_an_episode_begins_with_blank_frames_before_the_first_one(breakout: AtariEnvironments) -> None:
-    seen = breakout.reset([1, 2, 3])
-    assert seen.shape == (3, 4, 84, 84)
-    assert seen.dtype == np.uint8
-    assert not seen[:, :3].any()
-    assert seen[:, 3].any(axis=(1, 2)).all()
+    observations = breakout.reset([1, 2, 3])
+    assert observations.shape == (3, 4, 84, 84)
+    assert observations.dtype == np.uint8
+    assert not observations[:, :3].any()
+    assert observations[:, 3].any(axis=(1, 2)).all()
 
 
 def test_frames_move_up_the_stack_by_one_a_step(breakout: AtariEnvironments) -> None:
@@ -136,15 +136,15 @@ def test_options_are_keys_of_the_row_and_part_of_the_name() -> None:
     assert {**environment("pong").options, "sticky_actions": 0.25, "frame_skip": 2} == row.options
     assert dataset(name).environment == row
     usual, sticky = make("pong", 1), make('pong?{"sticky_actions": 0.25}', 1)
-    seen = []
+    observations = []
     for game in (usual, sticky):
         game.reset([3])
         rng = np.random.default_rng(0)
         for _ in range(30):
             last = game.step(rng.integers(6, size=1), np.ones(1, bool)).observations
-        seen.append(last)
+        observations.append(last)
         game.close()
-    assert not np.array_equal(*seen)
+    assert not np.array_equal(*observations)
 
 
 def test_a_game_is_cut_off_after_its_frames() -> None:
@@ -181,7 +181,7 @@ def test_an_action_outside_the_games_set_is_refused(breakout: AtariEnvironments)
     breakout.reset([0, 1, 2])
     with pytest.raises(UserError, match="breakout has actions 0 to 3, and was given 4"):
         breakout.step(np.array([0, 4, 1]), ALIVE)
-    breakout.step(np.array([0, 4, 1]), np.array([True, False, True]))  # nobody plays there
+    breakout.step(np.array([0, 4, 1]), np.array([True, False, True]))  # no game there
 
 
 def test_the_row_says_all_that_decides_a_score_as_json() -> None:

@@ -15,7 +15,7 @@ from baselines.behavior_cloning import BehaviorCloning
 from decision_transformer.atari import AtariDecisionTransformer
 from decision_transformer.model import HIGHEST, DecisionTransformer
 from gato import Gato
-from tests.toys import CHOICES, POINT, SCREEN, seen, small, walk
+from tests.toys import CHOICES, POINT, SCREEN, random_observations, small, walk
 from training.evaluate import begin
 from training.registry import find
 from trajectories.batch import Batch
@@ -142,7 +142,7 @@ class Steps:
 
     def __init__(self, spec: Spec, steps: int = 9) -> None:
         rng = np.random.default_rng(3)
-        self.observations = seen(rng, spec, (steps, 3, *spec.frame_shape))
+        self.observations = random_observations(rng, spec, (steps, 3, *spec.frame_shape))
         if spec.frame_stack > 1:
             blank = np.zeros_like(self.observations[: spec.frame_stack - 1])
             frames = np.concatenate([blank, self.observations])
@@ -161,20 +161,20 @@ def test_vectors_that_are_kept_give_the_actions_of_windows_that_are_encoded_anew
 ) -> None:
     steps = Steps(SCREEN)
     kept, anew = model.player(3, 5.0, seed=7), WindowPlayer(model, 3, 5.0, model.scale.device, ActionSampler(1.0, 3, 7))
-    said: dict[str, list[torch.Tensor]] = {"kept": [], "anew": []}
-    listen(kept, said["kept"])
-    listen(anew, said["anew"])
+    outputs: dict[str, list[torch.Tensor]] = {"kept": [], "anew": []}
+    listen(kept, outputs["kept"])
+    listen(anew, outputs["anew"])
     np.testing.assert_array_equal(steps.played(kept), steps.played(anew))
-    for one, other in zip(said["kept"], said["anew"], strict=True):
+    for one, other in zip(outputs["kept"], outputs["anew"], strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
-def listen(player: WindowPlayer, said: list[torch.Tensor]) -> None:
+def listen(player: WindowPlayer, outputs: list[torch.Tensor]) -> None:
     draw = player.draw
     assert draw is not None
 
     def heard(logits: torch.Tensor, live: np.ndarray) -> np.ndarray:
-        said.append(logits)
+        outputs.append(logits)
         return draw(logits, live)
 
     player.draw = heard
@@ -190,16 +190,22 @@ def test_a_game_acted_in_bf16_is_the_same_alone_and_among_ten(name: str) -> None
     for weight in model.parameters():
         torch.nn.init.normal_(weight, std=0.05)  # biases, too: they are what a batch of one could add otherwise
     rng = np.random.default_rng(0)
-    turns = [(seen(rng, spec, (10, *spec.observation_shape)), rng.integers(8, size=10).astype(float)) for _ in range(6)]
+    turns = [
+        (random_observations(rng, spec, (10, *spec.observation_shape)), rng.integers(8, size=10).astype(float))
+        for _ in range(6)
+    ]
 
     def played(first: int, last: int) -> tuple[np.ndarray, torch.Tensor]:
         """Actions and logits of some of the games, (T, games) and (T, games, 4)."""
-        said: list[torch.Tensor] = []
+        outputs: list[torch.Tensor] = []
         player: Any = begin(model, last - first, 90.0, first, precision="bf16")
-        listen(player.player, said)
+        listen(player.player, outputs)
         live = np.ones(last - first, bool)
-        actions = [player.act(seen[first:last], rewards[first:last], live) for seen, rewards in turns]
-        return np.stack(actions), torch.stack(said)
+        actions = [
+            player.act(random_observations[first:last], rewards[first:last], live)
+            for random_observations, rewards in turns
+        ]
+        return np.stack(actions), torch.stack(outputs)
 
     together = played(0, 10)
     for game in (0, 4, 9):
@@ -288,8 +294,8 @@ def test_a_decision_transformer_of_images_earns_its_target_return() -> None:
     frame = data.observations[0]
     stack = np.concatenate([np.zeros((3, 36, 36), np.uint8), frame[None]])
     side = int(frame[0, -1] > frame[0, 0])
-    asked = {target: first_action(model, stack, target) for target in (12.0, 0.0)}
-    assert asked == {12.0: side, 0.0: 1 - side}
+    actions = {target: first_action(model, stack, target) for target in (12.0, 0.0)}
+    assert actions == {12.0: side, 0.0: 1 - side}
 
 
 def first_action(model: SequenceModel, observation: np.ndarray, target_return: float) -> int:
@@ -305,7 +311,7 @@ def first_action(model: SequenceModel, observation: np.ndarray, target_return: f
 @pytest.mark.parametrize("prompt", ["none", "best"])
 def test_gato_s_kept_keys_and_values_give_the_actions_of_a_recomputation(data: Trajectories, prompt: str) -> None:
     torch.manual_seed(0)
-    said: dict[str, list[torch.Tensor]] = {}
+    outputs: dict[str, list[torch.Tensor]] = {}
     actions = {}
     for memory in ("rolling", "recompute"):
         gato = small("gato", data, memory=memory, prompt=prompt, decoding="sampled", temperature=1.0)
@@ -314,21 +320,21 @@ def test_gato_s_kept_keys_and_values_give_the_actions_of_a_recomputation(data: T
             torch.nn.init.normal_(weight, std=0.1)
         steps = Steps(SCREEN, steps=4 if prompt == "none" else 3)  # a context, less the prompt's step
         assert isinstance(gato, Gato)
-        said[memory] = overheard(gato)
+        outputs[memory] = overheard(gato)
         actions[memory] = steps.played(gato.player(3, seed=5))
     np.testing.assert_array_equal(actions["rolling"], actions["recompute"])
-    for one, other in zip(said["rolling"], said["recompute"], strict=True):
+    for one, other in zip(outputs["rolling"], outputs["recompute"], strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
 def overheard(gato: Gato) -> list[torch.Tensor]:
     """Whatever logits it will give."""
-    said: list[torch.Tensor] = []
+    outputs: list[torch.Tensor] = []
     logits = gato.logits
 
     def heard(hidden: torch.Tensor, ids: slice) -> torch.Tensor:
-        said.append(logits(hidden, ids))
-        return said[-1]
+        outputs.append(logits(hidden, ids))
+        return outputs[-1]
 
     gato.logits = heard  # type: ignore[method-assign]
-    return said
+    return outputs

@@ -31,13 +31,13 @@ def test_a_recorded_episode_played_again_shows_the_windows_that_were_recorded(
     rng = np.random.default_rng((0, 0, 0))  # seed, level, episode
     collect_atari.PLAYERS["breakout"](rng)
     game = AtariEnvironments(environment("breakout"), 1)
-    seen = game.reset([int(rng.integers(1 << 31))])[0]
+    observations = game.reset([int(rng.integers(1 << 31))])[0]
     for row in range(data.lengths[0]):
         window = cut(data, data.starts[:1], np.array([row]), 3)
-        assert np.array_equal(window.observations[0, -1].numpy(), seen)
+        assert np.array_equal(window.observations[0, -1].numpy(), observations)
         step = game.step(data.actions[row : row + 1], ONE)
         assert (step.rewards[0], step.terminated[0]) == (data.rewards[row], data.terminated[row])
-        seen = step.observations[0]
+        observations = step.observations[0]
     assert step.terminated[0]
     game.close()
     assert len(data) >= 300

@@ -90,7 +90,7 @@ def test_after_an_error_the_old_one_is_there_and_nothing_else(write: Callable, t
     assert (tmp_path / "old").read_text() == "as it was"
 
 
-def test_a_disk_that_is_full_only_at_the_flush_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_full_only_at_the_flush_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -112,12 +112,12 @@ def test_a_file_system_that_cannot_flush_folders_is_written_to(tmp_path: Path, m
 def test_a_second_process_waits_for_the_first_and_finds_what_it_made(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    held, made, seen = threading.Event(), threading.Event(), []
+    held, made, present = threading.Event(), threading.Event(), []
 
     def second() -> None:
         held.wait()
         with file_lock(tmp_path / "data"):
-            seen.append((tmp_path / "data").exists())
+            present.append((tmp_path / "data").exists())
 
     waiting = threading.Thread(target=second)
     waiting.start()
@@ -127,7 +127,7 @@ def test_a_second_process_waits_for_the_first_and_finds_what_it_made(
             made.wait(0.01)
         write_text(tmp_path / "data", "1")
     waiting.join()
-    assert seen == [True]
+    assert present == [True]
     assert names(tmp_path) == ["data"]  # the lock's file goes with the lock
 
 

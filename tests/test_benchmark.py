@@ -147,7 +147,7 @@ def interrupted(folder: Path, identity: dict[str, Any]) -> None:
         raise KeyboardInterrupt
 
 
-def test_an_unfinished_run_is_seen_with_what_it_has_done(tmp_path: Path) -> None:
+def test_an_unfinished_run_is_listed_with_its_progress(tmp_path: Path) -> None:
     (run,) = plan(Suite(("dt",), ("hopper-medium",), (0,)))
     folder = tmp_path / "unfinished"
     with pytest.raises(KeyboardInterrupt):

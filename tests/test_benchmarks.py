@@ -15,16 +15,16 @@ ROW = {"what": "adding", "ours": "1 ms", "peer": "20 ms", "ratio": 20.0, "note":
 
 @pytest.fixture
 def made_up(monkeypatch, tmp_path):
-    """Every benchmark answers at once; the page lands elsewhere."""
-    asked: list[str] = []
+    """Every benchmark returns at once; the page is written elsewhere."""
+    imported: list[str] = []
 
-    def imported(name):
-        asked.append(name.removeprefix("benchmarks."))
+    def import_module(name):
+        imported.append(name.removeprefix("benchmarks."))
         return SimpleNamespace(measure=lambda: [ROW])
 
-    monkeypatch.setattr(command.importlib, "import_module", imported)
+    monkeypatch.setattr(command.importlib, "import_module", import_module)
     monkeypatch.setattr(command, "FIGURES", tmp_path / "figures.md")
-    return asked
+    return imported
 
 
 def test_the_command_measures_everything_and_writes_the_page(made_up, tmp_path, capsys):

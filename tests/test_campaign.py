@@ -1,4 +1,4 @@
-"""The campaign tries what it says: its whole files are read, its damaged ones are damaged, and what differs is told."""
+"""The campaign: its whole files are read, its damaged ones are damaged, and differences are reported."""
 
 import json
 import random
@@ -32,7 +32,7 @@ def test_damage_changes_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reads", "told"),
+    ("reads", "message"),
     [
         ("raise ValueError('x\\ny')", "ValueError: x"),
         ("raise UserErrorWithBreaks", "NameError"),
@@ -41,7 +41,7 @@ def test_damage_changes_a_file(tmp_path: Path) -> None:
     ],
 )
 def test_whatever_a_reader_does_else_is_a_failure(
-    reads: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    reads: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns: list[int] = []
 
@@ -55,7 +55,7 @@ def test_whatever_a_reader_does_else_is_a_failure(
     tally = fuzz("odd", 2, 0, tmp_path)
     assert tally.tried == 2
     assert len(tally.failures) >= 1
-    assert told in tally.failures[0]
+    assert message in tally.failures[0]
 
 
 def test_what_a_killed_run_leaves_is_compared_without_its_times(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Recording: behaviour policies, and what they write."""
+"""Recording: behavior policies, and what they write."""
 
 import json
 from pathlib import Path
@@ -30,9 +30,9 @@ def columns(path: Path) -> dict[str, np.ndarray]:
 def test_d4rls_policy_is_as_likely_to_act_as_recorded_as_d4rl_says() -> None:
     for robot in ("hopper", "walker2d", "halfcheetah"):
         path = recorded(f"d4rl/{robot}_medium-v2.hdf5")
-        behaviour = from_d4rl(path)
-        assert isinstance(behaviour, policy.TanhGaussian)
-        mean, std = behaviour.distribution(columns(path)["observations"])
+        behavior = from_d4rl(path)
+        assert isinstance(behavior, policy.TanhGaussian)
+        mean, std = behavior.distribution(columns(path)["observations"])
         actions, expected = (columns(path)[name].astype(np.float64) for name in ("actions", "infos/action_log_probs"))
         inside = np.abs(actions).max(1) < 0.99  # nearer the limits, float32 has lost what the tanh was taken of
         before = np.arctanh(np.where(inside[:, None], actions, 0))
@@ -47,23 +47,25 @@ def test_a_squashed_policy_is_stored_and_played_as_it_is_stored(tmp_path: Path) 
     stored = policy.load(tmp_path / "one.safetensors")
     policy.save(tmp_path / "two.safetensors", stored, {})
     again = policy.load(tmp_path / "two.safetensors")
-    seen = columns(recorded("d4rl/hopper_medium-v2.hdf5"))["observations"][:50]
+    observations = columns(recorded("d4rl/hopper_medium-v2.hdf5"))["observations"][:50]
     chance = np.random.default_rng(0).standard_normal((50, 3))
     assert isinstance(stored, policy.TanhGaussian)
-    np.testing.assert_array_equal(again.act(seen, chance), stored.act(seen, chance))
-    np.testing.assert_allclose(stored.act(seen, chance), original.act(seen, chance), atol=0.01)  # half precision
+    np.testing.assert_array_equal(again.act(observations, chance), stored.act(observations, chance))
+    np.testing.assert_allclose(
+        stored.act(observations, chance), original.act(observations, chance), atol=0.01
+    )  # half precision
 
 
 def test_adroits_policy_has_the_recorded_means_and_deviations() -> None:
     path = recorded("d4rl/pen-expert-v1.hdf5")
-    behaviour, found = from_d4rl(path), columns(path)
-    assert isinstance(behaviour, policy.Gaussian)
+    behavior, found = from_d4rl(path), columns(path)
+    assert isinstance(behavior, policy.Gaussian)
     still = np.zeros_like(found["actions"], dtype=np.float64)
     expected = np.clip(found["infos/action_mean"], -1, 1)
-    np.testing.assert_allclose(behaviour.act(found["observations"], still), expected, atol=1e-6)
-    np.testing.assert_allclose(behaviour.log_std, found["infos/action_log_std"][7])
-    drawn = (found["actions"] - found["infos/action_mean"]) / np.exp(behaviour.log_std)
-    inside = np.abs(found["actions"]) < 1  # the others were clipped, and tell less
+    np.testing.assert_allclose(behavior.act(found["observations"], still), expected, atol=1e-6)
+    np.testing.assert_allclose(behavior.log_std, found["infos/action_log_std"][7])
+    drawn = (found["actions"] - found["infos/action_mean"]) / np.exp(behavior.log_std)
+    inside = np.abs(found["actions"]) < 1  # the others were clipped, and show less
     assert 0.8 < drawn[inside].std() < 1.05
 
 
@@ -118,12 +120,12 @@ def test_a_file_ends_unfinished_and_its_parts_end_by_time_out(tmp_path: Path) ->
     path = tmp_path / "toy.hdf5"
     collect.collect("toy", "medium", path, steps=110)
     ends = np.flatnonzero(columns(path)["timeouts"])
-    assert ends.tolist() == [19, 39, 54, 74, 94]  # 55 steps of each behaviour, in episodes of 20
+    assert ends.tolist() == [19, 39, 54, 74, 94]  # 55 steps of each behavior, in episodes of 20
     data = d4rl.read(path, environment("toy").spec(), "toy-medium", "collected")
     assert data.lengths.tolist() == [20, 20, 15, 20, 20, 15]
 
 
-def test_the_toys_behaviours_differ_in_their_returns(tmp_path: Path) -> None:
+def test_the_toys_behavior_policies_differ_in_their_returns(tmp_path: Path) -> None:
     path = tmp_path / "toy.hdf5"
     collect.collect("toy", "medium", path)
     data = d4rl.read(path, environment("toy").spec(), "toy-medium", "collected")
@@ -195,7 +197,7 @@ def test_a_robot_can_be_collected_in_every_quality(robot: str) -> None:
     assert len(recipes.parts(robot, "medium-replay")) >= 8
 
 
-def test_the_cards_tell_of_levels_like_d4rls() -> None:
+def test_the_cards_list_levels_like_d4rls() -> None:
     cards = {path.stem: json.loads(path.with_suffix(".json").read_text()) for path in OURS}
     for card in cards.values():
         assert card["score"] == pytest.approx(float(normalized("hopper", np.array(card["return_mean"]))), abs=0.05)

@@ -1,4 +1,4 @@
-"""How commands end: one sentence and an exit code for what the user can mend, quietly for a reader that has gone."""
+"""How commands end: one sentence and an exit code for what the user can correct, silently for a closed pipe."""
 
 import errno
 import os
@@ -19,12 +19,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def ended(error: BaseException, capsys: pytest.CaptureFixture[str], to_continue: str = "") -> tuple[int, str]:
-    """Exit code and what was said of a command that came to `error`."""
+    """Exit code and message of a command that raised `error`."""
     with pytest.raises(SystemExit) as exit, exit_on_user_error(to_continue):
         raise error
-    said = capsys.readouterr()
-    assert said.out == ""
-    return exit.value.code, said.err
+    message = capsys.readouterr()
+    assert message.out == ""
+    return exit.value.code, message.err
 
 
 def test_bad_input_is_one_sentence_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,19 +32,19 @@ def test_bad_input_is_one_sentence_and_exit_code_2(capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_said_with_the_file_and_how_to_continue(
+def test_a_full_disk_is_reported_with_the_file_and_how_to_continue(
     number: signal.Signals, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, said = ended(OSError(number, "full", "/there/state"), capsys, "Run the same command again.")
-    assert (code, said) == (
+    code, message = ended(OSError(number, "full", "/there/state"), capsys, "Run the same command again.")
+    assert (code, message) == (
         2,
         "The disk is full while writing /there/state: free some room. Run the same command again.\n",
     )
 
 
 def test_ctrl_c_says_how_to_continue_and_exits_130(capsys: pytest.CaptureFixture[str]) -> None:
-    code, said = ended(KeyboardInterrupt(), capsys, "Run the same command again to continue dt-toy.")
-    assert (code, said) == (130, "Interrupted. Run the same command again to continue dt-toy.\n")
+    code, message = ended(KeyboardInterrupt(), capsys, "Run the same command again to continue dt-toy.")
+    assert (code, message) == (130, "Interrupted. Run the same command again to continue dt-toy.\n")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
@@ -53,9 +53,9 @@ def test_a_signal_ends_a_command_with_one_sentence(number: signal.Signals, capsy
     handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(SystemExit) as exit, exit_on_user_error("Run it again to continue."):
         os.kill(os.getpid(), number)
-    said = "Interrupted." if number == signal.SIGINT else "Ended by SIGTERM."
+    message = "Interrupted." if number == signal.SIGINT else "Ended by SIGTERM."
     assert exit.value.code == 128 + number
-    assert capsys.readouterr().err == f"{said} Run it again to continue.\n"
+    assert capsys.readouterr().err == f"{message} Run it again to continue.\n"
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
@@ -63,10 +63,10 @@ def test_a_signal_ends_a_command_with_one_sentence(number: signal.Signals, capsy
 def test_a_file_that_this_account_may_not_use_is_named(
     number: signal.Signals, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, said = ended(OSError(number, "forbidden", "/there/file"), capsys)
+    code, message = ended(OSError(number, "forbidden", "/there/file"), capsys)
     assert code == 2
-    assert said.startswith("/there/file cannot be read or written here (forbidden): name another place")
-    assert said.count("\n") == 1
+    assert message.startswith("/there/file cannot be read or written here (forbidden): name another place")
+    assert message.count("\n") == 1
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EACCES, "forbidden"), ValueError("a mistake of ours")])
@@ -88,7 +88,7 @@ def test_a_full_disk_under_a_checkpoint_is_a_full_disk(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("ending", ["print('y' * 100000)", "sys.exit(0)"])
-def test_a_reader_that_has_seen_enough_is_no_error(ending: str) -> None:
+def test_a_closed_pipe_is_no_error(ending: str) -> None:
     code = (
         f"import sys\nfrom training.cli import exit_on_user_error\nwith exit_on_user_error():\n  print(1)\n  {ending}\n"
     )

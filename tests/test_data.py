@@ -74,7 +74,7 @@ def test_ants_observations_are_trimmed_only_where_nothing_is_lost(real: Path, tm
         load(Request("ant-random", path=write_d4rl(tmp_path / "ant.hdf5", columns)))
 
 
-def test_what_differs_is_told_and_kept_for_the_record(real: Path) -> None:
+def test_an_environments_caveat_is_printed_and_kept_for_the_record(real: Path) -> None:
     data = load(Request("pen-human", path=real / "pen-human-v1.hdf5"))
     assert "Beware: Recorded in MuJoCo" in describe(data)
     assert data.origin.details["differs"] == environment("pen").caveat

@@ -28,16 +28,16 @@ TINY = ["--model", "bc", "--updates", "1", "--episodes", "1", "--width", "8", "-
 @pytest.mark.parametrize("name", ["halfcheetah-medium", "halfcheetah-medium-replay", "mine@halfcheetah"])
 def test_another_environments_file_of_the_same_shapes_is_refused(real: Path, name: str) -> None:
     file = real / "walker2d_medium-v2.hdf5"
-    said = "walker2d_medium-v2.hdf5 is hardly a recording of halfcheetah: .* 18 deviations from those of "
+    message = "walker2d_medium-v2.hdf5 is hardly a recording of halfcheetah: .* 18 deviations from those of "
     for _ in range(2):  # also when its columns are cached
-        with pytest.raises(DatasetError, match=said + r"halfcheetah-medium \(nearest is walker2d-medium\)"):
+        with pytest.raises(DatasetError, match=message + r"halfcheetah-medium \(nearest is walker2d-medium\)"):
             load(Request(name, path=file))
     assert load(Request(name, path=file, allow_mismatch=True)).spec.name == "halfcheetah"
     with pytest.raises(DatasetError, match="hardly"):
         load(Request(name, path=file))
 
 
-def test_what_is_allowed_all_the_same_is_said_and_is_the_same_run(real: Path, tmp_path: Path) -> None:
+def test_allow_mismatch_prints_a_caveat_and_is_the_same_run(real: Path, tmp_path: Path) -> None:
     data = load(Request("halfcheetah-medium", path=real / "walker2d_medium-v2.hdf5", allow_mismatch=True))
     assert "Beware: Its states are not those of D4RL's own file: means are up to 18 deviations away." in describe(data)
     plain, allowed = (parse(["--env", "halfcheetah-medium", *more]) for more in ([], ["--allow-mismatch"]))
@@ -55,13 +55,13 @@ def test_no_policy_is_rolled_out_in_another_environment(real: Path, monkeypatch:
         load(Request("halfcheetah-medium", "reroll", real / "walker2d_medium-v2.hdf5", steps=10))
 
 
-def test_states_that_are_not_the_published_ones_are_said(real: Path) -> None:
+def test_states_far_from_the_published_ones_give_a_caveat(real: Path) -> None:
     assert "not those of D4RL's own" in describe(load(Request("hopper-medium", path=real / "hopper_medium.hdf5")))
     assert "not those of" not in describe(load(Request("hopper-medium", path=real / "hopper_medium-v2.hdf5")))
     assert "not those of" not in describe(load(Request("hopper-medium-v0", path=real / "hopper_medium.hdf5")))
 
 
-def test_antmazes_early_timeouts_and_single_steps_are_said(real: Path) -> None:
+def test_antmazes_early_timeouts_and_single_steps_give_caveats(real: Path) -> None:
     data = load(Request("antmaze-medium-diverse-v0", path=recorded("more/antmaze-medium-diverse-v0.hdf5")))
     assert data.lengths.tolist() == [65, 1, 1]
     assert "Beware: D4RL's v0 marks time-outs out of step with the ant's real starts" in describe(data)
@@ -110,7 +110,7 @@ def test_rewards_that_add_up_to_infinity_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scores", [(1.0, 1.0), (float("nan"), 1.0), (0.0, float("inf")), ("0", 1.0)])
-def test_reference_scores_that_cannot_normalise_are_not_used(
+def test_equal_reference_scores_are_not_used(
     tmp_path: Path, scores: tuple[float, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(minari_folders.VARIABLE, str(tmp_path))
@@ -118,9 +118,11 @@ def test_reference_scores_that_cannot_normalise_are_not_used(
         walk([20, 30], spec=environment("Hopper-v4").spec()), origin=Provenance("mine@Hopper-v4", "file", "")
     )
     folder = export.to_minari(data, "mine/hopper-v0")
-    told = json.loads(minari_folders.metadata_file(folder).read_text())
-    minari_folders.metadata_file(folder).write_text(json.dumps(told | dict(zip(foreign.SCORES, scores, strict=True))))
+    metadata = json.loads(minari_folders.metadata_file(folder).read_text())
+    minari_folders.metadata_file(folder).write_text(
+        json.dumps(metadata | dict(zip(foreign.SCORES, scores, strict=True)))
+    )
     assert recorded_in(folder).name == "Hopper-v4"
     written = json.dumps(dict(zip(foreign.SCORES, scores, strict=True)))
-    with pytest.raises(UserError, match="between which nothing can be normalised"):
+    with pytest.raises(UserError, match="between which nothing can be normalized"):
         environment(f"Hopper-v4?{written}")

@@ -1,4 +1,4 @@
-"""What the Decision Transformer sees, and that asking for a return gets it."""
+"""What the Decision Transformer reads, and that it reaches its target return."""
 
 from dataclasses import replace
 from typing import Any
@@ -69,12 +69,12 @@ def test_the_latest_action_alone_is_the_last_of_all_actions(model: DecisionTrans
     torch.testing.assert_close(model(batch, latest_only=True), model(batch)[:, -1:])
 
 
-def test_the_last_block_gives_the_wanted_outputs_of_the_whole() -> None:
+def test_the_last_block_gives_the_chosen_outputs_of_the_whole() -> None:
     torch.manual_seed(0)
     transformer = Transformer(16, layers=2, heads=2, dropout=0.0).eval()
     x, real = torch.randn(2, 6, 16), torch.tensor([[False] * 2 + [True] * 4, [True] * 6])
-    wanted = slice(1, None, 3)
-    torch.testing.assert_close(transformer(x, real, wanted), transformer(x, real)[:, wanted])
+    positions = slice(1, None, 3)
+    torch.testing.assert_close(transformer(x, real, positions), transformer(x, real)[:, positions])
 
 
 def test_attention_with_dropout_switched_on_at_rate_zero_equals_the_fused_kernel():
@@ -87,7 +87,7 @@ def test_attention_with_dropout_switched_on_at_rate_zero_equals_the_fused_kernel
     torch.testing.assert_close(block.train().attend(query, key, value, visible), fused)
 
 
-def test_dropout_keeps_the_mean_and_drops_the_share_it_is_told_to() -> None:
+def test_dropout_keeps_the_mean_and_drops_the_given_share() -> None:
     torch.manual_seed(0)
     dropped = Dropout(0.1).train()(torch.ones(1_000_001))
     assert abs((dropped == 0).float().mean().item() - 0.1) < 1e-3
@@ -130,7 +130,7 @@ def scaled(data: Trajectories, factor: float) -> Trajectories:
     return replace(data, rewards=data.rewards * size, returns_to_go=data.returns_to_go * size)
 
 
-def test_asking_for_a_return_gets_it_though_returns_are_small(toy: Trajectories) -> None:
+def test_target_returns_are_reached_though_returns_are_small(toy: Trajectories) -> None:
     model = taught("dt", scaled(toy, 0.05), updates=400, return_scale=Config.return_scale)
     environments: Any = Paid(make("toy", 20), 0.05)
     slow, fast = (evaluate(model, environments, target).returns for target in (0.3, 0.9))
@@ -139,7 +139,7 @@ def test_asking_for_a_return_gets_it_though_returns_are_small(toy: Trajectories)
 
 
 @pytest.mark.parametrize("spec", [POINT, SCREEN])
-def test_the_size_of_the_datas_returns_changes_nothing_that_is_learnt(spec: Spec) -> None:
+def test_the_scale_of_the_datas_returns_does_not_change_learning(spec: Spec) -> None:
     losses = []
     for factor in (2.0**-5, 1.0, 2.0**15):
         data = scaled(walk((12, 7, 12), spec=spec), factor)

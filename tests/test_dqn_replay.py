@@ -93,7 +93,7 @@ def naive_reading(folder: Path) -> list[list[Step]]:
         names = (*dqn_replay.COLUMNS, "add_count")
         files = [folder / (file_name(n, number) if n != "add_count" else f"add_count_ckpt.{number}.gz") for n in names]
         *values, added = [np.load(gzip.open(file)) for file in files]  # noqa: SIM115
-        episode: list[Step] | None = [] if number == 0 else None  # None: in the middle of somebody's episode
+        episode: list[Step] | None = [] if number == 0 else None  # None: in the middle of another episode
         for row in range(int(added) % len(values[0])):
             frame, action, reward, terminal = (column[row] for column in values)
             if row == 0 and not any(values[0][each].any() for each in range(3)):
@@ -254,7 +254,7 @@ def test_a_sum_of_clipped_rewards_is_not_normalized_as_if_it_were_points(folder:
     assert behavior(points, row) == replace(
         behavior(clipped, row), normalized=normalized("breakout", points.returns).mean()
     )
-    for data, words in ((clipped, ", of clipped rewards"), (points, ", normalised ")):
+    for data, words in ((clipped, ", of clipped rewards"), (points, ", normalized ")):
         print_summary(data)
         assert words in next(line for line in capsys.readouterr().out.splitlines() if line.startswith("returns"))
 
@@ -275,10 +275,10 @@ def test_shards_are_fetched_once_and_only_those_of_the_last_checkpoints(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written(folder, [12, 9, 30], capacity=500)
-    asked = []
+    urls_fetched = []
 
     def deliver(urls: list[str], destination: Path, known: object) -> Path:
-        asked.append(urls[0])
+        urls_fetched.append(urls[0])
         column = destination.name.split("_")[1]
         destination.write_bytes((folder / file_name(column, 0)).read_bytes())
         return destination
@@ -287,16 +287,16 @@ def test_shards_are_fetched_once_and_only_those_of_the_last_checkpoints(
     cache = tmp_path / "cache"
     request = Request("breakout", "dqn-replay", data_dir=cache, replay_checkpoints=2)
     data = load(request)
-    assert len(asked) == 8
-    assert all("/dqn/Breakout/1/replay_logs/%24store%24_" in url for url in asked)
-    assert {url.rpartition("ckpt.")[2] for url in asked} == {"48.gz", "49.gz"}
+    assert len(urls_fetched) == 8
+    assert all("/dqn/Breakout/1/replay_logs/%24store%24_" in url for url in urls_fetched)
+    assert {url.rpartition("ckpt.")[2] for url in urls_fetched} == {"48.gz", "49.gz"}
     assert dqn_replay_download.is_here(cache, dataset("breakout"), 2)
     assert not dqn_replay_download.is_here(cache, dataset("breakout"), 3)
     assert load(Request("breakout", data_dir=cache, replay_checkpoints=2)).origin.digest == data.origin.digest  # auto
-    assert len(asked) == 8
+    assert len(urls_fetched) == 8
 
 
-def test_without_a_network_a_game_s_files_are_said_to_be_out_of_reach(tmp_path: Path, monkeypatch) -> None:
+def test_without_a_network_the_message_says_a_game_s_files_cannot_be_fetched(tmp_path: Path, monkeypatch) -> None:
     def refuse(urls: list[str], destination: Path, known: object) -> Path:
         raise fetching.FetchError(destination.name, "no route")
 
@@ -338,19 +338,19 @@ def _truncate(folder: Path) -> None:
         (lambda folder: [file.unlink() for file in folder.iterdir()], "holds no files of DQN-replay"),
     ],
 )
-def test_bad_files_are_told_in_a_sentence(
+def test_bad_files_give_one_sentence(
     folder: Path, tmp_path: Path, spoil: Callable[[Path], None], sentence: str
 ) -> None:
     written(folder, [20, 20], capacity=60)
     spoil(folder)
-    with pytest.raises(DatasetError, match=sentence) as told:
+    with pytest.raises(DatasetError, match=sentence) as caught:
         load(Request("breakout", path=tmp_path, data_dir=tmp_path / "cache"))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
     assert not list((tmp_path / "cache").glob("columns/*"))
 
 
 @pytest.mark.parametrize(("place", "what"), [("nowhere", "is not there"), ("a-file", "is a file")])
-def test_a_path_that_is_no_folder_is_told_in_a_sentence(tmp_path: Path, place: str, what: str) -> None:
+def test_a_path_that_is_no_folder_gives_one_sentence(tmp_path: Path, place: str, what: str) -> None:
     (tmp_path / "a-file").touch()
     with pytest.raises(DatasetError, match=f"{place} {what}, .*check --path"):
         load(Request("breakout", "dqn-replay", path=tmp_path / place, data_dir=tmp_path / "cache"))
@@ -370,8 +370,8 @@ def test_objects_in_a_file_are_never_unpickled(folder: Path, tmp_path: Path) -> 
         (Request("hopper-medium", "dqn-replay"), "Atari's games, and not hopper-medium"),
         (Request("breakout", "dqn-replay", replay_steps=0), "--replay-steps 0 leaves nothing"),
         (Request("breakout", "dqn-replay", replay_checkpoints=-1), "--replay-checkpoints -1 leaves nothing"),
-        (Request("alien"), "Nobody here can play alien"),
-        (Request("alien", "collected"), "Nobody here can play alien"),
+        (Request("alien"), "There is no player of alien here"),
+        (Request("alien", "collected"), "There is no player of alien here"),
         (Request("breakouts"), "did you mean breakout"),
     ],
 )

@@ -23,14 +23,14 @@ def columns(path: Path, *names: str) -> list[np.ndarray]:
 
 
 def test_ants_recorded_transitions_are_repeated_with_their_rewards(real: Path) -> None:
-    seen, actions, following, rewards, ends = columns(
+    observations, actions, following, rewards, ends = columns(
         real / "ant_random-v1.hdf5", "observations", "actions", "next_observations", "rewards", "terminals"
     )
     copies = make("ant", 1)
     states, rewarded = [], []
     for row in range(1, 120):
         # Infos of v1 are another row's, but observations hold all but x and y, which nothing depends on.
-        copies.set_state(0, np.r_[0, 0, seen[row - 1, :13]], seen[row - 1, 13:27])  # type: ignore[attr-defined]
+        copies.set_state(0, np.r_[0, 0, observations[row - 1, :13]], observations[row - 1, 13:27])  # type: ignore[attr-defined]
         first = copies.step(actions[row - 1][None], ONE)
         states.append(np.abs(first.observations[0] - following[row - 1, :27]).max())
         if not ends[row - 1]:
@@ -40,12 +40,12 @@ def test_ants_recorded_transitions_are_repeated_with_their_rewards(real: Path) -
 
 
 def replayed(physics: str, path: Path) -> np.ndarray:
-    seen, actions, ends = columns(path, "observations", "actions", "timeouts")
+    observations, actions, ends = columns(path, "observations", "actions", "timeouts")
     copies = antmaze.create(environment("antmaze-umaze"), 1, physics, 1)
     errors = []
     for row in np.flatnonzero(~ends[:400]):
-        copies.set_state(0, seen[row, :15], seen[row, 15:])
-        errors.append(np.abs(copies.step(actions[row][None], ONE).observations[0] - seen[row + 1]).max())
+        copies.set_state(0, observations[row, :15], observations[row, 15:])
+        errors.append(np.abs(copies.step(actions[row][None], ONE).observations[0] - observations[row + 1]).max())
     return np.array(errors)
 
 
@@ -86,9 +86,9 @@ def test_a_point_moves_as_gymnasium_robotics_point_does() -> None:
     ours = maze2d.create(environment("maze2d-open"), 1, "d4rl", 1)
     ours.set_state(0, np.array([1.8, 2.8]), np.zeros(2))
     for action in np.random.default_rng(0).uniform(-1, 1, (40, 2)):
-        seen = ours.step(action[None], ONE).observations[0]
+        observations = ours.step(action[None], ONE).observations[0]
         expected = theirs.step(action)[0]["observation"]
-        np.testing.assert_allclose(seen - [1.8, 2.8, 0, 0], expected, atol=1e-5)
+        np.testing.assert_allclose(observations - [1.8, 2.8, 0, 0], expected, atol=1e-5)
 
 
 def test_a_point_is_slowed_down_before_it_is_pushed() -> None:
@@ -117,13 +117,13 @@ def test_a_point_near_its_goal_earns_at_every_step_and_never_ends() -> None:
 def test_pens_recorded_rewards_are_nearly_repeated(real: Path) -> None:
     pytest.importorskip("gymnasium_robotics", reason="needs gymnasium-robotics")
     names = ("infos/qpos", "infos/qvel", "infos/desired_orien", "actions", "rewards")
-    positions, velocities, wanted, actions, rewards = columns(real / "pen-expert-v1.hdf5", *names)
+    positions, velocities, desired, actions, rewards = columns(real / "pen-expert-v1.hdf5", *names)
     copies = make("pen", 1)
     copies.reset([0])
     hand = copies._copies[0].unwrapped  # type: ignore[attr-defined]
     errors = []
     for row in range(98):
-        hand.set_env_state({"qpos": positions[row], "qvel": velocities[row], "desired_orien": wanted[row]})
+        hand.set_env_state({"qpos": positions[row], "qvel": velocities[row], "desired_orien": desired[row]})
         errors.append(abs(copies.step(actions[row][None], ONE).rewards[0] - rewards[row]))
     assert np.median(errors) < 1e-5
 
@@ -144,9 +144,9 @@ def test_a_dropped_pen_ends_the_episode() -> None:
 def test_the_kitchen_shows_its_goal_behind_what_is_there() -> None:
     pytest.importorskip("gymnasium_robotics", reason="needs gymnasium-robotics")
     copies = make("kitchen-microwave-kettle-light-slider", 1)
-    seen = copies.reset([0])[0]
-    assert seen[30 + 22] == np.float32(-0.75)
-    np.testing.assert_array_equal(seen[30:41], 0)
+    observations = copies.reset([0])[0]
+    assert observations[30 + 22] == np.float32(-0.75)
+    np.testing.assert_array_equal(observations[30:41], 0)
     assert copies.step(np.zeros((1, 9)), ONE).observations.shape == (1, 60)
 
 
@@ -159,14 +159,14 @@ def test_every_environment_of_the_catalog_begins_and_steps_as_its_row_says(name:
     if row.family in NEEDS:
         pytest.importorskip(NEEDS[row.family], reason=f"needs {NEEDS[row.family]}")
     copies = make(name, 2)
-    seen = copies.reset([3, 3])
-    assert seen.shape == (2, *row.observation_shape)
-    assert seen.dtype == row.observation_dtype
+    observations = copies.reset([3, 3])
+    assert observations.shape == (2, *row.observation_shape)
+    assert observations.dtype == row.observation_dtype
     again = make(name, 2).reset([3, 4])
-    np.testing.assert_array_equal(seen[0], again[0])
+    np.testing.assert_array_equal(observations[0], again[0])
     actions = np.zeros((2, *row.action_shape), np.int64 if row.actions else np.float64)
     step = copies.step(actions, np.array([True, False]))
-    np.testing.assert_array_equal(step.observations[1], seen[1])
+    np.testing.assert_array_equal(step.observations[1], observations[1])
     assert step.rewards[1] == 0
     copies.close()
 

@@ -1,4 +1,4 @@
-"""training/evaluate.py: what is told while episodes are played, and in which precision they are."""
+"""training/evaluate.py: progress while episodes are played, and their precision."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -22,7 +22,7 @@ def last_line(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().err.replace("\r", "\n").strip().splitlines()[-1]
 
 
-def test_playing_tells_its_progress_in_steps_and_how_many_episodes_are_over(capsys: pytest.CaptureFixture[str]) -> None:
+def test_playing_shows_its_progress_in_steps_and_finished_episodes(capsys: pytest.CaptureFixture[str]) -> None:
     play(FORWARD, make("toy", 3), episode_seeds(3))
     line = last_line(capsys)
     assert "100%" in line

@@ -14,7 +14,7 @@ from environments.interface import Step
 from experiments import run
 from report.store import RECORD
 from tests.test_training import SIZES, outcome, words
-from tests.toys import CHOICES, POINT, SCREEN, SMALL, seen, small, walk
+from tests.toys import CHOICES, POINT, SCREEN, SMALL, random_observations, small, walk
 from training import evaluation_log
 from training import run as whole_run
 from training.evaluate import Played, begin, episode_seeds, play
@@ -64,17 +64,17 @@ class Noise:
             np.random.default_rng([seed, self.steps, *np.float64(act).tobytes()])
             for seed, act in zip(self.seeds, did, strict=True)
         ]
-        return np.stack([seen(rng, self.spec, self.spec.observation_shape) for rng in rngs])
+        return np.stack([random_observations(rng, self.spec, self.spec.observation_shape) for rng in rngs])
 
 
 class Counting:
-    """A player that counts how often it was asked."""
+    """A player that counts its calls."""
 
     def __init__(self, player: Player) -> None:
-        self.player, self.asked = player, 0
+        self.player, self.calls = player, 0
 
     def act(self, *shown: np.ndarray) -> np.ndarray:
-        self.asked += 1
+        self.calls += 1
         return self.player.act(*shown)
 
 
@@ -99,7 +99,7 @@ def test_an_evaluation_that_is_killed_goes_on_where_it_was(name, spec, changes, 
         played = log.keep("a", partial(evaluated, model, player, None, log))
         assert played.returns.tolist() == whole.returns.tolist()
         assert played.lengths.tolist() == whole.lengths.tolist() == list(LENGTHS)
-        assert player.asked == 9  # of which 7 are known; restored with the rest of its memory
+        assert player.calls == 9  # of which 7 are known; restored with the rest of its memory
 
 
 def test_what_was_played_to_its_end_is_not_played_again(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_player_that_cannot_be_kept_begins_its_episodes_again(tmp_path: Path) 
         first.keep("a", partial(evaluated, model, player, 6, first))
     log, player = EvaluationLog(tmp_path, model, 0), counting(model)
     log.keep("a", partial(evaluated, model, player, None, log))
-    assert player.asked == max(LENGTHS)
+    assert player.calls == max(LENGTHS)
 
 
 def test_a_player_that_remembers_too_much_begins_its_episodes_again(tmp_path: Path, monkeypatch) -> None:
@@ -153,12 +153,12 @@ def left(folder: Path) -> set[str]:
 def test_a_run_killed_while_it_is_evaluated_ends_with_the_same_record(stopped: int, tmp_path, monkeypatch) -> None:
     line = [*words("dt", tmp_path / "broken", *SIZES["dt"], "--target-returns", "5", "2"), "--evaluate-every", "0"]
     run.main([*line, "--results-dir", str(tmp_path / "whole")])
-    add, asked = EvaluationLog.add, []
+    add, calls = EvaluationLog.add, []
 
     def killed(log: EvaluationLog, *acted: object) -> None:
         add(log, *acted)
-        asked.append(acted)
-        if len(asked) == stopped:
+        calls.append(acted)
+        if len(calls) == stopped:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(EvaluationLog, "add", killed)
@@ -167,7 +167,7 @@ def test_a_run_killed_while_it_is_evaluated_ends_with_the_same_record(stopped: i
     assert {STATE, UNFINISHED, PLAYED} <= left(tmp_path / "broken")
     run.main(line)
     assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
-    assert len(asked) == 40  # two target returns, twenty steps each
+    assert len(calls) == 40  # two target returns, twenty steps each
     assert not left(tmp_path / "broken") & {STATE, UNFINISHED, PLAYED}
 
 

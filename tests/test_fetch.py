@@ -19,7 +19,7 @@ QUICK = Limits(answer=2.0, read=2.0, attempts=2)
 
 
 class Server(ThreadingHTTPServer):
-    """What it delivers, in what state, and which parts it was asked for."""
+    """What it delivers, in what state, and which ranges were requested."""
 
     daemon_threads = True
     content = CONTENT
@@ -29,7 +29,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[str | None] = []
+        self.ranges: list[str | None] = []
 
     @property
     def url(self) -> str:
@@ -41,13 +41,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         server = self.server
-        asked = self.headers.get("Range")
-        server.asked.append(asked)
+        ranges = self.headers.get("Range")
+        server.ranges.append(ranges)
         if server.status != 200:
             self.send_error(server.status)
             return
-        resumes = asked is not None and self.headers.get("If-Range", server.etag) == server.etag
-        first = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and resumes else 0
+        resumes = ranges is not None and self.headers.get("If-Range", server.etag) == server.etag
+        first = int(ranges.removeprefix("bytes=").removesuffix("-")) if ranges and resumes else 0
         self.send_response(206 if resumes else 200)
         if resumes:
             self.send_header("Content-Range", f"bytes {first}-{len(server.content) - 1}/{len(server.content)}")
@@ -55,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("ETag", server.etag)
         self.end_headers()
         end = len(server.content)
-        if server.breaks_after is not None and len(server.asked) > 1:  # the first one only asks whether we are there
+        if server.breaks_after is not None and len(server.ranges) > 1:  # the first one only tests for an answer
             end, server.breaks_after = first + server.breaks_after, None
         try:
             self.wfile.write(server.content[first:end])
@@ -82,7 +82,7 @@ def silent() -> Iterator[str]:
 
 
 def closed() -> str:
-    """An address at which nobody listens."""
+    """An address without a server."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return f"http://127.0.0.1:{listening.getsockname()[1]}/file.hdf5"
 
@@ -99,7 +99,7 @@ def test_a_download_that_breaks_off_goes_on_where_it_broke_off(server: Server, t
     target = tmp_path / "file.hdf5"
     fetch([server.url], target, KNOWN, QUICK)
     assert target.read_bytes() == CONTENT
-    assert server.asked == [None, None, "bytes=100000-"]
+    assert server.ranges == [None, None, "bytes=100000-"]
 
 
 def test_a_later_run_resumes_what_an_earlier_one_left(server: Server, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_later_run_resumes_what_an_earlier_one_left(server: Server, tmp_path: 
     assert not target.exists()
     fetch([server.url], target, limits=once)
     assert target.read_bytes() == CONTENT
-    assert server.asked[-1] == "bytes=100000-"
+    assert server.ranges[-1] == "bytes=100000-"
 
 
 def test_a_file_that_changed_on_the_server_is_begun_again(server: Server, tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_missing_file_is_reported_with_its_mirror_and_the_next_step(server: Se
         fetch([server.url], tmp_path / "file.hdf5", limits=QUICK)
 
 
-def test_a_full_disk_is_said_with_what_is_needed(
+def test_a_full_disk_is_reported_with_the_size_that_is_needed(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trajectories.atomic.shutil.disk_usage", lambda folder: type("Usage", (), {"free": 10}))

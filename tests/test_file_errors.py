@@ -1,4 +1,4 @@
-"""What is said of a file that cannot be read: the true reason, and never that the user's own file is to be deleted."""
+"""Messages about a file that cannot be read: the true reason, and never to delete the user's own file."""
 
 import fcntl
 import pickle
@@ -17,28 +17,28 @@ OWN = "mine@toy"
 
 
 def sentence(path: Path, name: str = OWN) -> str:
-    """What is said of the file, given with --path."""
+    """The message about the file, given with --path."""
     with pytest.raises(DatasetError) as caught:
         load(Request(name, path=path, data_dir=path.parent / "cache"))
-    said = str(caught.value)
-    assert str(path) in said
-    assert "\n" not in said
-    assert not re.search("delete|fetch|download", said.replace(str(path), "")), "the file is the user's own"
-    return said
+    message = str(caught.value)
+    assert str(path) in message
+    assert "\n" not in message
+    assert not re.search("delete|fetch|download", message.replace(str(path), "")), "the file is the user's own"
+    return message
 
 
 def toy_file(path: Path) -> Path:
     return write_d4rl(path, table(made_up([30, 20])))
 
 
-def test_a_file_that_another_program_writes_is_said_to_be_open_there(tmp_path: Path) -> None:
+def test_the_message_names_a_file_that_another_program_writes(tmp_path: Path) -> None:
     path = toy_file(tmp_path / "a.hdf5")
     with path.open("r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # as libhdf5 does
         assert "is being written by another program: run again once it is closed" in sentence(path)
 
 
-def test_a_file_whose_writer_was_killed_is_told_how_to_be_opened(tmp_path: Path) -> None:
+def test_the_message_says_how_to_open_a_file_whose_writer_was_killed(tmp_path: Path) -> None:
     path = tmp_path / "a.hdf5"
     with h5py.File(path, "w", libver="latest") as file:
         file["observations"] = np.zeros(3)
@@ -59,7 +59,7 @@ def test_a_compression_that_is_not_here_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.hdf5", "a.pkl", "empty.hdf5", "empty.pkl", "text.hdf5"])
-def test_nobody_is_told_to_delete_a_file_of_their_own(tmp_path: Path, name: str) -> None:
+def test_no_message_says_to_delete_the_user_s_own_file(tmp_path: Path, name: str) -> None:
     whole = toy_file(tmp_path / "whole").read_bytes()
     if name.endswith(".pkl"):
         whole = pickle.dumps([table(made_up([30]))])
@@ -68,7 +68,7 @@ def test_nobody_is_told_to_delete_a_file_of_their_own(tmp_path: Path, name: str)
     assert re.search("get a whole copy of it|give a whole HDF5 file", sentence(tmp_path / name))
 
 
-def test_a_damaged_file_in_the_cache_is_said_to_be_removed(tmp_path: Path) -> None:
+def test_the_message_says_how_to_remove_a_damaged_file_in_the_cache(tmp_path: Path) -> None:
     path = tmp_path / "d4rl" / "hopper_medium-v2.hdf5"
     path.parent.mkdir()
     content = toy_file(path).read_bytes()

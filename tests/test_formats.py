@@ -53,7 +53,7 @@ def test_every_file_in_the_folder_is_covered(real: Path) -> None:
     assert {path.stem for path in real.glob("*.hdf5")} == set(REAL)
 
 
-def test_only_the_files_with_a_policy_tell_its_digest(real: Path) -> None:
+def test_only_files_with_a_policy_have_its_digest(real: Path) -> None:
     digests = {path.stem: d4rl.policy_digest(path) for path in real.glob("*.hdf5")}
     carriers = {"hopper_medium-v2", "walker2d_medium-v2", "halfcheetah_medium-v2", "pen-expert-v1"}
     assert {name for name, digest in digests.items() if digest} == carriers
@@ -65,7 +65,7 @@ def read(path: Path) -> Trajectories:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_what_is_written_is_read_whatever_its_dress(tmp_path: Path, dtype: str) -> None:
+def test_equal_data_are_read_from_every_layout(tmp_path: Path, dtype: str) -> None:
     data = made_up([4, 50, 3])
     columns = {name: values.astype(dtype) for name, values in table(data).items()}
     columns["rewards"] = columns["rewards"][:, None]
@@ -106,7 +106,7 @@ def replaced(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (without("actions"), "has no column actions.*it holds .*observations"),
         (replaced("rewards", lambda values: values[:-1]), "different lengths .*rewards has 9"),
@@ -121,12 +121,12 @@ def replaced(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[
     ],
 )
 def test_a_damaged_column_is_named_with_its_place(
-    tmp_path: Path, damage: Callable[[dict[str, np.ndarray]], None], said: str
+    tmp_path: Path, damage: Callable[[dict[str, np.ndarray]], None], message: str
 ) -> None:
     columns = {name: values.copy() for name, values in table(made_up([10])).items()}
     damage(columns)
     path = write_d4rl(tmp_path / "bad.hdf5", columns)
-    with pytest.raises(DatasetError, match=f"bad.hdf5.*{said}") as caught:
+    with pytest.raises(DatasetError, match=f"bad.hdf5.*{message}") as caught:
         read(path)
     assert "\n" not in str(caught.value)
 
@@ -137,17 +137,17 @@ def test_an_empty_table_is_refused(tmp_path: Path) -> None:
         read(write_d4rl(tmp_path / "a.hdf5", columns))
 
 
-def test_a_missing_truncated_or_foreign_file_is_said_so(tmp_path: Path) -> None:
+def test_a_missing_truncated_or_foreign_file_is_named(tmp_path: Path) -> None:
     whole = write_d4rl(tmp_path / "whole.hdf5", table(made_up([40])))
     (tmp_path / "half.hdf5").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     (tmp_path / "text.hdf5").write_text("Not HDF5.")
-    for name, said in (
+    for name, message in (
         ("absent.hdf5", "There is no file"),
         ("half.hdf5", "is truncated or damaged"),
         ("text.hdf5", "is not an HDF5 file"),
         ("", "is a folder"),
     ):
-        with pytest.raises(DatasetError, match=said) as caught:
+        with pytest.raises(DatasetError, match=message) as caught:
             read(tmp_path / name)
         assert "\n" not in str(caught.value)
 
@@ -166,7 +166,7 @@ def test_trailing_zeros_are_left_out_only_if_they_are_zeros(tmp_path: Path) -> N
 
 
 def test_the_format_follows_from_the_files_name(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"a\.csv: cannot tell its format.*ends in \.hdf5, .*\.parquet"):
+    with pytest.raises(DatasetError, match=r"a\.csv: its name has no known ending.*ends in \.hdf5, .*\.parquet"):
         own_files.read(tmp_path / "a.csv", SPEC, "made-up")
 
 
@@ -243,7 +243,7 @@ def test_a_hostile_pickle_is_refused_and_runs_nothing(tmp_path: Path, protocol: 
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (pickle.dumps([{"observations": np.zeros((3, 3))}])[:-20], "is truncated or damaged"),
         (b"", "is truncated or damaged"),
@@ -259,10 +259,10 @@ def test_a_hostile_pickle_is_refused_and_runs_nothing(tmp_path: Path, protocol: 
         (pickle.dumps([{"observations": np.zeros(2, "f4,i4")}]), "wants .*only numpy arrays"),
     ],
 )
-def test_a_damaged_pickle_is_said_so(tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_damaged_pickle_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "a.pkl"
     path.write_bytes(content)
-    with pytest.raises(DatasetError, match=f"a.pkl.*{said}"):
+    with pytest.raises(DatasetError, match=f"a.pkl.*{message}"):
         own_files.read(path, SPEC, "made-up")
 
 

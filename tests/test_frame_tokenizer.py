@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.toys import SCREEN, seen, small, walk
+from tests.toys import SCREEN, random_observations, small, walk
 from training.checkpoint import load_model, save_model
 from trajectories import store
 from trajectories.errors import UserError
@@ -93,7 +93,7 @@ def test_the_trajectory_transformer_of_images_reads_the_newest_frame_s_codes(dat
     for window, mask in zip(tokens, batch.mask, strict=True):
         rows = [(codes == window[step, :4]).all(1).nonzero()[:, 0].tolist() for step in range(int(mask.sum()))]
         assert all(rows)
-    shown = seen(np.random.default_rng(2), SCREEN, (3, *SCREEN.observation_shape))
+    shown = random_observations(np.random.default_rng(2), SCREEN, (3, *SCREEN.observation_shape))
     read = model.tokenizer.encode(model.newest(shown))
     assert torch.equal(read, model.tokenizer.encode(torch.from_numpy(shown[:, 3:])))
 
@@ -109,7 +109,7 @@ def test_a_resumed_run_uses_the_tokenizer_it_began_with(data: Trajectories) -> N
 
 def test_a_run_that_goes_on_does_not_learn_to_see_again(data: Trajectories, monkeypatch: pytest.MonkeyPatch) -> None:
     model = small("tt", data)
-    monkeypatch.setattr(FrameTokenizer, "fit", lambda *_: pytest.fail("it learnt to see again"))
+    monkeypatch.setattr(FrameTokenizer, "fit", lambda *_: pytest.fail("the tokenizer was fitted again"))
     again = type(model)(model.config, data.spec)
     again.load_state_dict(model.state_dict())
     again.calibrate(data)

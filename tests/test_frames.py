@@ -26,16 +26,16 @@ def test_images_of_every_layout_are_encoded(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("spec", [SCREEN, Spec("colors", (36, 40, 3), (), 9, 3, observation_dtype="uint8")])
-def test_what_never_changes_on_the_screen_is_not_seen(spec: Spec) -> None:
+def test_pixels_that_never_change_do_not_count(spec: Spec) -> None:
     frames = np.random.default_rng(0).integers(100, size=(20, *spec.frame_shape), dtype=np.uint8)
     behind = np.random.default_rng(1).integers(100, size=spec.frame_shape, dtype=np.uint8)
-    encoder, seen = FrameEncoder(spec, 16), []
+    encoder, encoded = FrameEncoder(spec, 16), []
     for shown in (frames, frames + behind):
         encoder.calibrate(shown)
         encoder.deviation.fill_(30.0)
         images = np.broadcast_to(shown[3], spec.observation_shape)
-        seen.append(encoder(torch.from_numpy(images.copy())[None]))
-    torch.testing.assert_close(seen[0], seen[1])
+        encoded.append(encoder(torch.from_numpy(images.copy())[None]))
+    torch.testing.assert_close(encoded[0], encoded[1])
 
 
 def test_stacks_that_share_their_frames_are_encoded_like_copies_of_them() -> None:
@@ -45,6 +45,6 @@ def test_stacks_that_share_their_frames_are_encoded_like_copies_of_them() -> Non
     assert torch.equal(encoder(batch.observations), encoder(batch.observations.contiguous()))
 
 
-def test_channels_that_cannot_be_told_from_pixels_are_refused() -> None:
+def test_channels_that_may_be_pixels_are_refused() -> None:
     with pytest.raises(UserError, match=r"\(36, 36, 7\) has no axis of 1, 3 or 4 channels"):
         channels_first(torch.zeros(2, 36, 36, 7, dtype=torch.uint8), leading=1)

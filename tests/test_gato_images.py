@@ -78,7 +78,7 @@ def test_an_image_with_more_channels_than_the_patches_is_refused_and_not_cropped
         to_patches(torch.zeros(1, 4, 32, 32, dtype=torch.uint8), 16, 3)
 
 
-def test_a_patch_that_is_seen_often_is_encoded_once_and_learns_from_all_its_places(data: Trajectories) -> None:
+def test_a_repeated_patch_is_encoded_once_and_learns_from_all_its_places(data: Trajectories) -> None:
     torch.manual_seed(0)
     gato = small("gato", data).eval()  # in training, positions are drawn
     assert isinstance(gato, Gato)
@@ -104,7 +104,7 @@ def test_a_patch_that_is_seen_often_is_encoded_once_and_learns_from_all_its_plac
 
 
 def test_patches_are_convolved_in_numbers_that_come_again(data: Trajectories) -> None:
-    """A number that was never seen costs oneDNN a program, which it keeps: 1.9 GB after minutes of ever new ones."""
+    """oneDNN compiles and keeps a program for every new number of patches: 1.9 GB after some minutes."""
     gato = small("gato", data)
     assert isinstance(gato, Gato)
     encoder = gato.embedding.patch

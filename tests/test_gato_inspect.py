@@ -45,6 +45,6 @@ def test_a_step_that_is_not_there_is_refused(real):
 
 def test_hopper_s_own_file_takes_15_tokens_a_step(real, capsys):
     main(Options(path=real / "hopper_medium-v2.hdf5"))
-    said = capsys.readouterr().out
-    assert "a step        15 tokens" in said
-    assert f"{'1.18B':<13} {1_279_385_600:>13,}" in said
+    output = capsys.readouterr().out
+    assert "a step        15 tokens" in output
+    assert f"{'1.18B':<13} {1_279_385_600:>13,}" in output

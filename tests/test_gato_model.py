@@ -160,9 +160,9 @@ def test_a_small_gato_learns_to_turn_what_it_sees_into_an_action(recurrent):
         loss.backward()
         optimizer.step()
     player, live = model.player(64), np.ones(64, bool)
-    seen = np.random.default_rng(5).normal(3, 2, (64, 3)).astype(np.float32)
-    wanted = np.clip((seen[:, :2] - 3) / 6, -1, 1)
-    error = np.abs(player.act(seen, np.zeros(64), live) - wanted).mean()
+    observations = np.random.default_rng(5).normal(3, 2, (64, 3)).astype(np.float32)
+    expected = np.clip((observations[:, :2] - 3) / 6, -1, 1)
+    error = np.abs(player.act(observations, np.zeros(64), live) - expected).mean()
     assert error < 0.12  # a constant action errs by 0.27
 
 
@@ -274,7 +274,7 @@ def test_the_share_of_each_task_follows_its_weight():
     np.testing.assert_allclose(counts / counts.sum(), [0.75, 0.25], atol=0.03)
 
 
-def test_a_player_of_several_tasks_must_be_told_which():
+def test_a_player_of_several_tasks_needs_the_task():
     model = Gato(SMALL, (POINT, PICTURES))
     with pytest.raises(UserError, match="point, pictures"):
         model.player(1)
@@ -329,7 +329,7 @@ def test_an_empty_interval_at_the_far_edge_stays_on_the_table():
 
 
 @pytest.mark.parametrize("blocks", [0, 1, 3])
-def test_the_patch_encoder_has_as_many_blocks_as_asked_for(blocks):
+def test_the_patch_encoder_has_as_many_blocks_as_set(blocks):
     encoder = PatchEncoder(replace(SMALL, patch_blocks=blocks))
     assert encoder(torch.randn(5, 3, 16, 16)).shape == (5, 32)
 

@@ -38,14 +38,14 @@ def test_what_was_done_before_is_read():
     other = batch.actions.clone()
     other[:, 2] *= -1
     whole = (batch.mask[:, 2:].all(dim=1) & batch.mask[:, 1]).nonzero()[0, 0]
-    seen = int(batch.mask[whole, :2].sum())  # steps before the one that changes
+    shown = int(batch.mask[whole, :2].sum())  # steps before the one that changes
     first, second = (
-        model.predict(model.stream(replace(join(rows_of(batch, whole)), actions=actions[whole][None, 2 - seen :])))[0]
+        model.predict(model.stream(replace(join(rows_of(batch, whole)), actions=actions[whole][None, 2 - shown :])))[0]
         for actions in (batch.actions, other)
     )
     changed = (~torch.isclose(first, second)).any(dim=1)  # of each action token
-    assert not changed[: 2 * seen + 1].any()
-    assert changed[2 * seen + 1 :].all()
+    assert not changed[: 2 * shown + 1].any()
+    assert changed[2 * shown + 1 :].all()
 
 
 def rows_of(batch, row):
@@ -63,7 +63,7 @@ def test_no_sequence_runs_on_into_the_next_episode():
     assert ((episodes == episodes[:, -1:]) | ~batch.mask).all()
 
 
-def test_a_block_normalizes_what_attention_left_and_not_what_came_in():
+def test_a_block_normalizes_the_output_of_attention_and_not_its_input():
     """gato-tf feeds its second norm the block's input."""
     torch.manual_seed(0)
     block, x = Block(SMALL), torch.randn(2, 7, 32)
@@ -86,13 +86,13 @@ def test_every_token_sees_all_that_came_before():
     """GIA's backbone looks at 256 tokens in every second layer."""
     torch.manual_seed(0)
     transformer, x = Transformer(replace(SMALL, layers=1, alibi=False)), torch.randn(1, 400, 32, requires_grad=True)
-    (seen,) = torch.autograd.grad(transformer(x)[:, -1].square().sum(), x)
-    assert (seen.abs().sum(dim=2) > 0).all()
+    (gradient,) = torch.autograd.grad(transformer(x)[:, -1].square().sum(), x)
+    assert (gradient.abs().sum(dim=2) > 0).all()
 
 
 @pytest.mark.parametrize("argument", ["num_attention_heads", "key_value_size", "num_transformer_blocks", "layer_width"])
 def test_every_size_that_gato_torch_names_is_used(argument):
-    """gato-torch takes heads and the size of keys and values, and forgets them."""
+    """gato-torch takes heads and the size of keys and values, and ignores them."""
     count = lambda model: sum(parameter.numel() for parameter in model.parameters())  # noqa: E731
     usual = {"num_attention_heads": 4, "key_value_size": 16, "num_transformer_blocks": 2, "layer_width": 64}
     assert count(documented(**{argument: 2 * usual[argument]})) > count(documented())
@@ -113,7 +113,7 @@ def test_the_raw_form_takes_any_number_of_sequences_patches_and_pixels(batch, pa
 
 
 def test_the_table_that_is_read_is_the_table_that_is_written():
-    """gato-tf reads 34,049 ids and writes 33,024, so that no action beyond the first 0 can be learnt in its layout."""
+    """gato-tf reads 34,049 ids and writes 33,024, so that no action beyond the first 0 can be learned in its layout."""
     for name, size in (("split", 34_049), ("shared", 33_025)):
         model = Gato(replace(SMALL, layout=name, text=True), POINT)
         assert len(model.embedding.table.whole()) == size
@@ -160,7 +160,7 @@ def test_a_step_costs_its_own_tokens_and_the_prompt_is_encoded_once():
 
 
 def test_one_gato_learns_to_act_see_and_write_from_a_mixture():
-    """A task of numbers, one of pictures and a text: each is learnt by the same updates."""
+    """A task of numbers, one of pictures and a text: all are learned by the same updates."""
     torch.manual_seed(0)
     numbers = walk([12] * 40, spec=Spec("numbers", (3,), (2,), max_episode_steps=12))
     numbers = replace(numbers, actions=np.sign(numbers.observations[:, :2] - 3) * 0.5)
@@ -184,9 +184,9 @@ def test_one_gato_learns_to_act_see_and_write_from_a_mixture():
         optimizer.step()
     model.eval()
     live = np.ones(64, bool)
-    seen = np.random.default_rng(5).normal(3, 2, (64, 3)).astype(np.float32)
-    moves = model.player(64, task="numbers").act(seen, np.zeros(64), live)
-    assert (np.sign(moves) == np.sign(seen[:, :2] - 3)).mean() > 0.8
+    observations = np.random.default_rng(5).normal(3, 2, (64, 3)).astype(np.float32)
+    moves = model.player(64, task="numbers").act(observations, np.zeros(64), live)
+    assert (np.sign(moves) == np.sign(observations[:, :2] - 3)).mean() > 0.8
     looks = np.repeat([0, 200], 32)[:, None, None] * np.ones((1, 20, 32))
     chosen = model.player(64, task="pictures").act(looks.astype(np.uint8), np.zeros(64), live)
     assert (chosen == np.repeat([0, 3], 32)).mean() > 0.9
@@ -195,7 +195,7 @@ def test_one_gato_learns_to_act_see_and_write_from_a_mixture():
     assert model.loss(text)["total"] < 2.0  # nats; a uniform guess costs 10.4
 
 
-def test_the_default_is_a_gato_without_words_or_pictures_that_nobody_reads():
+def test_the_default_gato_has_no_parts_for_text_or_images():
     model = Gato(Config(), POINT)
     assert model.embedding.table.text is None
     assert model.embedding.patch is None

@@ -1,4 +1,4 @@
-"""What a demonstration is worth: one set of weights measured under several prompts, and the page that says so."""
+"""The value of a demonstration: one set of weights measured under several prompts, and the page about it."""
 
 import shutil
 from dataclasses import replace
@@ -94,7 +94,7 @@ def test_the_report_writes_a_line_for_each_prompt_and_knows_when_it_is_stale(fin
     assert prompts.PAGE in capsys.readouterr().out
 
 
-def test_nothing_is_said_of_prompts_where_nobody_measured_them(finished):
+def test_the_page_has_no_prompts_where_none_were_measured(finished):
     files = report.texts(report.Options(finished.parent), table.report([]), [])
     assert prompts.PAGE not in {path.name for path in files}
 

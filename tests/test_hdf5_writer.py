@@ -30,7 +30,7 @@ for most in map(int, sys.argv[2:]):
             for first in range(0, 20_000, 5_000):
                 file["observations"][first : first + 5_000] = np.ones((5_000, 11), "f4")
             file["rewards"] = np.ones(20_000, "f4")
-            file.create_group("metadata")["policy"] = "somebody's"
+            file.create_group("metadata")["policy"] = "another policy"
         print("whole")
     except OSError as error:
         print(error.strerror)
@@ -43,18 +43,18 @@ def test_libhdf5_survives_a_file_that_cannot_grow(tmp_path: Path) -> None:
     words = [sys.executable, "-c", FILL, str(tmp_path / "a.hdf5"), *map(str, limits)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    said = done.stdout.splitlines()
-    assert said[0] == said[4] == os.strerror(errno.EFBIG)
-    assert said[-1] == "whole"
-    assert len(said) == len(limits)
+    lines = done.stdout.splitlines()
+    assert lines[0] == lines[4] == os.strerror(errno.EFBIG)
+    assert lines[-1] == "whole"
+    assert len(lines) == len(limits)
     with h5py.File(tmp_path / "a.hdf5") as file:
         assert (file["observations"][()] == 1).all()
-        assert file["metadata/policy"][()] == b"somebody's"
+        assert file["metadata/policy"][()] == b"another policy"
 
 
 @pytest.mark.parametrize("kind", ["collect", "d4rl", "minari"])
 @pytest.mark.parametrize("room", [0, 3_000])
-def test_a_disk_that_fills_up_is_said_and_nothing_is_left(kind, room, tmp_path: Path, own_cache: Path, monkeypatch):
+def test_a_disk_that_fills_up_is_reported_and_nothing_is_left(kind, room, tmp_path: Path, own_cache: Path, monkeypatch):
     words = ["--source", "collected", "--steps", "2000", "--data-dir", str(own_cache)]
     export = ["export", "toy-medium", *words, "--to", kind, "--out", str(tmp_path / "out")]
     if kind != "collect":

@@ -39,8 +39,8 @@ class Parsed(HTMLParser):
 
 
 def test_no_name_becomes_markup_of_the_page(tmp_path: Path) -> None:
-    told = table.report(records(), ("tt",), {"<b>": (NAME,)})
-    parsed = Parsed(page.page(told, tmp_path, {}, {"<b>": (NAME,)}, {"x": [NAME]}))
+    tables = table.report(records(), ("tt",), {"<b>": (NAME,)})
+    parsed = Parsed(page.page(tables, tmp_path, {}, {"<b>": (NAME,)}, {"x": [NAME]}))
     assert [tag for tag, _ in parsed.tags].count("script") == 1  # its own
     assert not [name for _, attributes in parsed.tags for name in attributes if name.startswith("on")]
     styles = {attributes["style"] for _, attributes in parsed.tags if "style" in attributes}
@@ -50,17 +50,17 @@ def test_no_name_becomes_markup_of_the_page(tmp_path: Path) -> None:
 
 
 def test_no_name_becomes_markup_of_a_markdown_table() -> None:
-    told = table.report(records(), ("tt",))
-    text = re.sub(r"(?<!\\)(`+) .* \1", "", markdown.document(told))  # without code, in which nothing is markup
+    tables = table.report(records(), ("tt",))
+    text = re.sub(r"(?<!\\)(`+) .* \1", "", markdown.document(tables))  # without code, in which nothing is markup
     assert "<script" not in text
     assert not re.search(r"(?<!\\)\](\(http|: http)", text)
     lines = [line for line in text.splitlines() if "frac" in line]
     assert len(lines) > 3
     assert all(len(re.findall(r"(?<!\\)`", line)) % 2 == 0 for line in lines)
-    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in markdown.grid(told.scores[0]).splitlines()}) == 1
+    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in markdown.grid(tables.scores[0]).splitlines()}) == 1
     before = f"{markdown.BEGIN}\n{markdown.END}\n"
-    once = markdown.between_markers(before, markdown.short(told, markdown.ENGLISH), "README.md")
-    assert markdown.between_markers(once, markdown.short(told, markdown.ENGLISH), "README.md") == once
+    once = markdown.between_markers(before, markdown.short(tables, markdown.ENGLISH), "README.md")
+    assert markdown.between_markers(once, markdown.short(tables, markdown.ENGLISH), "README.md") == once
 
 
 def test_code_that_holds_backquotes_stays_code() -> None:

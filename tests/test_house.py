@@ -1,4 +1,4 @@
-"""The house stands as it was drawn: who may import whom, how long a file may be, what is said twice is said alike."""
+"""The layout of the repository: which room imports which, lengths of files, and equal statements in both READMEs."""
 
 import ast
 import re
@@ -33,6 +33,18 @@ INSTALLED = {  # what requirements.txt brings, by the name under which it is imp
     *("torch", "numpy", "gymnasium", "mujoco", "h5py", "safetensors", "einops", "jaxtyping", "tyro", "rich", "tqdm"),
     *("matplotlib", "PIL", "sentencepiece", "ale_py", "filelock", "pandas"),
 }
+OLD_WORDS = (  # of a private dialect, and British spelling
+    r"tells?|told|learnt|whoever|worth|lest|owe[ds]?|knock\w*|somebody|siblings|mistakes|in the dress of|wanted|asking"
+    r"|forgets?|optimis\w*|neighbour\w*|initialis\w*|spelt|thereby|mend(?:ed)?"
+)
+OLD_WORDS_OF_RECORDS = (
+    r"seen|asked|asks|said|nobody|joined|complain\w*|behaviour\w*|normalis\w*|colour\w*"  # some are keys
+)
+CLEAN = {  # the rooms without them
+    **dict.fromkeys(("trajectories", "environments", "sources"), f"{OLD_WORDS}|{OLD_WORDS_OF_RECORDS}"),
+    "tests": OLD_WORDS,
+}
+UNREAD = ("sources/experts/", "tests/test_house.py")  # the first is being rebuilt, the second lists the words
 TRACKERS = {
     "tensorboard",
     "tensorboardX",
@@ -127,7 +139,7 @@ def test_the_list_of_what_is_installed_is_that_of_the_requirements() -> None:
     pinned = {match[1].replace("-", "_") for line in lines if (match := re.match(r"([\w-]+)(\[\w+])?==\d", line))}
     named = {line.split("==")[0].split("[")[0] for line in lines if line and not line.startswith("#")}
     assert pinned == {each.replace("-", "_") for each in named}
-    assert pinned - {"imageio", "tensorboard"} == INSTALLED - {"PIL"}  # these two are imported where they are asked for
+    assert pinned - {"imageio", "tensorboard"} == INSTALLED - {"PIL"}  # these two are imported where they are needed
 
 
 def test_reading_data_starts_neither_simulator_nor_model() -> None:
@@ -161,6 +173,14 @@ def test_names_of_tests_are_shorter_than_80_characters() -> None:
         path: re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8")) for path in (ROOT / "tests").glob("*.py")
     }
     assert [f"{path.name}: {each}" for path, names in tests.items() for each in names if len(each) >= 80] == []
+
+
+@pytest.mark.parametrize("folder", CLEAN)
+def test_old_words_are_not_written_again(folder: str) -> None:
+    old = re.compile(rf"(?<!\.)(?<![^\W_])(?:{CLEAN[folder]})(?![^\W_])", re.IGNORECASE)
+    for path in (path for kind in ("*.py", "*.toml") for path in (ROOT / folder).rglob(kind)):
+        if not name(path).startswith(UNREAD):
+            assert old.findall(path.read_text(encoding="utf-8")) == [], name(path)
 
 
 def test_no_file_is_called_after_nothing() -> None:

@@ -33,9 +33,9 @@ def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trajectories:
         np.lib.format.open_memmap(tmp_path / f"{name}.npy", "w+", dtype, (STEPS, *shape))
     starts = np.arange(0, STEPS + 1, SPEC.max_episode_steps)
     np.save(tmp_path / "starts.npy", starts)
-    told = {"origin": asdict(Provenance("large", "file", "")), "spec": SPEC.to_json(), "steps": STEPS}
-    told["unfinished"] = []
-    (tmp_path / store.PROVENANCE).write_text(json.dumps({**told, "episodes": len(starts) - 1}))
+    provenance = {"origin": asdict(Provenance("large", "file", "")), "spec": SPEC.to_json(), "steps": STEPS}
+    provenance["unfinished"] = []
+    (tmp_path / store.PROVENANCE).write_text(json.dumps({**provenance, "episodes": len(starts) - 1}))
     return store.load(tmp_path)
 
 

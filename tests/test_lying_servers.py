@@ -45,7 +45,7 @@ Answer = Callable[[BaseHTTPRequestHandler, int], None]
 
 @contextmanager
 def serving(answer: Answer) -> Iterator[str]:
-    """The address of a server that gives `answer`, which is told how often it was asked."""
+    """The address of a server that gives `answer`, which gets the number of the request."""
 
     class Handler(BaseHTTPRequestHandler):
         count = 0
@@ -88,21 +88,21 @@ LIES: dict[str, tuple[Answer, str]] = {
     "half a file, without a length": (says(CONTENT[:50_000], {}), "cut off or another kind"),
     "another kind of file": (says(b"PK" * 1000), "cut off or another kind"),
     "a length that is too short": (says(CONTENT, length(len(CONTENT) - 10)), "cut off or another kind"),
-    "a length that is no number": (says(CONTENT, length("abc")), "says that the file has abc bytes"),
-    "a negative length": (says(CONTENT, length(-5)), "says that the file has -5 bytes"),
-    "a length of 10 ** 30": (says(CONTENT, length(10**30)), "says that the file has 1000"),
-    "a length of 5000 digits": (says(CONTENT, length("9" * 5000)), "says that the file has 9999"),
+    "a length that is no number": (says(CONTENT, length("abc")), "declares abc bytes"),
+    "a negative length": (says(CONTENT, length(-5)), "declares -5 bytes"),
+    "a length of 10 ** 30": (says(CONTENT, length(10**30)), "declares 1000"),
+    "a length of 5000 digits": (says(CONTENT, length("9" * 5000)), "declares 9999"),
     "a redirection to ftp": (says(b"", {"Location": "ftp://127.0.0.1:1/x"}, 302), "unknown url type: ftp"),
     "a redirection to a file": (says(b"", {"Location": "file:///etc/passwd"}, 302), "not allowed"),
     "a part of another file": (
         says(CONTENT, {"Content-Range": "bytes 0-9/10", **length(len(CONTENT))}, 206),
-        "resumes elsewhere than it was asked to, 2 times",
+        "resumes elsewhere than requested, 2 times",
     ),
 }
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_lie_leaves_nothing_and_is_told_apart(lie: str, tmp_path: Path) -> None:
+def test_a_wrong_file_leaves_nothing_and_has_its_own_reason(lie: str, tmp_path: Path) -> None:
     answer, sentence = LIES[lie]
     with serving(answer) as url, pytest.raises(FetchError, match=sentence) as caught:
         fetch([url], tmp_path / "file.hdf5", WHOLE, QUICK)
@@ -119,23 +119,23 @@ def test_a_file_of_another_size_than_published_is_not_even_downloaded(tmp_path: 
 @pytest.mark.parametrize("tag", [{}, {"ETag": 'W/"weak"'}, {"ETag": '"\x01"'}, {"Last-Modified": "yesterday"}])
 def test_without_a_tag_a_download_begins_again_and_joins_no_two_files(tag: dict[str, str], tmp_path: Path) -> None:
     other = hdf5(1)
-    asked = []
+    requests = []
 
     def exchanged(handler: BaseHTTPRequestHandler, count: int) -> None:
-        asked.append(handler.headers.get("Range"))
-        body = CONTENT[:60_000] if count <= 2 else other  # the first one only asks whether somebody is there
+        requests.append(handler.headers.get("Range"))
+        body = CONTENT[:60_000] if count <= 2 else other  # the first one only tests for an answer
         send(handler, body, {**length(len(CONTENT)), **tag})
 
     with serving(exchanged) as url:
         fetch([url], tmp_path / "file.hdf5", WHOLE, QUICK)
     assert (tmp_path / "file.hdf5").read_bytes() == other
-    assert asked == [None, None, None]
+    assert requests == [None, None, None]
     assert [path.name for path in tmp_path.iterdir()] == ["file.hdf5"]
 
 
-def test_a_part_with_another_tag_than_ours_is_not_joined(tmp_path: Path) -> None:
+def test_a_part_with_another_tag_is_not_resumed(tmp_path: Path) -> None:
     def exchanged(handler: BaseHTTPRequestHandler, count: int) -> None:
-        if handler.headers.get("Range"):  # against the rules: the tag that was asked for is another one's
+        if handler.headers.get("Range"):  # against the rules: the requested tag is another one's
             rest = {"Content-Range": f"bytes 60000-{len(CONTENT) - 1}/{len(CONTENT)}", "ETag": '"2"'}
             send(handler, hdf5(1)[60_000:], {**length(len(CONTENT) - 60_000), **rest}, 206)
         else:
@@ -147,7 +147,7 @@ def test_a_part_with_another_tag_than_ours_is_not_joined(tmp_path: Path) -> None
 
 
 class Dripping:
-    """A response that brings a byte whenever it is asked, after a minute."""
+    """A response that gives one byte a read, each after a minute."""
 
     status = 200
 
@@ -197,10 +197,10 @@ def test_encrypted_mirrors_come_first_however_late_they_answer(monkeypatch: pyte
 
 def test_an_encrypted_address_is_never_left_for_an_open_one() -> None:
     handler = fetching._NoWayBack()
-    asked = fetching.request.Request("https://a/x")
+    requests = fetching.request.Request("https://a/x")
     with pytest.raises(OSError, match="not encrypted"):
-        handler.redirect_request(asked, None, 302, "", {}, "http://a/y")
-    assert handler.redirect_request(asked, None, 302, "", {}, "https://b/y").full_url == "https://b/y"
+        handler.redirect_request(requests, None, 302, "", {}, "http://a/y")
+    assert handler.redirect_request(requests, None, 302, "", {}, "https://b/y").full_url == "https://b/y"
 
 
 def test_what_is_published_of_d4rls_files_is_known_for_most_of_them() -> None:
@@ -230,13 +230,13 @@ def test_the_end_of_a_file_is_looked_for(tmp_path: Path, libver: str) -> None:
             assert not is_whole(path, check)
 
 
-def test_a_spoiled_file_in_the_cache_is_fetched_again(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_file_in_the_cache_is_fetched_again(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (own_cache / "d4rl").mkdir()
     file = own_cache / "d4rl" / "hopper_random-v2.hdf5"
-    asked: list[Any] = []
+    requests: list[Any] = []
 
     def offline(urls: object, destination: Path, known: Published) -> Path:
-        asked.append((destination, known))
+        requests.append((destination, known))
         raise FetchError(destination.name, "no route")
 
     collected = Recording(dataset("hopper-random"), "collected", file, "d4rl")
@@ -246,7 +246,7 @@ def test_a_spoiled_file_in_the_cache_is_fetched_again(own_cache: Path, monkeypat
         file.write_bytes(content)
         assert locate.locate(Request("hopper-random"), dataset("hopper-random")) is collected
     size, sha256 = dataset("hopper-random").size_and_sha256
-    assert [(path, known.size, known.sha256) for path, known in asked] == [(file, size, sha256)] * 2
+    assert [(path, known.size, known.sha256) for path, known in requests] == [(file, size, sha256)] * 2
 
 
 def test_half_a_shard_of_dqn_replay_is_not_taken_for_one(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from trajectories.formats import minari
 from trajectories.spaces import TEXT, layout
 from trajectories.types import Spec, Trajectories
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Minari's, about what it would like to be told
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Minari's, about missing metadata
 LAYOUTS = ("hdf5", "arrow", "parquet")
 
 
@@ -38,33 +38,35 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def recorded_by_minari(name: str, gym_id: str, kind: str, episodes: int = 3, steps: int = 12) -> list[list[dict]]:
-    """A data set written by Minari itself, and what was seen and done while it was recorded."""
+    """A data set written by Minari itself, and the observations and actions while it was recorded."""
     package = pytest.importorskip("minari", reason="needs minari: pip install -r requirements-extra.txt")
     import gymnasium
 
     if gym_id.startswith("MiniGrid"):
         pytest.importorskip("minigrid", reason="needs minigrid")
-    copy, seen_space = gymnasium.make(gym_id), None
+    copy, space = gymnasium.make(gym_id), None
     if gym_id.startswith("MiniGrid"):
         spaces = dict(copy.observation_space.spaces) | {"mission": gymnasium.spaces.Text(64)}
-        seen_space = gymnasium.spaces.Dict(spaces)
+        space = gymnasium.spaces.Dict(spaces)
     copy.action_space.seed(0)
-    buffers, told = [], []
+    buffers, recorded = [], []
     for number in range(episodes):
-        seen, steps_told = [copy.reset(seed=number)[0]], []
+        observations, taken = [copy.reset(seed=number)[0]], []
         for step in range(steps):
             action = copy.action_space.sample()
             observation, reward, terminated, truncated, _ = copy.step(action)
             truncated = truncated or (step == steps - 1 and number < episodes - 1)  # the last one is unfinished
-            steps_told.append({"seen": seen[-1], "action": action, "reward": reward, "terminated": terminated})
-            steps_told[-1]["truncated"] = truncated
-            seen.append(observation)
+            taken.append(
+                {"observation": observations[-1], "action": action, "reward": reward, "terminated": terminated}
+            )
+            taken[-1]["truncated"] = truncated
+            observations.append(observation)
             if terminated:
                 break
-        columns = {key: [one[key] for one in steps_told] for key in ("action", "reward", "terminated", "truncated")}
-        nested: Any = np.array(seen)
-        if isinstance(seen[0], dict):
-            lists = {key: [one[key] for one in seen] for key in seen[0]}
+        columns = {key: [one[key] for one in taken] for key in ("action", "reward", "terminated", "truncated")}
+        nested: Any = np.array(observations)
+        if isinstance(observations[0], dict):
+            lists = {key: [one[key] for one in observations] for key in observations[0]}
             nested = {key: one if isinstance(one[0], str) else np.array(one) for key, one in lists.items()}
         buffers.append(
             package.data_collector.EpisodeBuffer(
@@ -76,14 +78,14 @@ def recorded_by_minari(name: str, gym_id: str, kind: str, episodes: int = 3, ste
                 truncations=columns["truncated"],
             )
         )
-        told.append(steps_told)
-    package.create_dataset_from_buffers(name, buffers, env=copy, observation_space=seen_space, data_format=kind)
-    return told
+        recorded.append(taken)
+    package.create_dataset_from_buffers(name, buffers, env=copy, observation_space=space, data_format=kind)
+    return recorded
 
 
-def same_rewards_and_ends(data: Trajectories, told: list[list[dict]]) -> None:
-    flat = [step for episode in told for step in episode]
-    assert data.lengths.tolist() == [len(episode) for episode in told]
+def same_rewards_and_ends(data: Trajectories, episodes: list[list[dict]]) -> None:
+    flat = [step for episode in episodes for step in episode]
+    assert data.lengths.tolist() == [len(episode) for episode in episodes]
     np.testing.assert_allclose(data.rewards, [step["reward"] for step in flat], rtol=1e-6)
     np.testing.assert_array_equal(data.terminated, [step["terminated"] for step in flat])
     np.testing.assert_array_equal(data.actions, [step["action"] for step in flat])
@@ -91,44 +93,46 @@ def same_rewards_and_ends(data: Trajectories, told: list[list[dict]]) -> None:
 
 @pytest.mark.parametrize("kind", LAYOUTS)
 def test_a_data_set_of_arrays_is_read_as_it_was_recorded(kind: str) -> None:
-    told = recorded_by_minari("ours/hopper-v0", "Hopper-v5", kind)
+    episodes = recorded_by_minari("ours/hopper-v0", "Hopper-v5", kind)
     data = load(Request("ours/hopper-v0"))
-    same_rewards_and_ends(data, told)
-    seen = [step["seen"] for episode in told for step in episode]
-    np.testing.assert_array_equal(data.observations, np.array(seen, np.float32))
+    same_rewards_and_ends(data, episodes)
+    observations = [step["observation"] for episode in episodes for step in episode]
+    np.testing.assert_array_equal(data.observations, np.array(observations, np.float32))
     assert data.origin.source == "minari"
     assert data.spec.name == "Hopper-v5"
     assert make(data.spec.name, 1).reset([0]).shape == (1, 11)
     assert "v2 to v4" in describe(data)
-    last = told[-1]
+    last = episodes[-1]
     assert data.unfinished_steps == (0 if last[-1]["terminated"] else len(last))
 
 
 @pytest.mark.parametrize("kind", LAYOUTS[:2])
-def test_a_goal_is_laid_out_behind_what_is_seen_and_what_is_reached(kind: str) -> None:
+def test_a_goal_is_laid_out_behind_observation_and_achieved_goal(kind: str) -> None:
     pytest.importorskip("gymnasium_robotics", reason="needs gymnasium-robotics")
-    told = recorded_by_minari("ours/maze-v0", "PointMaze_UMaze-v3", kind)
+    episodes = recorded_by_minari("ours/maze-v0", "PointMaze_UMaze-v3", kind)
     data = load(Request("ours/maze"))
     parts = ("observation", "achieved_goal", "desired_goal")
-    seen = [np.concatenate([step["seen"][part] for part in parts]) for episode in told for step in episode]
-    np.testing.assert_array_equal(data.observations, np.array(seen, np.float32))
+    observations = [
+        np.concatenate([step["observation"][part] for part in parts]) for episode in episodes for step in episode
+    ]
+    np.testing.assert_array_equal(data.observations, np.array(observations, np.float32))
     assert [part[0] for part in data.origin.details["observation_parts"]] == list(parts)
     copies = make(data.spec.name, 1)
     np.testing.assert_allclose(copies.reset([0])[0], data.observations[0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", LAYOUTS[:2])
-def test_image_direction_and_mission_are_kept_and_told_apart(kind: str) -> None:
-    told = recorded_by_minari("ours/rooms-v3", "MiniGrid-FourRooms-v0", kind)
+def test_image_direction_and_mission_are_separate_parts(kind: str) -> None:
+    episodes = recorded_by_minari("ours/rooms-v3", "MiniGrid-FourRooms-v0", kind)
     data = load(Request("ours/rooms"))
-    same_rewards_and_ends(data, told)
+    same_rewards_and_ends(data, episodes)
     assert data.observations.dtype == np.int64
     assert data.origin.details["observation_parts"] == [
         ["direction", [], "integer"],
         ["image", [7, 7, 3], "image"],
         ["mission", [TEXT], "text"],
     ]
-    first = told[0][0]["seen"]
+    first = episodes[0][0]["observation"]
     assert data.observations[0, 0] == first["direction"]
     np.testing.assert_array_equal(data.observations[0, 1:148].reshape(7, 7, 3), first["image"])
     assert bytes(data.observations[0, 148:].astype(np.uint8)).rstrip(b"\0").decode() == first["mission"]
@@ -159,11 +163,11 @@ def test_an_unknown_id_is_answered_with_the_nearest_and_without_a_network(root: 
 def test_an_environments_own_arguments_and_reference_scores_are_in_its_name(root: Path) -> None:
     export.to_minari(toy(), "ours/pole-v0")
     file = minari_folders.metadata_file(root / "ours/pole-v0")
-    told = json.loads(file.read_text())
-    del told["environment"]
+    metadata = json.loads(file.read_text())
+    del metadata["environment"]
     spec = {"id": "Pendulum-v1", "kwargs": {"g": 9.81}, "max_episode_steps": 77, "additional_wrappers": []}
-    told["observation_space"] = json.dumps({"type": "Box", "dtype": "float32", "shape": [3], "low": 0, "high": 0})
-    file.write_text(json.dumps(told | {"env_spec": json.dumps(spec), "ref_min_score": -9, "ref_max_score": 3}))
+    metadata["observation_space"] = json.dumps({"type": "Box", "dtype": "float32", "shape": [3], "low": 0, "high": 0})
+    file.write_text(json.dumps(metadata | {"env_spec": json.dumps(spec), "ref_min_score": -9, "ref_max_score": 3}))
     row = recorded_in(root / "ours/pole-v0")
     assert (row.gym_id, row.max_episode_steps, row.random_score, row.expert_score) == ("Pendulum-v1", 77, -9, 3)
     assert row.options == {"g": 9.81, "max_episode_steps": 77}
@@ -258,8 +262,8 @@ def damaged(root: Path, how: str) -> Path:
     elif how == "no metadata":
         minari_folders.metadata_file(folder).unlink()
     elif how == "no environment":
-        told = json.loads(minari_folders.metadata_file(folder).read_text())
-        minari_folders.metadata_file(folder).write_text(json.dumps({**told, "environment": None}))
+        metadata = json.loads(minari_folders.metadata_file(folder).read_text())
+        minari_folders.metadata_file(folder).write_text(json.dumps({**metadata, "environment": None}))
     else:
         with h5py.File(file, "a") as opened:
             group = opened["episode_1"]
@@ -320,9 +324,9 @@ def test_a_folder_of_another_environment_is_refused(root: Path) -> None:
 
 def test_no_module_is_imported_because_a_file_names_it(root: Path) -> None:
     folder = export.to_minari(toy(), "ours/toy-v0")
-    told = json.loads(minari_folders.metadata_file(folder).read_text())
-    told |= {"environment": None, "env_spec": json.dumps({"id": "antigravity:Fly-v0", "kwargs": {}})}
-    minari_folders.metadata_file(folder).write_text(json.dumps(told))
+    metadata = json.loads(minari_folders.metadata_file(folder).read_text())
+    metadata |= {"environment": None, "env_spec": json.dumps({"id": "antigravity:Fly-v0", "kwargs": {}})}
+    minari_folders.metadata_file(folder).write_text(json.dumps(metadata))
     with pytest.raises(
         DatasetError, match="antigravity:Fly-v0, and nothing is imported because a file names it: add --task"
     ):

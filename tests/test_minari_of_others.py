@@ -63,15 +63,15 @@ def test_a_data_set_of_an_environment_that_is_not_here_says_so(root: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("space", "said"),
+    ("space", "message"),
     [
         ({"type": "Dict", "subspaces": {}}, "has Dict actions, and models learn only Box and Discrete ones: flatten"),
         ({"type": "Discrete", "n": 3, "start": -1}, "has discrete actions that count from -1: shift them"),
     ],
 )
-def test_actions_that_no_model_learns_are_named(root: Path, space: dict[str, Any], said: str) -> None:
+def test_actions_that_no_model_learns_are_named(root: Path, space: dict[str, Any], message: str) -> None:
     folder = edited(action_space=json.dumps(space))
-    with pytest.raises(DatasetError, match=f"{folder} {said}"):
+    with pytest.raises(DatasetError, match=f"{folder} {message}"):
         load(Request("ours/toy-v0"))
 
 
@@ -84,7 +84,7 @@ def test_metadata_without_totals_and_filtered_episodes_are_read(root: Path) -> N
     assert data.returns[-1] == toy().returns[1]
 
 
-def test_metadata_that_count_too_few_steps_are_said_to_be_damaged(root: Path) -> None:
+def test_metadata_with_too_few_steps_count_as_damaged(root: Path) -> None:
     edited(total_steps=55)
     with pytest.raises(DatasetError, match=r"truncated or damaged .*hold more than the 55 steps .*: get a whole copy"):
         load(Request("ours/toy-v0"))

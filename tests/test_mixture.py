@@ -41,7 +41,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def three(dataset: str, seed: int = 0, **changes) -> store.Record:
-    """A made-up record of one Gato that has learnt three data sets, as measured on one of them."""
+    """A made-up record of one Gato that has learned three data sets, as measured on one of them."""
     names = ["hopper-medium", "walker2d-medium", "halfcheetah-medium"]
     command = f"python experiments/run.py --model gato --env {' '.join(names)} --source reroll --task-weights 1 1 2"
     record = made_up(model="gato", dataset=dataset, seed=seed, targets=(None,), command=command, **changes)
@@ -70,9 +70,9 @@ def test_the_same_command_finds_the_finished_run(finished, capsys, monkeypatch):
     monkeypatch.setattr(whole_run, "learn", lambda *_: pytest.fail("it was trained again"))
     monkeypatch.setattr(whole_run, "load_tasks", lambda settings: tuple(named(task, finished) for task in TASKS))
     run.main([*SMALL, "--results-dir", str(finished.parent)])
-    said = capsys.readouterr().out
-    assert "finished already" in said
-    assert all(f"gato (2 tasks) on {task}" in said for task in TASKS)
+    output = capsys.readouterr().out
+    assert "finished already" in output
+    assert all(f"gato (2 tasks) on {task}" in output for task in TASKS)
 
 
 def named(task: str, finished: Path):
@@ -153,11 +153,11 @@ def test_files_and_weights_are_one_for_each_data_set(option):
 
 
 def test_each_data_set_has_its_own_file_in_the_order_of_their_names(monkeypatch):
-    asked = []
-    monkeypatch.setattr(whole_run, "load", lambda request: asked.append(request) or walk((3,)))
+    requests = []
+    monkeypatch.setattr(whole_run, "load", lambda request: requests.append(request) or walk((3,)))
     monkeypatch.setattr(whole_run, "describe", lambda data: "")
     whole_run.load_tasks(parse([*SMALL, "--path", "one.hdf5", "other.hdf5"]))
-    assert [(request.name, str(request.path)) for request in asked] == [
+    assert [(request.name, str(request.path)) for request in requests] == [
         ("toy-medium", "one.hdf5"),
         ("toy-expert", "other.hdf5"),
     ]
@@ -177,7 +177,7 @@ def test_tasks_have_their_data_sets_names_so_that_two_share_an_environment():
     assert [spec.name for spec in Mixture((data, other)).spec] == ["point", "point-expert"]
 
 
-def test_a_mixture_draws_alike_unless_it_is_told_otherwise():
+def test_a_mixture_draws_evenly_without_weights():
     parts = tuple(walk((3,) * size, spec=Spec(name, (3,), (2,), 12)) for name, size in (("one", 2), ("other", 200)))
     equal, scale_loss = Mixture(parts), Mixture(parts, (1.0, 3.0))
     shares = [mixture.counts(np.random.default_rng(0), 40_000) / 40_000 for mixture in (equal, scale_loss)]
@@ -191,9 +191,9 @@ def test_the_trained_model_plays_the_task_that_is_named(finished, capsys):
     for task in TASKS:
         recorded = store.read_record(finished / task)
         play.main(play.Options(finished, env=task))
-        said = capsys.readouterr().out
-        assert f"gato (2 tasks) on {task}" in said
-        assert f"return {recorded.evaluations[0].returns[0]:.1f}" in said
+        output = capsys.readouterr().out
+        assert f"gato (2 tasks) on {task}" in output
+        assert f"return {recorded.evaluations[0].returns[0]:.1f}" in output
 
 
 @pytest.mark.parametrize("env", [None, "toy-random"])
@@ -228,6 +228,6 @@ def test_a_mixture_is_missed_only_where_another_seed_of_it_is_there():
     )
 
 
-def test_a_neighbor_of_a_mixture_is_asked_to_learn_its_own_data_set_only():
+def test_other_models_beside_a_mixture_learn_one_data_set_each():
     (absent,) = missing(rows([three("walker2d-medium")]), ["dt", "gato (3 tasks)"])
     assert absent[3] == "python experiments/run.py --model dt --env walker2d-medium --source reroll --seed 0"

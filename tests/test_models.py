@@ -9,7 +9,7 @@ import torch
 
 from backbone.image_shape import shows_images
 from backbone.interface import SequenceModel
-from tests.toys import CHOICES, POINT, SCREEN, SMALL, seen, small, walk
+from tests.toys import CHOICES, POINT, SCREEN, SMALL, random_observations, small, walk
 from training.checkpoint import load_model, save_model
 from training.registry import find_named
 from trajectories.batch import Batch
@@ -71,7 +71,7 @@ def played(model: SequenceModel, observations: np.ndarray, lives: np.ndarray | N
 @pytest.fixture
 def observations(case: tuple[str, Spec]) -> np.ndarray:
     spec = case[1]
-    return seen(np.random.default_rng(1), spec, (6, 4, *spec.observation_shape))
+    return random_observations(np.random.default_rng(1), spec, (6, 4, *spec.observation_shape))
 
 
 def spoilt(observations: np.ndarray, *where: tuple[slice, int]) -> np.ndarray:
@@ -105,7 +105,7 @@ def test_an_episode_is_played_the_same_whatever_happens_in_the_others(
     np.testing.assert_allclose(played(model, others, lives)[:, 1:3], together[:, 1:3], atol=1e-5)
 
 
-def test_a_finished_episode_gets_zeros_and_nobody_looks_at_it(model: SequenceModel, observations: np.ndarray) -> None:
+def test_a_finished_episode_gets_zeros_which_change_nothing(model: SequenceModel, observations: np.ndarray) -> None:
     lives = np.ones((6, 4), bool)
     lives[3:, 1] = False
     actions = played(model, spoilt(observations, (slice(3, None), 1)), lives)
@@ -163,7 +163,7 @@ def without_dropout(name: str, spec: Spec) -> dict[str, float]:
     return {"dropout": 0.0} if "dropout" in names else {}
 
 
-def test_a_few_hundred_updates_on_a_few_steps_are_learnt_by_heart(case: tuple[str, Spec]) -> None:
+def test_a_few_steps_are_memorized_in_a_few_hundred_updates(case: tuple[str, Spec]) -> None:
     name, spec = case
     data = walk((5, 5), spec=spec)
     torch.manual_seed(0)

@@ -37,13 +37,13 @@ for name in names:
 """
 
 
-def test_torch_is_never_imported_before_its_threads_are_told_to_wait_briefly() -> None:
+def test_torch_is_never_imported_before_its_threads_wait_briefly() -> None:
     modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sources()]
     scripts = [str(path) for path in (ROOT / "experiments").glob("*.py")]
     names = [name.removesuffix(".__init__") for name in modules] + scripts + ["tests.conftest"]
     command = [sys.executable, "-c", PROBE, ",".join([*MAY_IMPORT, "tests"]), *names]
-    said = subprocess.run(command, cwd=ROOT, env=unset(), capture_output=True, text=True, check=True).stdout
-    reached = dict(line.split() for line in said.splitlines())
+    output = subprocess.run(command, cwd=ROOT, env=unset(), capture_output=True, text=True, check=True).stdout
+    reached = dict(line.split() for line in output.splitlines())
     assert len(reached) > 60
     assert {name: spin for name, spin in reached.items() if spin != openmp.SPINCOUNT} == {}
 

@@ -1,4 +1,4 @@
-"""Files as people write them are read, and how is said; else it is said what they hold and what is expected."""
+"""Files with the usual names of columns are read, with a note; the message about others lists what they hold."""
 
 import pickle
 from collections import OrderedDict, defaultdict, deque
@@ -79,7 +79,7 @@ def same(data: Trajectories, columns: Columns) -> None:
     assert data.lengths.tolist() == LENGTHS
 
 
-WRITTEN: dict[str, tuple[str, Callable[[], Any], str]] = {  # how: file, its content, what is said of it
+WRITTEN: dict[str, tuple[str, Callable[[], Any], str]] = {  # how: file, its content, the note
     "singular": (
         "a.npz",
         lambda: renamed(steps(), observations="observation", actions="action", rewards="reward", terminals="terminal"),
@@ -153,11 +153,11 @@ WRITTEN: dict[str, tuple[str, Callable[[], Any], str]] = {  # how: file, its con
 
 @pytest.mark.parametrize("how", WRITTEN)
 def test_a_file_is_read_however_it_is_written(tmp_path: Path, how: str) -> None:
-    name, content, said = WRITTEN[how]
+    name, content, message = WRITTEN[how]
     data = read(write(tmp_path / name, content()))
     same(data, steps())
-    assert said in "; ".join(data.origin.details.get("read_as", []))
-    assert bool(said) == ("read_as" in data.origin.details) or how.startswith("dones")
+    assert message in "; ".join(data.origin.details.get("read_as", []))
+    assert bool(message) == ("read_as" in data.origin.details) or how.startswith("dones")
     assert data.finished.all()
 
 
@@ -173,23 +173,23 @@ def test_equally_long_episodes_are_read_and_what_was_never_filled_is_left_out(tm
     same(read(write(tmp_path / "b.npz", columns)), steps())
 
 
-def test_several_episodes_in_a_row_of_equally_long_ones_are_told_apart(tmp_path: Path) -> None:
+def test_several_episodes_in_a_row_of_equally_long_ones_are_divided(tmp_path: Path) -> None:
     columns = {key: values.reshape(2, 50, *values.shape[1:]) for key, values in steps().items()}
     same(read(write(tmp_path / "a.npz", columns)), steps())
 
 
 @pytest.mark.parametrize(
-    ("actions", "said"),
+    ("actions", "message"),
     [
         (np.eye(4)[steps(DISCRETE)["actions"]], "actions as one-hot"),
         (steps(DISCRETE)["actions"] + 1, "actions as counted from 1 to 4"),
         (steps(DISCRETE)["actions"][:, None].astype(float), None),
     ],
 )
-def test_discrete_actions_are_read_however_they_are_counted(tmp_path: Path, actions: Any, said: str | None) -> None:
+def test_discrete_actions_are_read_however_they_are_counted(tmp_path: Path, actions: Any, message: str | None) -> None:
     data = read(write(tmp_path / "a.npz", {**steps(), "actions": actions}), DISCRETE)
     same(data, steps(DISCRETE))
-    assert data.origin.details.get("read_as") == (said and [said])
+    assert data.origin.details.get("read_as") == (message and [message])
 
 
 @pytest.mark.parametrize("shape", [(100,), (100, 1)])
@@ -200,7 +200,7 @@ def test_a_single_number_may_stand_in_a_row_of_its_own(tmp_path: Path, shape: tu
     assert (data.observations.shape, data.actions.shape) == ((100, 1), (100, 1))
 
 
-def test_demonstrations_without_terminals_never_terminate_which_is_said(tmp_path: Path) -> None:
+def test_demonstrations_without_terminals_never_terminate_with_a_note(tmp_path: Path) -> None:
     columns = {key: steps()[key] for key in ("observations", "actions", "rewards")}
     data = read(write(tmp_path / "a.pkl", episodes(columns)))
     assert not data.terminated.any()
@@ -211,7 +211,7 @@ def test_demonstrations_without_terminals_never_terminate_which_is_said(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("a.npz", {"x": np.zeros((9, 3)), "y": np.zeros(9)}, r"holds x \(9, 3\), y \(9,\), and no actions: give obs"),
         ("a.npz", renamed(steps(), rewards="r"), r"holds .*r \(100,\), .* and no rewards: give observations, actions"),
@@ -229,9 +229,9 @@ def test_demonstrations_without_terminals_never_terminate_which_is_said(tmp_path
     ],
 )
 def test_what_cannot_be_read_is_answered_with_what_it_holds_and_what_is_expected(
-    tmp_path: Path, name: str, content: Any, said: str
+    tmp_path: Path, name: str, content: Any, message: str
 ) -> None:
-    with pytest.raises(DatasetError, match=said) as caught:
+    with pytest.raises(DatasetError, match=message) as caught:
         read(write(tmp_path / name, content))
     assert str(tmp_path / name) in str(caught.value)
 

@@ -1,4 +1,4 @@
-"""A file of one's own is named with its environment, wherever it lies; what is forgotten is said."""
+"""The user's own files are named with their environment, wherever they lie; the message names a missing option."""
 
 import sys
 from pathlib import Path
@@ -28,10 +28,10 @@ def toy_file(path: Path) -> Path:
 
 def test_a_file_without_its_environment_is_answered_with_task(tmp_path: Path) -> None:
     path = toy_file(tmp_path / "mine.hdf5")
-    forgotten = f"--path {path} does not say in which environment .*: add --task, as --task Hopper-v4, or .* --env"
-    with pytest.raises(UserError, match=forgotten):
+    expected = f"--path {path} does not say in which environment .*: add --task, as --task Hopper-v4, or .* --env"
+    with pytest.raises(UserError, match=expected):
         parse(["--path", str(path)])
-    with pytest.raises(UserError, match=forgotten):
+    with pytest.raises(UserError, match=expected):
         verbs.main(["show", "--path", str(path)])
     assert parse(["--path", str(path), "--env", "toy-medium"]).run.env == ("toy-medium",)
     assert parse(["--path", str(path), "--source", "d4rl"]).run.env == ("hopper-medium",)
@@ -41,7 +41,7 @@ def test_a_file_without_its_environment_is_answered_with_task(tmp_path: Path) ->
 
 def test_task_without_a_file_or_with_several_is_refused() -> None:
     with pytest.raises(
-        UserError, match=r"--task toy says in which environment a file of yours .*: name it with --path"
+        UserError, match=r"--task toy is the environment in which a file of yours .*: name it with --path"
     ):
         parse(["--task", "toy"])
     with pytest.raises(UserError, match="give one --path, and one --env at most"):
@@ -75,7 +75,7 @@ def test_the_home_folder_may_be_written_as_a_tilde(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "message"),
     [
         (["mine.hdf5", "notes.txt"], "is a folder: give the file in it, --path {folder}/mine.hdf5"),
         (["a.npz", "b.pkl"], "is a folder that holds a.npz, b.pkl: give one of these files with --path"),
@@ -84,10 +84,10 @@ def test_the_home_folder_may_be_written_as_a_tilde(tmp_path: Path, monkeypatch: 
         (["notes.txt"], "is a folder without a data set: give a file that ends in .hdf5"),
     ],
 )
-def test_a_folder_is_answered_with_what_is_in_it(tmp_path: Path, files: list[str], said: str) -> None:
+def test_a_folder_is_answered_with_what_is_in_it(tmp_path: Path, files: list[str], message: str) -> None:
     for file in files:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_bytes(np.zeros(3).tobytes())
     with pytest.raises(UserError) as caught:
         load(Request("mine@toy", path=tmp_path))
-    assert f"{tmp_path} {said.format(folder=tmp_path)}" in str(caught.value)
+    assert f"{tmp_path} {message.format(folder=tmp_path)}" in str(caught.value)

@@ -114,19 +114,19 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def shown(browser: Any, text: str, tmp_path: Path) -> Iterator[tuple[Any, list[str]]]:
-    """The page in a browser without a network, and everything that it complained of."""
+    """The page in a browser without a network, and its errors and requests."""
     place = tmp_path / "index.html"
     place.write_text(text, encoding="utf-8")
     view = browser.new_page(viewport={"width": 1200, "height": 900})
-    complaints: list[str] = []
-    view.on("console", lambda message: complaints.append(message.text) if message.type != "log" else None)
-    view.on("pageerror", lambda error: complaints.append(str(error)))
+    problems: list[str] = []
+    view.on("console", lambda message: problems.append(message.text) if message.type != "log" else None)
+    view.on("pageerror", lambda error: problems.append(str(error)))
     view.on(
         "request",
-        lambda request: None if request.url.startswith(("file:", "data:")) else complaints.append(request.url),
+        lambda request: None if request.url.startswith(("file:", "data:")) else problems.append(request.url),
     )
     view.goto(place.as_uri())
-    yield view, complaints
+    yield view, problems
     view.close()
 
 
@@ -136,19 +136,19 @@ def column(view: Any, place: int) -> list[str]:
     return [text.splitlines()[0] for text in cells.all_inner_texts()]
 
 
-def test_a_browser_shows_every_figure_and_complains_of_nothing(shown: tuple[Any, list[str]]) -> None:
-    view, complaints = shown
+def test_a_browser_shows_every_figure_without_an_error(shown: tuple[Any, list[str]]) -> None:
+    view, problems = shown
     images = view.locator("figure img")
     assert images.count() == 16  # 5 a row and a profile
     for image in images.all():
         assert image.evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") > 300
     view.locator("details").first.locator("summary").click()
     view.locator("details").first.locator("dl").first.wait_for()
-    assert complaints == []
+    assert problems == []
 
 
 def test_a_browser_sorts_the_table_by_number_and_back(shown: tuple[Any, list[str]]) -> None:
-    view, complaints = shown
+    view, problems = shown
     head = view.locator("table").first.locator("th button")
     head.nth(0).click()
     assert column(view, 1) == ["hopper-expert", "hopper-medium", "walker2d-medium"]
@@ -159,11 +159,11 @@ def test_a_browser_sorts_the_table_by_number_and_back(shown: tuple[Any, list[str
     assert column(view, published) == ["74.0 ± 1.4 †", "67.6 ± 1.0 †", "—"]
     head.nth(published - 1).click()
     assert column(view, published) == ["67.6 ± 1.0 †", "74.0 ± 1.4 †", "—"]  # what is missing is last either way
-    assert complaints == []
+    assert problems == []
 
 
 def test_a_browser_filters_by_suite(shown: tuple[Any, list[str]]) -> None:
-    view, complaints = shown
+    view, problems = shown
     view.locator("#suite").select_option("walkers")
     assert column(view, 1) == ["walker2d-medium"]
     assert view.locator("details:visible").count() == 5
@@ -171,7 +171,7 @@ def test_a_browser_filters_by_suite(shown: tuple[Any, list[str]]) -> None:
     assert view.locator("section:has(figure):visible h2").all_inner_texts() == ["walker2d-medium · reroll"]
     view.locator("#suite").select_option("")
     assert len(column(view, 1)) == 3
-    assert complaints == []
+    assert problems == []
 
 
 @pytest.mark.parametrize("width", [360, 1600])

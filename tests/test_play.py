@@ -1,4 +1,4 @@
-"""Playing a finished run: the episodes that were measured are the episodes that are seen."""
+"""Playing a finished run: it shows the episodes that were measured."""
 
 import sys
 from dataclasses import replace
@@ -26,7 +26,7 @@ TARGETS = (18.0, 6.0)
 
 
 class Walker:
-    """Stands in for a trained model: it walks the toy's line at a speed that it is asked for, faster further on."""
+    """Stands in for a trained model: it walks the toy's line at the target speed, faster further on."""
 
     spec = environment("toy").spec()
 
@@ -54,7 +54,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_an_episode_is_seen_as_it_was_measured(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_episode_is_shown_as_it_was_measured(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recorded = store.read_record(run).evaluations[0]
     play.main(play.Options(run, episodes=2, seed=1))
     assert f"{recorded.returns[1]:.1f}" != f"{recorded.returns[2]:.1f}"  # or one could be taken for the other
@@ -65,7 +65,7 @@ def test_an_episode_is_seen_as_it_was_measured(run: Path, capsys: pytest.Capture
     ]
 
 
-def test_another_return_can_be_asked_for(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_target_return_can_be_given(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     slower = store.read_record(run).evaluations[1].returns[0]
     play.main(play.Options(run, target_return=6.0))
     assert f"asked for 6\nepisode 0: return {slower:.1f}, 20 steps" in capsys.readouterr().out
@@ -92,13 +92,13 @@ def test_a_video_that_cannot_be_finished_leaves_nothing_behind(
 
 def test_filming_changes_no_episode(run: Path) -> None:
     environments = make("toy", 1)
-    seen: list[np.ndarray] = []
+    frames: list[np.ndarray] = []
     walker: Any = Walker()
-    film = watch.Film(environments, seen.append, every=7)
+    film = watch.Film(environments, frames.append, every=7)
     filmed = play_episodes(walker.player(1, 18.0, 5), film, (5,))
     plain = play_episodes(walker.player(1, 18.0, 5), environments, (5,))
     assert (filmed.returns, filmed.lengths) == (plain.returns, plain.lengths)
-    assert len(seen) == 1 + 2 + 1  # the start, steps 7 and 14, and the last
+    assert len(frames) == 1 + 2 + 1  # the start, steps 7 and 14, and the last
 
 
 def test_a_run_that_is_not_there_is_answered_with_those_that_are(run: Path) -> None:

@@ -26,7 +26,7 @@ WORDS = ("--model", "bc", "--env", "mine", "--task", "Tank-v0", "--updates", "4"
 
 
 class Tank(gymnasium.Env[np.ndarray, np.ndarray]):
-    """Somebody's own: it does not know of `render_mode`."""
+    """The user's own environment, which has no `render_mode`."""
 
     observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float32)
     action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
@@ -60,19 +60,21 @@ def tank(tmp_path: Path) -> Iterator[tuple[str, ...]]:
     foreign.environment_row.cache_clear()
 
 
-@pytest.mark.parametrize(("broken", "said"), [("reset", "the valve is stuck"), ("step", "not enough values to unpack")])
-def test_an_environment_that_does_not_run_is_said_before_training(
-    broken: str, said: str, tank: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+@pytest.mark.parametrize(
+    ("broken", "message"), [("reset", "the valve is stuck"), ("step", "not enough values to unpack")]
+)
+def test_an_environment_that_does_not_run_is_reported_before_training(
+    broken: str, message: str, tank: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     monkeypatch.setattr(Tank, "broken", broken)
     monkeypatch.setattr(whole_run, "build", lambda *_: pytest.fail("something was built"))
     with pytest.raises(SystemExit, match="2"):
         run.main(list(tank))
-    assert re.search(f"^Tank-v0 cannot be played here .*{said}", capsys.readouterr().err)
+    assert re.search(f"^Tank-v0 cannot be played here .*{message}", capsys.readouterr().err)
     assert not list((tmp_path / "runs").rglob("*"))
 
 
-def test_an_environment_that_breaks_while_the_data_are_read_is_said_too(
+def test_an_environment_that_breaks_while_data_are_read_is_reported_too(
     tank: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     load = whole_run.load_tasks
@@ -95,7 +97,7 @@ def test_an_environment_that_cannot_draw_is_played(tank: tuple[str, ...], tmp_pa
     assert record.evaluations[0].lengths == (5, 5)
 
 
-def test_an_environment_that_cannot_draw_says_so_where_a_film_is_wanted(tank: tuple[str, ...]) -> None:
+def test_an_environment_that_cannot_draw_is_named_where_a_video_is_requested(tank: tuple[str, ...]) -> None:
     with pytest.raises(UserError, match=r"Tank-v0 cannot draw itself .*leave the video out"):
         make("Tank-v0", 1, render_mode="rgb_array")
 

@@ -23,9 +23,9 @@ def test_ants_own_policy_is_rolled_out_although_it_takes_84_zeros_more(more: Pat
     policy, whole = from_d4rl(file, trailing_zeros=84), from_d4rl(file)
     assert isinstance(policy, TanhGaussian)
     with h5py.File(file) as opened:
-        seen = opened["observations"][:50]
+        observations = opened["observations"][:50]
     chance = np.random.default_rng(0).standard_normal((50, 8))
-    np.testing.assert_array_equal(policy.act(seen[:, :27], chance), whole.act(seen, chance))
+    np.testing.assert_array_equal(policy.act(observations[:, :27], chance), whole.act(observations, chance))
     data = load(Request("ant-medium", "reroll", file, steps=60))
     assert (len(data), data.observations.shape[1]) == (60, 27)
     assert not np.array_equal(data.actions[0], np.zeros(8))
@@ -36,8 +36,10 @@ def test_the_policy_of_a_cloned_file_repeats_its_actions(more: Path) -> None:
     policy = from_d4rl(file)
     assert isinstance(policy, Deterministic)
     with h5py.File(file) as opened:
-        seen, acted = opened["observations"][()], opened["actions"][()]
-    np.testing.assert_allclose(policy.act(seen, policy.draw(np.random.default_rng(0), len(seen))), acted, atol=1e-5)
+        observations, acted = opened["observations"][()], opened["actions"][()]
+    np.testing.assert_allclose(
+        policy.act(observations, policy.draw(np.random.default_rng(0), len(observations))), acted, atol=1e-5
+    )
 
 
 def test_ants_contact_forces_are_the_reason_why_v0_is_refused(more: Path) -> None:

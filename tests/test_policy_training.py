@@ -1,4 +1,4 @@
-"""Training the behaviour policies that record `collected` data."""
+"""Training the behavior policies that record `collected` data."""
 
 import csv
 import json
@@ -43,7 +43,7 @@ def test_soft_actor_critic_keeps_its_policy_from_the_first_step_on(tmp_path: Pat
     assert not np.array_equal(kept[0].mean.weight, kept[2].mean.weight)
 
 
-def test_a_training_goes_on_where_it_was_and_its_cards_tell_with_which_settings(tmp_path: Path) -> None:
+def test_training_resumes_and_its_cards_have_the_settings(tmp_path: Path) -> None:
     train.main(short(tmp_path, 100))
     train.main(replace(short(tmp_path, 200), gradient_steps=3, learning_rate=1e-4))
     assert steps_of(tmp_path) == [0, 100, 200]

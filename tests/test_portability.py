@@ -51,7 +51,7 @@ def test_no_module_imports_what_only_posix_systems_have_without_a_guard() -> Non
         assert not POSIX & set(unguarded(tree(path))), path
 
 
-def test_peak_memory_is_zero_where_no_system_call_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_peak_memory_is_zero_without_its_system_call(monkeypatch: pytest.MonkeyPatch) -> None:
     assert devices.peak_memory_mb(torch.device("cpu")) > 10
     monkeypatch.setattr(devices, "resource", None)
     assert devices.peak_memory_mb(torch.device("cpu")) == 0
@@ -112,7 +112,7 @@ def test_signs_that_a_terminal_lacks_are_shown_by_similar_ones() -> None:
 # ---- accounts --------------------------------------------------------------------------------------------------------
 
 
-def test_an_account_without_a_name_and_a_home_is_asked_where_data_go(
+def test_an_account_without_a_home_is_sent_to_the_data_dir_option(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for variable in ("HOME", "XDG_CACHE_HOME", disk.VARIABLE, minari_folders.VARIABLE):
@@ -128,19 +128,19 @@ def test_an_account_without_a_name_and_a_home_is_asked_where_data_go(
     assert disk.data_folder() == tmp_path / "trajectories"
 
 
-def as_somebody_else(*words: str) -> list[str]:
+def as_another_user(*words: str) -> list[str]:
     """A command of an account that may read everything and write nothing, not even as root."""
     if os.name == "posix" and os.geteuid() != 0:
         return list(words)
     if not shutil.which("setpriv"):
-        pytest.skip("root may write everything, and there is no setpriv to be somebody else")
+        pytest.skip("root may write everything, and there is no setpriv to become another user")
     account = ("--reuid=12345", "--regid=12345", "--clear-groups")
     reads = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
     return ["setpriv", *account, *reads, *words]
 
 
 def locked(folder: Path) -> None:
-    """Let nobody write below it."""
+    """Remove the permission to write below it."""
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
 
@@ -156,7 +156,7 @@ def test_a_cache_that_may_only_be_read_is_enough_where_it_has_the_data(tmp_path:
         "        print(len(load(Request('toy-medium', 'collected', steps=steps, data_dir=Path(sys.argv[1])))))"
     )
     locked(cache)
-    command = as_somebody_else(sys.executable, "-c", code, str(cache))
+    command = as_another_user(sys.executable, "-c", code, str(cache))
     machine = {name: value for name, value in os.environ.items() if name != "HOME"}
     done = subprocess.run(command, cwd=ROOT, env=machine, capture_output=True, encoding="utf-8", check=False)
     assert done.stdout == "200\n"
@@ -244,9 +244,7 @@ def test_code_that_is_changed_or_unknown_to_git_makes_a_record_dirty(name: str, 
     assert provenance.commit()[1]
 
 
-def test_code_installed_below_a_repository_of_somebody_elses_has_no_commit(
-    checkout: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_code_installed_below_another_repository_has_no_commit(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provenance, "ROOT", checkout / "gato")
     assert provenance.commit() == ("unknown", True)
 

@@ -91,7 +91,7 @@ def cells_small(records: Sequence[Record]) -> list[str]:
     return [line for row in table.report(records).scores[0].rows for text in row for line in text.small]
 
 
-def test_rows_that_differ_only_in_their_content_can_be_told_apart() -> None:
+def test_rows_that_differ_only_in_content_have_different_labels() -> None:
     arranged = grid.rows([made_up(digest="a" * 64), made_up(digest="b" * 64)])
     assert [row.label for row in arranged] == ["hopper-medium (aaaaaa)", "hopper-medium (bbbbbb)"]
     assert len(set(grid.names(arranged))) == 2
@@ -121,7 +121,7 @@ def test_other_evaluation_intervals_group_with_their_seeds_and_count_once() -> N
     assert [cell.seeds for cell in row.others] == [(0,)]
 
 
-def test_the_behavior_stands_in_its_own_column() -> None:
+def test_the_behavior_has_its_own_column() -> None:
     assert cells(seeds(60.0))["hopper-medium", "reroll"]["Behavior"] == "45.2"
 
 
@@ -137,7 +137,7 @@ def test_the_best_is_bold_only_where_its_interval_lies_above_all_others() -> Non
     behind = seeds(50.0, 51.0, 52.0, model="bc", targets=(None,))
     assert bold([*seeds(60.0, 62.0, 64.0), *behind]) == ["62.0 ± 2.0"]
     assert bold([*seeds(50.5, 62.0, 64.0), *behind]) == []  # the intervals touch
-    assert bold(seeds(60.0, 62.0, 64.0)) == []  # nobody to be better than
+    assert bold(seeds(60.0, 62.0, 64.0)) == []  # no other model to be better than
 
 
 def test_nothing_is_bold_beside_a_model_of_one_seed() -> None:
@@ -166,7 +166,7 @@ def test_of_a_data_set_s_rows_the_one_with_the_most_runs_stands_in_a_suite() -> 
     assert compare.scores(ladder.rows[0], "dt").tolist() == [9.0, 9.0]
 
 
-def test_data_sets_of_a_suite_that_nobody_has_run_are_counted() -> None:
+def test_data_sets_of_a_suite_without_runs_are_counted() -> None:
     records = [made_up(dataset=name) for name in SUITE["both"]]
     (over, *_) = (each for each in table.report(records, (), {"all": SUITE["all"]}).compared)
     assert [row[3].main for row in over.rows] == ["2 of 3"]
@@ -236,7 +236,7 @@ def test_the_command_of_a_missing_run_keeps_the_options_that_all_models_share() 
     assert "--context" not in line
 
 
-def test_a_model_nobody_has_run_gets_a_column_only_if_it_is_expected() -> None:
+def test_a_model_without_runs_gets_a_column_only_if_it_is_expected() -> None:
     assert "Gato" not in cells(seeds(60.0))["hopper-medium", "reroll"]
     assert cells(seeds(60.0), expected=("gato",))["hopper-medium", "reroll"]["Gato"] == "—"
 
@@ -260,7 +260,7 @@ def test_figures_are_drawn_of_a_diverged_loss_and_of_returns_without_spread(tmp_
     assert {path.stem.split("-")[0] for path in drawn} == {"loss", "episodes", "compute"}
 
 
-def test_the_row_that_was_asked_for_the_most_returns_shows_return_conditioning(tmp_path: Path) -> None:
+def test_the_row_with_the_most_target_returns_shows_return_conditioning(tmp_path: Path) -> None:
     few = made_up(dataset="hopper-medium", targets=(3600.0, 1800.0))
     assert "return_conditioning" not in figures.plan({}, table.report([few]))
     many = made_up(dataset="hopper-medium-replay", targets=(3600.0, 2700.0, 1800.0, 900.0))
@@ -269,11 +269,11 @@ def test_the_row_that_was_asked_for_the_most_returns_shows_return_conditioning(t
 
 
 def test_without_runs_the_report_says_how_to_make_one(tmp_path: Path) -> None:
-    told = table.report([])
-    assert "python experiments/run.py" in markdown.document(told)
-    assert "python experiments/run.py" in page.page(told, tmp_path)
-    assert latex.document(told.scores[0]).startswith("% There are no")
-    assert markdown.short(told, markdown.ENGLISH) == markdown.EMPTY
+    tables = table.report([])
+    assert "python experiments/run.py" in markdown.document(tables)
+    assert "python experiments/run.py" in page.page(tables, tmp_path)
+    assert latex.document(tables.scores[0]).startswith("% There are no")
+    assert markdown.short(tables, markdown.ENGLISH) == markdown.EMPTY
 
 
 def test_every_line_of_a_markdown_table_has_the_same_number_of_cells() -> None:

@@ -121,7 +121,7 @@ def test_the_score_of_rewards_that_are_points_is_shown() -> None:
 
 def test_the_last_lines_of_a_run_show_recorded_and_requested_steps(tmp_path) -> None:
     games, steps = played("breakout", 30.5), {"steps": 3000}
-    said = summarize(replace(games, data={**games.data, **steps}), tmp_path)
-    assert "breakout from collected, 3,000 steps asked for, and the games begun in them to their ends" in said
+    summary = summarize(replace(games, data={**games.data, **steps}), tmp_path)
+    assert "breakout from collected, 3,000 steps asked for, and the games begun in them to their ends" in summary
     robots = made_up(source="collected")
     assert "hopper-medium from collected, 3,000 steps\n" in summarize(replace(robots, data=steps), tmp_path)

@@ -54,7 +54,7 @@ def test_the_report_is_written_then_found_fresh_then_found_stale(
     assert "README.md" not in stale.stdout
 
 
-def test_a_report_leaves_the_readmes_alone_and_looks_at_them_only_when_asked(repository: Path) -> None:
+def test_a_report_reads_and_writes_the_readmes_only_with_its_option(repository: Path) -> None:
     before = (repository / "README.md").read_text()
     assert report.main(report.Options(repository / "results" / "runs", figures=False)) == 0
     assert (repository / "README.md").read_text() == before
@@ -95,12 +95,12 @@ def test_damaged_records_curves_and_prompts_are_named_and_the_rest_is_reported(
     (whole.parent / "curve.csv").write_bytes(b"\xff\xfe")
     (whole.parent / "prompts.json").write_text("[]")
     assert report.main(report.Options(runs)) == 0
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == 4
-    assert f"{cut}: damaged record (it is not JSON" in told[0]
-    assert f"{empty}: damaged record (it is empty)" in told[1]
-    assert "curve.csv: damaged curve" in told[2]
-    assert "prompts.json: damaged" in told[3]
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 4
+    assert f"{cut}: damaged record (it is not JSON" in errors[0]
+    assert f"{empty}: damaged record (it is empty)" in errors[1]
+    assert "curve.csv: damaged curve" in errors[2]
+    assert "prompts.json: damaged" in errors[3]
     assert "64.0" in (runs.parent / "table.md").read_text()
     assert [path.name for path in sorted((runs.parent / "figures").glob("*.svg"))] == [
         "asked-hopper-medium-reroll.svg", "compute-hopper-medium-reroll.svg", "episodes-hopper-medium-reroll.svg",

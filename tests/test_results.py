@@ -57,7 +57,7 @@ def test_a_record_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -
     assert list(tmp_path.rglob("*")) == []
 
 
-def test_the_folder_tells_model_data_source_seed_and_settings() -> None:
+def test_the_folder_names_model_data_source_seed_and_settings() -> None:
     record = made_up(seed=3)
     assert re.fullmatch(r"dt-hopper-medium-reroll-s3-[0-9a-f]{8}", record.name)
     assert record.name.endswith(store.config_hash(record.config)[:8])
@@ -68,7 +68,7 @@ def test_one_folder_holds_a_run_whatever_its_data_set_is_called() -> None:
     assert made_up(dataset='breakout?{"frame_skip": 2}').name.startswith("dt-breakout-frame_skip-2-")
 
 
-def test_the_hash_ignores_the_order_of_keys_and_tells_every_value_apart(tmp_path: Path) -> None:
+def test_the_hash_ignores_the_order_of_keys_and_differs_for_every_value(tmp_path: Path) -> None:
     one = {"model": {"context": 20, "clip": 0.25}, "run": {"path": tmp_path, "targets": (1.0, 2.0)}}
     same = {"run": {"targets": [1.0, 2.0], "path": str(tmp_path)}, "model": {"clip": 0.25, "context": 20}}
     other = {**one, "model": {"context": 20, "clip": 0.5}}
@@ -208,7 +208,7 @@ def test_a_damaged_curve_is_named(tmp_path: Path) -> None:
 # ---- statistics -----------------------------------------------------------------------------------------------------
 
 
-def test_the_interquartile_mean_forgets_the_outer_quarters() -> None:
+def test_the_interquartile_mean_ignores_the_outer_quarters() -> None:
     assert interquartile_mean(np.array([-1000.0, 1, 2, 3, 4, 5, 6, 1000])) == 3.5
     assert interquartile_mean(np.array([1.0, 2, 6])) == 3.0  # a quarter of three is none
     assert interquartile_mean(np.array([[4.0, 0, 2, 100], [1, 1, 1, 1]])).tolist() == [3.0, 1.0]

@@ -77,14 +77,14 @@ def test_documented_commands_work_from_another_folder_without_a_network(elsewher
     once = printed(elsewhere, "run.py", "--model", "dt", "--env", "toy-medium", *QUICK, "--results-dir", "results/runs")
     assert "toy-medium from collected" in once
     (record,) = read_all(elsewhere / "results" / "runs")
-    told = f"results/runs/{record.name}/record.json"  # from where the command was typed
-    assert told in once
+    path = f"results/runs/{record.name}/record.json"  # from where the command was typed
+    assert path in once
     assert {played.target_return for played in record.evaluations} == {18, 6}
     shown = printed(elsewhere, "report.py", "--results-dir", "results/runs", "--no-figures")
     assert "toy-medium" in shown
     assert (elsewhere / "results" / "table.md").exists()
-    seen = printed(elsewhere, "play.py", f"results/runs/{record.name}")
-    assert f"episode 0: return {record.evaluations[0].returns[0]:.1f}, 20 steps" in seen
+    shown = printed(elsewhere, "play.py", f"results/runs/{record.name}")
+    assert f"episode 0: return {record.evaluations[0].returns[0]:.1f}, 20 steps" in shown
     assert (elsewhere.parent / ".cache" / "trajectories" / "columns").is_dir()
 
 
@@ -123,13 +123,13 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str], main=run.main)
     """The sentence with which a command ends."""
     with pytest.raises(SystemExit) as ended, exit_on_user_error():
         main(words)
-    said = capsys.readouterr().err.splitlines()[-1]  # behind progress bars
-    assert ended.value.code == 2, said
-    assert said.endswith(".") or said.endswith("?"), said
-    return said
+    message = capsys.readouterr().err.splitlines()[-1]  # behind progress bars
+    assert ended.value.code == 2, message
+    assert message.endswith(".") or message.endswith("?"), message
+    return message
 
 
-def test_what_cannot_be_done_is_said_on_stderr_with_exit_code_2(elsewhere: Path) -> None:
+def test_errors_are_printed_on_stderr_with_exit_code_2(elsewhere: Path) -> None:
     command = typed(elsewhere, "run.py", "--model", "dt", "--env", "hopper-medium", "--path", "absent.hdf5")
     out, err = command.communicate()
     assert (command.returncode, out) == (2, "")
@@ -138,7 +138,7 @@ def test_what_cannot_be_done_is_said_on_stderr_with_exit_code_2(elsewhere: Path)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--model", "dtt"], r"no model called 'dtt': did you mean "),
         (["--env", "hoper-medium"], r"'hoper-medium'.*did you mean hopper-medium"),
@@ -157,9 +157,9 @@ def test_what_cannot_be_done_is_said_on_stderr_with_exit_code_2(elsewhere: Path)
         (["--precision", "fp8"], r"--precision is 'fp8'"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_before_anything_is_done(words, said, tmp_path, own_cache, capsys) -> None:
+def test_what_cannot_be_meant_is_refused_before_anything_is_done(words, message, tmp_path, own_cache, capsys) -> None:
     sentence = refused(["--env", "toy-medium", "--results-dir", str(tmp_path / "runs"), *words], capsys)
-    assert re.search(said, sentence), sentence
+    assert re.search(message, sentence), sentence
     assert list(tmp_path.iterdir()) == []
     assert list(own_cache.iterdir()) == []
 
@@ -188,7 +188,7 @@ def damaged(kind: str, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"),
+    ("kind", "message"),
     [
         ("column missing", "and no rewards: give observations"),
         ("lengths differ", "rewards has 49"),
@@ -199,14 +199,16 @@ def damaged(kind: str, folder: Path) -> Path:
         ("hostile", "system"),
     ],
 )
-def test_a_data_file_that_cannot_be_used_is_refused_and_leaves_nothing(kind, said, tmp_path, own_cache, capsys) -> None:
+def test_a_data_file_that_cannot_be_used_is_refused_and_leaves_nothing(
+    kind, message, tmp_path, own_cache, capsys
+) -> None:
     (tmp_path / "files").mkdir()
     path = damaged(kind, tmp_path / "files")
     sentence = refused(
         ["--env", "hopper-medium", "--path", str(path), *QUICK, "--results-dir", str(tmp_path / "runs")], capsys
     )
     assert str(path) in sentence
-    assert said in sentence
+    assert message in sentence
     assert not (tmp_path / "runs").exists()
     assert [path for path in own_cache.rglob("*") if path.is_file() and path.stat().st_size] == []
 
@@ -277,7 +279,7 @@ def test_a_damaged_checkpoint_of_an_unfinished_run_says_what_to_remove(finished,
 # ---- delayed rewards and long episodes ------------------------------------------------------------------------------
 
 
-def test_who_has_learnt_from_delayed_rewards_is_paid_nothing_while_playing() -> None:
+def test_a_model_of_delayed_rewards_gets_zero_rewards_while_playing() -> None:
     heard: list[float] = []
 
     class Listener:
@@ -309,7 +311,7 @@ def test_a_run_with_delayed_rewards_is_played_with_delayed_rewards(tmp_path, mon
     assert len(players) == 3
 
 
-def test_episodes_longer_than_the_time_limit_are_learnt_from(tmp_path: Path) -> None:
+def test_episodes_longer_than_the_time_limit_are_learned(tmp_path: Path) -> None:
     toy = Spec("toy", (2,), (1,), max_episode_steps=20)
     path = write_d4rl(tmp_path / "long.hdf5", table(made_up([35, 10], toy)))  # the toy stops after 20
     for runs in ("first", "cached"):

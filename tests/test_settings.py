@@ -155,21 +155,21 @@ def test_a_preset_with_a_word_that_no_option_has_is_refused(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_help_tells_every_option_of_the_model_with_its_default_and_meaning(model, capsys, monkeypatch) -> None:
+def test_help_lists_every_option_of_the_model_with_default_and_meaning(model, capsys, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit) as ended:
         parse(["--model", model, "--help"])
     assert ended.value.code == 0
-    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    output = " ".join(capsys.readouterr().out.replace("│", " ").split())
     for name in options(model):
-        assert f"--{name.replace('_', '-')} " in said or f"--no-{name.replace('_', '-')}" in said, name
+        assert f"--{name.replace('_', '-')} " in output or f"--no-{name.replace('_', '-')}" in output, name
     for owner in (Run, find(model).config, Machine):
         for each in fields(owner):
             meaning = each.metadata[HELP]
             assert len(meaning.split()) > 1, each.name
-            assert " ".join(meaning.split()[:3]) in said, each.name
+            assert " ".join(meaning.split()[:3]) in output, each.name
     for preset in preset_names(PRESETS, find(model)):
-        assert preset in said
+        assert preset in output
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -213,7 +213,7 @@ def test_a_number_out_of_its_options_range_is_refused_by_the_options_name(model:
 
 
 @pytest.mark.parametrize(
-    ("words", "complaint"),
+    ("words", "message"),
     [
         ("--model dt --width 100 --heads 3", "--width is 100, and --heads 3: the one has to be a multiple"),
         ("--model tt --width 100 --heads 3", "--width is 100, and --heads 3"),
@@ -222,8 +222,8 @@ def test_a_number_out_of_its_options_range_is_refused_by_the_options_name(model:
         ("--model dt --target-returns 3600 nan", "--target-returns is nan"),
     ],
 )
-def test_what_cannot_be_divided_or_is_one_of_several_is_refused_too(words: str, complaint: str) -> None:
-    with pytest.raises(UserError, match=complaint):
+def test_what_cannot_be_divided_or_is_one_of_several_is_refused_too(words: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         parse(words.split())
     assert parse(["--model", "gato", "--width", "100", "--heads", "3"]).config.width == 100  # type: ignore[attr-defined]
 

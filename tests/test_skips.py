@@ -1,4 +1,4 @@
-"""tests/skips.py: a skipped test is said in the last line, and fails a run in CI."""
+"""tests/skips.py: skipped tests are in the last line, and fails a run in CI."""
 
 import hashlib
 import os
@@ -45,8 +45,8 @@ def test_the_last_line_says_how_many_tests_were_skipped_and_why(tmp_path: Path) 
 
 
 def test_in_ci_a_skipped_test_is_a_failure(tmp_path: Path) -> None:
-    said = "2 skipped: 2 x Ray is not installed. In CI a skipped test is a failure."
-    assert ran(tmp_path, "Ray is not installed", CI="true") == (1, said)
+    message = "2 skipped: 2 x Ray is not installed. In CI a skipped test is a failure."
+    assert ran(tmp_path, "Ray is not installed", CI="true") == (1, message)
     assert ran(tmp_path, None, CI="true") == (0, "Nothing was skipped.")
 
 

@@ -137,10 +137,12 @@ def test_a_renamed_and_an_added_setting_leave_a_run_in_its_folder_and_done(tmp_p
     assert record.name.endswith(f"-{store.config_hash(row['config'])[:8]}")
     (run,) = plan(Suite(("dt",), ("hopper-medium",), (0,), "reroll"))
     assert state(run, [record], {}).done
-    asked = {**run.settings.resolved(), "data": "d"}
-    asked["run"].update(precision="bf16", target_returns=(3600.0,))
-    assert store.run_hash("dt", asked) == store.config_hash(row["config"])  # run.py finds it, too
-    assert store.run_hash("dt", {**asked, "model": {**asked["model"], "heads": 2}}) != store.run_hash("dt", asked)
+    settings = {**run.settings.resolved(), "data": "d"}
+    settings["run"].update(precision="bf16", target_returns=(3600.0,))
+    assert store.run_hash("dt", settings) == store.config_hash(row["config"])  # run.py finds it, too
+    assert store.run_hash("dt", {**settings, "model": {**settings["model"], "heads": 2}}) != store.run_hash(
+        "dt", settings
+    )
 
 
 @pytest.mark.usefixtures("renamed")

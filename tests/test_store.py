@@ -50,7 +50,7 @@ def test_what_is_stored_is_what_is_opened(tmp_path: Path) -> None:
     assert found.origin.digest == store.digest(data)
 
 
-def test_opened_columns_are_maps_in_the_dress_of_plain_arrays(tmp_path: Path) -> None:
+def test_opened_columns_are_memory_maps_viewed_as_plain_arrays(tmp_path: Path) -> None:
     store.save(tmp_path / "a", made_up([6, 9]))
     data = store.load(tmp_path / "a")
     assert type(data.observations) is np.ndarray
@@ -80,7 +80,7 @@ def test_a_changed_file_is_read_again_and_its_older_columns_go(tmp_path: Path) -
     assert old.lengths.tolist() == [6, 9], "an open data set stays whole"
 
 
-def test_the_digest_tells_data_not_files(tmp_path: Path) -> None:
+def test_the_digest_is_of_the_data_not_the_file(tmp_path: Path) -> None:
     same = [opened(tmp_path, written(tmp_path / name)).origin.digest for name in ("a.hdf5", "b.hdf5")]
     other = opened(tmp_path, written(tmp_path / "c.hdf5", seed=1)).origin.digest
     assert same[0] == same[1] != other
@@ -181,9 +181,9 @@ def test_without_network_auto_says_so_and_collects(
     monkeypatch.setitem(collect.__dict__, "collect", lambda *arguments: written(arguments[2], spec=HOPPER))
     monkeypatch.setattr(collect, "available", lambda environment, quality: True)
     data = load(Request("hopper-random"))
-    told = capsys.readouterr().out.strip()
-    assert told.count("\n") == 0
-    assert "cannot be fetched (no route): using collected data" in told
+    output = capsys.readouterr().out.strip()
+    assert output.count("\n") == 0
+    assert "cannot be fetched (no route): using collected data" in output
     assert data.origin.source == "collected"
     with pytest.raises(FetchError, match="name your own copy with --path"):
         load(Request("hopper-random", source="d4rl"))
@@ -229,9 +229,9 @@ def test_reroll_records_the_files_own_policy_and_shows_the_published_figures(rea
     data = load(Request("hopper-medium", source="reroll", steps=600, path=real / "hopper_medium-v2.hdf5"))
     assert (data.origin.source, len(data)) == ("reroll", 600)
     assert data.origin.details["policy"] == d4rl.policy_digest(real / "hopper_medium-v2.hdf5")
-    told = describe(data)
-    assert "600 steps" in told
-    assert "D4RL's own file, as published: 2,186 episodes, return 1422" in told
+    output = describe(data)
+    assert "600 steps" in output
+    assert "D4RL's own file, as published: 2,186 episodes, return 1422" in output
 
 
 def test_reroll_of_a_file_without_a_policy_is_refused(real: Path) -> None:
@@ -240,12 +240,12 @@ def test_reroll_of_a_file_without_a_policy_is_refused(real: Path) -> None:
 
 
 def test_the_description_counts_the_unfinished_episode() -> None:
-    told = describe(load(Request("toy-random", "collected", steps=50)))
-    assert "50 steps in 3 episodes (the last one unfinished, 10 steps)" in told
+    output = describe(load(Request("toy-random", "collected", steps=50)))
+    assert "50 steps in 3 episodes (the last one unfinished, 10 steps)" in output
 
 
 @pytest.mark.parametrize(
-    ("request_", "said"),
+    ("request_", "message"),
     [
         (Request("hoper-medium"), "did you mean hopper-medium"),
         (Request("hopper-medium", source="d4lr"), "no source called 'd4lr': did you mean d4rl"),
@@ -258,7 +258,7 @@ def test_the_description_counts_the_unfinished_episode() -> None:
         (Request("hopper-medium", source="reroll", path=Path("absent.hdf5")), "no file absent.hdf5"),
     ],
 )
-def test_a_request_that_makes_no_sense_is_answered_in_a_sentence(request_: Request, said: str) -> None:
-    with pytest.raises(UserError, match=said) as caught:
+def test_a_request_that_makes_no_sense_is_answered_in_a_sentence(request_: Request, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
         load(request_)
     assert "\n" not in str(caught.value)

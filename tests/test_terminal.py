@@ -1,4 +1,4 @@
-"""What commands print reads well in a terminal: 80 characters wide, and help where nothing is asked for."""
+"""Commands print at most 80 characters a line, and their help without arguments."""
 
 import subprocess
 import sys
@@ -96,7 +96,7 @@ def test_a_run_of_nothing_prints_the_help() -> None:
     assert "--learning-rate" in done.stdout
 
 
-def test_dry_run_tells_what_is_done_and_missing_and_a_shell_can_run_it(
+def test_dry_run_lists_done_and_missing_runs_as_shell_commands(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(tmp_path, made_up())

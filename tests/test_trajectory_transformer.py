@@ -95,15 +95,15 @@ def test_what_lies_after_an_episodes_end_is_the_stop_token_up_to_the_time_limit(
     model: TrajectoryTransformer, data: Trajectories
 ) -> None:
     batch = model.sample(data, np.random.default_rng(0))
-    tokens, learnt = model.tokenize(batch)
+    tokens, learned = model.tokenize(batch)
     real = batch.mask.sum(1)
     begins = batch.timesteps.gather(1, (4 - real)[:, None])[:, 0]
     for row in range(len(real)):
         assert (tokens[row, : real[row]] < 7).all()
         assert (tokens[row, real[row] :] == 7).all()
-        assert learnt[row].sum() == min(4, 12 - begins[row])
+        assert learned[row].sum() == min(4, 12 - begins[row])
     assert (real < 4).any()
-    assert not learnt.all()
+    assert not learned.all()
 
 
 def test_tokens_are_the_bins_of_the_steps_they_were_cut_from(model: TrajectoryTransformer, data: Trajectories) -> None:
@@ -118,22 +118,22 @@ def test_tokens_are_the_bins_of_the_steps_they_were_cut_from(model: TrajectoryTr
         assert torch.equal(row[: end - begin], recorded[begin:end])
 
 
-def test_the_loss_is_the_weighted_mean_over_every_learnt_token(
+def test_the_loss_is_the_weighted_mean_over_every_learned_token(
     model: TrajectoryTransformer, data: Trajectories
 ) -> None:
     batch = model.sample(data, np.random.default_rng(0))
-    tokens, learnt = model.tokenize(batch)
+    tokens, learned = model.tokenize(batch)
     logits = model.network.logits(model.network(tokens.flatten(1)))
     terms = []
     for row in range(len(tokens)):
         for place in range(1, 4 * 7):
-            if learnt[row, place // 7]:
+            if learned[row, place // 7]:
                 weight = 5.0 if place % 7 in (3, 4) else 1.0
                 terms.append(weight * F.cross_entropy(logits[row, place - 1], tokens[row].flatten()[place]))
     torch.testing.assert_close(model.loss(batch)["total"], torch.stack(terms).mean(), rtol=1e-5, atol=1e-5)
 
 
-def test_nobody_reads_a_past_value_and_nobody_reads_ahead(model: TrajectoryTransformer) -> None:
+def test_no_token_reads_a_past_value_or_ahead(model: TrajectoryTransformer) -> None:
     tokens = torch.randint(0, 7, (1, 28))
     with torch.no_grad():
         before = model.network(tokens)

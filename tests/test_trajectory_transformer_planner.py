@@ -163,8 +163,8 @@ def played(steps: int = 5, **changes: object) -> tuple[np.ndarray, list[np.ndarr
     rng = np.random.default_rng(1)
     actions, plans = [], []
     for _ in range(steps):
-        seen = rng.normal(3, 2, (3, 3)).astype(np.float32)
-        actions.append(player.act(seen, rng.normal(size=3), np.ones(3, bool)))
+        observations = rng.normal(3, 2, (3, 3)).astype(np.float32)
+        actions.append(player.act(observations, rng.normal(size=3), np.ones(3, bool)))
         plans.append(model.discretizer.decode(player.plan).numpy())
     return np.stack(actions), plans
 
@@ -183,7 +183,7 @@ def test_plans_do_not_depend_on_how_many_fit_into_memory() -> None:
     np.testing.assert_array_equal(played(plan_memory=1.0)[0], played(plan_memory=0.0)[0])
 
 
-def test_a_plan_is_played_for_as_many_steps_as_asked() -> None:
+def test_a_plan_is_played_for_as_many_steps_as_set() -> None:
     actions, plans = played(plan_every=3, steps=4)
     assert plans[0].shape == (3, 3, 7)
     for step in range(3):
@@ -204,16 +204,16 @@ def test_the_player_shows_the_planner_what_was_recorded_of_the_last_transitions(
     model = TrajectoryTransformer(SMALL, data.spec)
     model.calibrate(data)
     player = model.player(1, 0.0)
-    seen = data.observations[:4]
+    observations = data.observations[:4]
     actions, rewards = [], np.array([0.0, 0.5, -0.5, 0.25])
     for step in range(4):
-        actions.append(player.act(seen[[step]], rewards[[step]], np.ones(1, bool))[0])
-    recorded = np.c_[seen[:3], np.stack(actions[:3]), rewards[1:]].astype(np.float32)
+        actions.append(player.act(observations[[step]], rewards[[step]], np.ones(1, bool))[0])
+    recorded = np.c_[observations[:3], np.stack(actions[:3]), rewards[1:]].astype(np.float32)
     expected = model.discretizer.encode(torch.from_numpy(recorded))[-2:]  # planning_context - 1 transitions
     assert torch.equal(torch.cat(player.past)[:, :6], expected)
 
 
-def test_a_plan_begins_from_as_many_played_transitions_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_begins_from_as_many_played_transitions_as_set(monkeypatch: pytest.MonkeyPatch) -> None:
     lengths: list[int] = []
 
     def noted(*arguments: Any) -> Plan:

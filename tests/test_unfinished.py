@@ -108,7 +108,7 @@ def test_gatos_alike_prompts_rank_finished_episodes_only() -> None:
     assert sample(alone, rng, 8, Config(prompt_from="alike", prompt_steps=2, prompt_share=1.0)).prompt is None
 
 
-def test_where_no_episode_is_finished_all_count_and_it_is_said(tmp_path: Path) -> None:
+def test_where_no_episode_is_finished_all_count_with_a_caveat(tmp_path: Path) -> None:
     data = load(Request(CAR, path=mountain_car(tmp_path / "car.hdf5", [], 71)))
     assert not data.finished.any()
     assert whole_run.best_return(data) == -71
@@ -207,7 +207,7 @@ def test_the_last_episode_of_a_pickle_is_unfinished_where_others_terminate(tmp_p
     assert own_files.read(path, SPEC, "made-up").unfinished_steps == 20
 
 
-def test_minaris_flags_tell_which_episodes_are_finished(tmp_path: Path) -> None:
+def test_minaris_flags_decide_which_episodes_are_finished(tmp_path: Path) -> None:
     folder = export.to_minari(load(Request("toy-medium", "collected", steps=50)), "ours/toy-v0", tmp_path)
     with h5py.File(folder / "data" / "main_data.hdf5", "r+") as file:
         assert [bool(one["truncations"][-1]) for one in file.values()] == [True, True, True, False]
@@ -228,7 +228,7 @@ def test_longer_episodes_survive_the_way_to_minari_and_back(
     assert load(Request("ours/pen-v0")).origin.digest == data.origin.digest
 
 
-def test_the_unfilled_rows_of_a_buffer_are_left_out_and_said(tmp_path: Path) -> None:
+def test_the_unfilled_rows_of_a_buffer_are_left_out_with_a_caveat(tmp_path: Path) -> None:
     filled = table(made_up([50, 30, 7]))
     filled["terminals"][-1] = False
     columns = {name: np.concatenate([values, np.zeros_like(values[:50])]) for name, values in filled.items()}

@@ -158,9 +158,9 @@ def test_a_grid_goes_on_beside_damaged_files(tmp_path: Path, capsys: pytest.Capt
     (begun / CURVE).write_text("update\nx\n")
     options = benchmark.Options(models=("bc",), envs=("toy-medium",), dry_run=True, results_dir=tmp_path)
     assert benchmark.main(options, []) == 0
-    told = capsys.readouterr()
-    assert "--model bc --env toy-medium" in told.out
-    assert [line.split(": ")[1] for line in told.err.splitlines()] == [
+    output = capsys.readouterr()
+    assert "--model bc --env toy-medium" in output.out
+    assert [line.split(": ")[1] for line in output.err.splitlines()] == [
         str(tmp_path / "cut" / store.RECORD),
         str(begun / CURVE),
     ]

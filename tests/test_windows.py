@@ -31,7 +31,7 @@ def naive(data: Trajectories, last: int, length: int) -> dict[str, np.ndarray]:
     for place in range(length):
         row = last - (length - 1 - place)
         if row >= data.starts[episode]:
-            window["observations"][place] = seen(data, row, episode)
+            window["observations"][place] = observations(data, row, episode)
             window["actions"][place] = data.actions[row]
             window["rewards"][place] = data.rewards[row]
             window["returns_to_go"][place] = data.rewards[row : data.starts[episode + 1]].sum(dtype=np.float64)
@@ -40,7 +40,7 @@ def naive(data: Trajectories, last: int, length: int) -> dict[str, np.ndarray]:
     return window
 
 
-def seen(data: Trajectories, row: int, episode: int) -> np.ndarray:
+def observations(data: Trajectories, row: int, episode: int) -> np.ndarray:
     """What an environment shows at a row: its observation, or its last frames, blank before the episode."""
     if data.spec.frame_stack == 1:
         return data.observations[row]
@@ -164,7 +164,7 @@ def test_acting_windows_equal_recorded_windows(context: int, spec: Spec, bounded
         live = np.ones(1, bool)
         for row in range(start, end):
             earned = data.rewards[row - 1 : row] if row > start else np.zeros(1, np.float32)
-            history.observe(seen(data, row, episode)[None], earned, live)
+            history.observe(observations(data, row, episode)[None], earned, live)
             acting, recorded = history.window(context, live), naive(data, row, context)
             recorded["actions"][-1] = 0  # not chosen yet
             recorded["rewards"][-1] = 0  # not earned yet
@@ -182,7 +182,7 @@ def test_a_history_s_memory_is_bounded_by_the_longest_window(spec: Spec) -> None
     for step in range(400):
         rows, live = data.starts[:-1] + step, np.array([True, step < 250, step < 3])
         earned = data.rewards[rows - 1]
-        shown = np.stack([seen(data, row, episode) for episode, row in enumerate(rows.tolist())])
+        shown = np.stack([observations(data, row, episode) for episode, row in enumerate(rows.tolist())])
         for history in (whole, bounded):
             history.observe(shown, earned, live)
         for name in COLUMNS:

@@ -39,7 +39,7 @@ def walk(lengths: Sequence[int], seed: int = 0, spec: Spec = POINT) -> Trajector
     return Trajectories.of(
         spec,
         Provenance(spec.name, "made-up", "0"),
-        observations=seen(rng, spec, (steps, *spec.frame_shape)),
+        observations=random_observations(rng, spec, (steps, *spec.frame_shape)),
         actions=done(rng, spec, steps),
         rewards=rng.normal(size=steps).astype(np.float32),
         terminated=terminated,
@@ -47,7 +47,7 @@ def walk(lengths: Sequence[int], seed: int = 0, spec: Spec = POINT) -> Trajector
     )
 
 
-def seen(rng: np.random.Generator, spec: Spec, shape: tuple[int, ...]) -> np.ndarray:
+def random_observations(rng: np.random.Generator, spec: Spec, shape: tuple[int, ...]) -> np.ndarray:
     """Noise such as an environment might show."""
     if spec.observation_dtype == "uint8":
         return rng.integers(256, size=shape, dtype=np.uint8)

@@ -1,9 +1,9 @@
 """Actions as files and environments have them, and within [-1, 1], as models learn and give them.
 
 Bounds   those of the environment, which stretches what a model gives by itself; where it has none, the smallest and
-         largest action of the data, which the spec keeps, so that whoever plays the model stretches its actions alike
+         largest action of the data, which the spec keeps, so that in play they are scaled back alike
 Still    a number whose bounds coincide is 0 for models, and its only value in play
-Outside  what leaves the environment's bounds is clipped to them, as in play, and said
+Outside  what leaves the environment's bounds is clipped to them, as in play, with a caveat
 """
 
 from collections.abc import Sequence

@@ -35,7 +35,7 @@ def disk_errors(folder: Path, size: int = 0, option: str = CACHE) -> Iterator[No
         option: what names another folder.
 
     Raises:
-        UserError: the disk is full, or the folder cannot be made or written; the message says what is needed and where.
+        UserError: the disk is full, or the folder cannot be made or written; the message has the size and the folder.
     """
     needed = f"{size / 1e6:,.0f} MB" if size else "more room"
     elsewhere = f"choose another folder with {option}"
@@ -71,7 +71,7 @@ def file_lock(target: Path, wait: bool = True) -> Iterator[None]:
     What a killed process left of `target` is removed first.
 
     Raises:
-        UserError: the folder of `target` cannot be written, or another process makes it and nobody is to `wait`.
+        UserError: the folder of `target` cannot be written, or another process makes it and `wait` is false.
     """
     path = target.with_name(f".{target.name}.lock")
     with disk_errors(target.parent):
@@ -192,7 +192,7 @@ def make_folder(folder: Path) -> None:
 
 
 def leftovers(target: Path) -> list[Path]:
-    """What killed processes left of `target`; under its lock nobody else is writing them."""
+    """What killed processes left of `target`; under its lock no other process writes them."""
     return sorted(path for path in target.parent.iterdir() if leftover_of(path) == target)
 
 

@@ -1,7 +1,7 @@
 """A name -> its environment or data set; an unknown name is answered with the nearest known one.
 
 Rows of the catalog (rows.py) have plain names. What has no row is named by what it is made of, so that a record alone
-says how to play it again:
+is enough to play it again:
 
     Hopper-v4                        an environment of gymnasium's, as it ships it (trajectories/foreign.py)
     Hopper-v4?{"frame_skip": 2}      likewise, with options

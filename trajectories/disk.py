@@ -20,7 +20,7 @@ def home_expanded(path: str | Path, otherwise: str) -> Path:
     """The absolute path, ~ being the user's home folder.
 
     Raises:
-        UserError: there is no such home folder, as for an account that only has a number; `otherwise` says what to do.
+        UserError: there is no such home folder, as for an account that only has a number; `otherwise` is the next step.
     """
     try:
         return Path(path).expanduser().absolute()
@@ -30,7 +30,7 @@ def home_expanded(path: str | Path, otherwise: str) -> Path:
 
 @contextmanager
 def named_in_cache(folder: Path, name: str) -> Iterator[None]:
-    """Where a damaged file of the data set `name` lies in the cache below `folder`, say how to make or fetch it again.
+    """Add the command that removes it to the message about a damaged file of data set `name` in the cache `folder`.
 
     Raises:
         DatasetError: such a file is damaged. DamagedFileError goes on where it lies elsewhere: it is the user's own.

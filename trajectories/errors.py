@@ -1,11 +1,11 @@
-"""Errors that the user can mend, and how their sentences end where a name does not exist."""
+"""Errors that the user can correct, and the suggestions for a name that does not exist."""
 
 import difflib
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
-LIKE = 0.6  # difflib's ratio from which a name is worth proposing
+LIKE = 0.6  # difflib's ratio from which a name is proposed
 APART = 0.15  # how much less alike than the best a name may be that is proposed beside it
 SHOWN = 3  # names that are proposed
 FEW = 160  # characters: the most that a list of all names may take in a sentence
@@ -30,7 +30,7 @@ class DatasetError(UserError):
 
 
 class DamagedFileError(DatasetError):
-    """A file is truncated or damaged. It may be the user's own: nobody is told to delete or to fetch it."""
+    """A file is truncated or damaged. It may be the user's own, so the message never says to delete or fetch it."""
 
     def __init__(self, file: Path, reason: object) -> None:
         self.file, self.reason = file, (str(reason).splitlines() or [type(reason).__name__])[0].rstrip(".")
@@ -48,7 +48,7 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
     """The end of a sentence about a name that does not exist: the nearest known ones, or else what there is.
 
     Case, underscores and a version ("-v2") make no difference to how near a name is; of one name's versions the one
-    that was asked for is proposed, or else all.
+    in `name` is proposed, or else all.
 
     Args:
         otherwise: what to say where none is near and a list of all would be long.
@@ -62,8 +62,8 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
     for each in near:
         if _likeness(word, each) > best - APART and (best < 1 or each == word):
             versions = [one for one, plain in names.items() if plain[0] == each]
-            asked = [one for one in versions if names[one][1] == version]
-            close += asked or (versions if each == word else versions[:1])
+            same = [one for one in versions if names[one][1] == version]
+            close += same or (versions if each == word else versions[:1])
     if close:
         return f"did you mean {' or '.join(close[:SHOWN])}?"
     everything = ", ".join(names)

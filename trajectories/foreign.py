@@ -3,8 +3,8 @@
     Hopper-v4
     PointMaze_UMaze-v3?{"continuing_task": true, "max_episode_steps": 300}
 
-The name alone says everything, so that a record is enough to play its run again. They are played as they come, in
-today's physics, and their scores are normalised by the catalog's row for the same environment, if there is one.
+The name holds everything, so that a record is enough to play its run again. They are played as they come, in
+today's physics, and their scores are normalized by the catalog's row for the same environment, if there is one.
 """
 
 import json
@@ -23,7 +23,7 @@ from trajectories.unknown import unknown_environment
 STEPS = "max_episode_steps"  # an option of every environment: gymnasium's time limit
 SCORES = ("ref_min_score", "ref_max_score")  # likewise: what Minari knows for normalizing
 BOUNDLESS = 1e9  # a bound of actions so large is none: some environments give the largest number that there is
-NO_SCORES = "No reference scores are known for {}: the normalised score is the return itself."
+NO_SCORES = "No reference scores are known for {}: the normalized score is the return itself."
 NEWER = "D4RL's reference scores belong to v2 to v4, whose rewards and observations {} changes, in today's physics. "
 
 
@@ -34,7 +34,7 @@ def named(gym_id: str, options: dict[str, Any]) -> str:
 
 @cache
 def environment_row(name: str) -> EnvironmentRow:
-    """A row made from what gymnasium says of the environment called `name`.
+    """A row made from gymnasium's description of the environment called `name`.
 
     Raises:
         UserError: gymnasium knows none of that name, it cannot be made, or it never ends.
@@ -42,7 +42,7 @@ def environment_row(name: str) -> EnvironmentRow:
     gym_id, options = parse(name)
     arguments = {key: value for key, value in options.items() if key not in SCORES}
     copy = make(gym_id, arguments)
-    seen = layout(copy.observation_space, gym_id)
+    observation = layout(copy.observation_space, gym_id)
     action_shape, actions = actions_of(copy.action_space, gym_id)
     max_episode_steps = options.get(STEPS) or copy.spec.max_episode_steps or getattr(copy.unwrapped, "max_steps", None)
     max_episode_steps = max_episode_steps or frames_limit(copy.spec.kwargs)
@@ -56,8 +56,8 @@ def environment_row(name: str) -> EnvironmentRow:
         family="gymnasium",
         gym_id=gym_id,
         max_episode_steps=int(max_episode_steps),
-        observation_shape=seen.shape,
-        observation_dtype=seen.dtype,
+        observation_shape=observation.shape,
+        observation_dtype=observation.dtype,
         action_shape=action_shape,
         actions=actions,
         action_low=low,
@@ -74,7 +74,7 @@ def _scores(gym_id: str, options: dict[str, Any]) -> dict[str, Any]:
         low, high = (options[score] for score in SCORES)
         if not are_scores(low, high):
             named_scores = f"{' and '.join(SCORES)} of {gym_id} are {low!r} and {high!r}"
-            raise UserError(f"{named_scores}, between which nothing can be normalised: give two different numbers.")
+            raise UserError(f"{named_scores}, between which nothing can be normalized: give two different numbers.")
         return {"random_score": float(low), "expert_score": float(high)}
     rows = environment_rows().values()
     known = next((row for row in rows if row.gym_id == gym_id), None)
@@ -153,7 +153,7 @@ def parse(name: str) -> tuple[str, dict[str, Any]]:
 
 
 def make(gym_id: str, options: dict[str, Any], **more: Any) -> Any:
-    """One of gymnasium's environments; the packages that register more of them are asked if it is not known.
+    """One of gymnasium's environments; packages that register more of them are imported if it is not known.
 
     Raises:
         UserError: it names a module and was not typed, is not known, needs a package that is not here, or cannot be

@@ -11,11 +11,10 @@ from trajectories.types import Spec, Trajectories
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """Tasks and how often each is drawn; equally often unless `weights` says otherwise.
+    """Tasks and how often each is drawn; equally often without `weights`.
 
-    A part is a set of trajectories, or anything else that the model knows how to draw from (Gato: a text). A task is
-    called what its data set is called, since two data sets may be recorded in one environment: so are its spec and,
-    thereby, every batch of it.
+    A part is a set of trajectories, or anything else that the model knows how to draw from (Gato: a text). A task has
+    the name of its data set, since two data sets may be recorded in one environment; so have its spec and every batch.
 
     Raises:
         UserError: there are no parts, two of them have one name, or the weights are not one number for each.

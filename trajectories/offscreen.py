@@ -2,7 +2,7 @@
 
 MuJoCo chooses how it draws when it is first imported, from $MUJOCO_GL. A choice that does not work here, left in the
 shell by another project, would stop the import, though nothing may be drawn at all: it is dropped. Without a screen
-MuJoCo must be told to draw into memory; where no library for that is installed nothing is chosen.
+MuJoCo has to draw into memory; where no library for that is installed nothing is chosen.
 """
 
 import os

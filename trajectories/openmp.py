@@ -1,4 +1,4 @@
-"""How torch's threads wait for each other, which must be said before torch is imported.
+"""How torch's threads wait for each other, which must be set before torch is imported.
 
 libgomp, torch's pool of threads on Linux, lets a thread that waits try 300,000 times before it sleeps. Where another
 process is busy, too, the thread that is waited for does not get its core meanwhile: two threads are then many times
@@ -13,6 +13,6 @@ OWN = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}  # a user who sets one of these has 
 
 
 def wait_briefly() -> None:
-    """Have libgomp's threads sleep soon, unless the user has said how they are to wait."""
+    """Have libgomp's threads sleep soon, unless the user has set how they wait."""
     if not os.environ.keys() & OWN:
         os.environ["GOMP_SPINCOUNT"] = SPINCOUNT

@@ -60,7 +60,7 @@ class EnvironmentRow:
 
     @property
     def upstream_physics_only(self) -> bool:
-        """Whether it is played in today's physics only, as its package has it, whatever --physics says."""
+        """Whether it is played in today's physics only, as its package has it, whatever --physics is."""
         return self.family in ("adroit", "atari", "gymnasium", "kitchen", "minigrid")
 
     def spec(self) -> Spec:
@@ -108,14 +108,14 @@ class DatasetRow:
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """D4RL's own server first, then its mirrors; empty where nobody publishes the file."""
+        """D4RL's own server first, then its mirrors; empty where the file is not published."""
         if self.path is None or self.file is None:
             return ()
         return tuple(pattern.format(path=self.path, file=self.file) for pattern in _tables()["d4rl"]["urls"])
 
     @property
     def size_and_sha256(self) -> tuple[int | None, str | None]:
-        """Of D4RL's own file, in bytes and as hexadecimal digits; None where nobody publishes them."""
+        """Of D4RL's own file, in bytes and as hexadecimal digits; None where they are not published."""
         return _checksums().get(self.path or "", (None, None))
 
 

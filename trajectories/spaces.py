@@ -9,8 +9,8 @@ Order    of a goal-conditioned observation: observation, achieved_goal, desired_
 Images   of 32 x 32 and more may be stored as JPEGs, which are decoded
 Text     as the bytes of its UTF-8, `TEXT` numbers wide, zeros behind; what is longer is cut
 
-`Part.name` tells the parts apart again (Origin.details["observation_parts"]), so that a model may treat an image, a
-direction and a mission differently. Nothing here imports gymnasium: a space is told by its class's name.
+Names, shapes and kinds of the parts are kept (Provenance.details["observation_parts"]), so that a model can treat an
+image, a direction and a mission differently. Nothing here imports gymnasium: a space is recognized by its class's name.
 """
 
 import io
@@ -80,7 +80,7 @@ def layout(space: Any, owner: object = "The environment") -> Layout:
     """The layout of a gymnasium space, or of one that Minari wrote as JSON.
 
     Args:
-        owner: whose observations they are, for what is said of them.
+        owner: whose observations they are, for the messages about them.
 
     Raises:
         DatasetError: the space holds something without a fixed size.
@@ -92,7 +92,7 @@ def actions_of(space: Any, owner: object = "The environment") -> tuple[tuple[int
     """Shape of an action and how many there are (None: continuous).
 
     Args:
-        owner: whose actions they are, for what is said of them.
+        owner: whose actions they are, for the messages about them.
 
     Raises:
         DatasetError: neither Discrete from 0 nor a Box.

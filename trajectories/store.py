@@ -145,14 +145,14 @@ def _mapping(values: Any) -> mmap.mmap | None:
 
 
 def file_stamp(file: Path) -> dict[str, Any]:
-    """What tells one state of a file, or of the files in a folder, from another without reading it."""
+    """Path, size and time of a file, or of the files in a folder, which change with its content."""
     files = [each.stat() for each in (file.iterdir() if file.is_dir() else [file])]
     size, changed = sum(each.st_size for each in files), max((each.st_mtime_ns for each in files), default=0)
     return {"path": str(file.resolve()), "size": size, "mtime_ns": changed}
 
 
 def _write(path: Path, values: np.ndarray) -> None:
-    """np.save, which forgets on a full disk that it was full: its OSError has no errno."""
+    """As np.save does, whose OSError on a full disk has no errno."""
     values = np.ascontiguousarray(values)
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(values))

@@ -1,7 +1,7 @@
 """The nouns of recorded experience: Spec and Trajectories; Batch is in batch.py, since it needs torch.
 
 Shapes   N steps, E episodes; obs and act are the environment's own shapes
-Units    whatever the environment uses; nothing here normalises, scales or clips
+Units    whatever the environment uses; nothing here normalizes, scales or clips
 Frames   where an observation is the last S frames (Atari's are), a column holds each frame once, (N, *frame), and
          windows.py stacks them
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 from trajectories.errors import DatasetError
 
-PAGE = 1000  # characters kept of a text that a file tells of itself
+PAGE = 1000  # characters kept of a text in a file's metadata
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Provenance:
     details: dict[str, Any] = field(default_factory=dict)  # file, policy, physics, seed, what was kept or dropped
 
     def __post_init__(self) -> None:
-        """Whatever a file told is what JSON can hold, or else a text: nothing may prevent a record in the end."""
+        """Details from a file become what JSON can hold, so that the record can always be written."""
         object.__setattr__(self, "details", as_json(self.details))
 
 
@@ -108,7 +108,7 @@ class Trajectories:
     """N steps of E episodes, as columns, which may be memory maps.
 
     Time limits are not terminations: `terminated` is true only where the task itself ended, and the end of an
-    episode is told by `starts`. Build one with `Trajectories.of`, which checks and completes the columns.
+    episode is in `starts`. Build one with `Trajectories.of`, which checks and completes the columns.
     """
 
     spec: Spec

@@ -127,7 +127,7 @@ class History:
     newest is kept.
 
     Args:
-        longest: of the windows that will be asked for, in steps; the columns then hold at most about twice as many
+        longest: steps of the longest window that will be cut; the columns then hold at most about twice as many
             steps of each episode, however long it lasts. None: windows of any length, and room for whole episodes.
     """
 

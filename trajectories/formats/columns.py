@@ -1,4 +1,4 @@
-"""What every reader asks of columns before it believes them: numbers, finite, of the right width, flags that are flags.
+"""What every reader checks in columns: finite numbers of the right width, and flags that are 0 or 1.
 
 Checks run over blocks of rows, so that they stay in the processor's cache and need no second copy of the column.
 """
@@ -30,7 +30,7 @@ def trajectories(
     Args:
         table: observations, actions, rewards, terminals and perhaps timeouts, each N rows; emptied on the way.
         bounds: the file's own division into episodes, (B + 1,); None: its marks alone divide it.
-        zero_columns, long_episodes: as in `d4rl.read`.
+        trailing_zeros, long_episodes: as in `d4rl.read`.
 
     Raises:
         DatasetError: a column is of another width than `spec`'s, or holds what `numbers` and `flags` refuse, or an
@@ -71,7 +71,7 @@ def numbers(values: np.ndarray, dtype: str, column: str, file: str) -> np.ndarra
     """
     if values.dtype.kind not in "fiub":
         raise DatasetError(f"{file}: {column} holds {values.dtype} where numbers belong: look at how it was written.")
-    with np.errstate(over="ignore", invalid="ignore"):  # said below, with the place
+    with np.errstate(over="ignore", invalid="ignore"):  # reported below, with the place
         converted = values.astype(dtype, copy=False)
     checked = converted if converted.dtype.kind == "f" else values
     for first, block in _blocks(checked) if checked.dtype.kind == "f" else ():  # whole numbers are finite
@@ -87,7 +87,7 @@ def numbers(values: np.ndarray, dtype: str, column: str, file: str) -> np.ndarra
 
 
 def counted_from_0(actions: np.ndarray, count: int, notes: list[str]) -> np.ndarray:
-    """Discrete actions as 0, 1, ..., which may have been written one-hot or from 1; `notes` says so then."""
+    """Discrete actions as 0, 1, ..., which may have been written one-hot or from 1; `notes` gets a line then."""
     whole = actions.dtype.kind in "fiub"
     one_hot = whole and actions.shape[1:] == (count,) and count > 1 and bool(np.isin(actions, (0, 1)).all())
     if one_hot and (actions.sum(1) == 1).all():
@@ -140,9 +140,9 @@ def flat(values: np.ndarray) -> np.ndarray:
 def same_length(lengths: dict[str, int], file: str) -> None:
     """Raises DatasetError where the columns disagree on how many steps there are, or there are none."""
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{column} has {length}" for column, length in lengths.items())
+        listed = ", ".join(f"{column} has {length}" for column, length in lengths.items())
         raise DatasetError(
-            f"{file}: its columns have different lengths ({told}), and each must have a row for each step: write it "
+            f"{file}: its columns have different lengths ({listed}), and each must have a row for each step: write it "
             f"again, or get a whole copy."
         )
     if not next(iter(lengths.values())):
@@ -150,9 +150,9 @@ def same_length(lengths: dict[str, int], file: str) -> None:
 
 
 def fitting(values: np.ndarray, shape: tuple[int, ...], column: str, file: str, trailing_zeros: int = 0) -> np.ndarray:
-    """The column cut to `shape`, which it may exceed by exactly `zero_columns` trailing columns of zeros.
+    """The column cut to `shape`, which it may exceed by exactly `trailing_zeros` trailing columns of zeros.
 
-    Where `shape` is a row as long as what was found (an image seen as numbers), it is laid out row by row. A single
+    Where `shape` is a row as long as what was found (an image as numbers), it is laid out row by row. A single
     number may have been written as (N,) and as (N, 1), whichever the environment has.
 
     Raises:
@@ -173,14 +173,14 @@ def fitting(values: np.ndarray, shape: tuple[int, ...], column: str, file: str, 
                 )
         return np.ascontiguousarray(values[:, : shape[0]])
     if shape == () and column != "actions":
-        raise DatasetError(f"{file}: its {column} have the shape {_told(found)} at each step: write one number a step.")
+        raise DatasetError(f"{file}: its {column} have the shape {_text(found)} at each step: write one number a step.")
     raise DatasetError(
-        f"{file}: its {column} have the shape {_told(found)}, but the environment's have {_told(shape)}: "
+        f"{file}: its {column} have the shape {_text(found)}, but the environment's have {_text(shape)}: "
         f"name the environment of this file with --task, or its data set with --env."
     )
 
 
-def _told(shape: tuple[int, ...]) -> str:
+def _text(shape: tuple[int, ...]) -> str:
     return " x ".join(str(size) for size in shape) or "of a single number"
 
 

@@ -1,4 +1,4 @@
-"""What a file holds, whatever its format: tables (names to more), lists and arrays, which are read when asked for."""
+"""The content of a file of any format: tables (names to more), lists, and arrays, which are read when used."""
 
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -62,7 +62,7 @@ class NpzArray:
 
 
 class _Hdf5Table(Mapping[str, Any]):
-    """A group of an HDF5 file. Nothing is opened but what is asked for."""
+    """A group of an HDF5 file. Nothing is opened before it is used."""
 
     def __init__(self, group: Hdf5Group) -> None:
         self._group, self._names = group, list(group)
@@ -120,13 +120,11 @@ def opened(path: Path) -> Any:
     """The content of a file, for a `with` block.
 
     Raises:
-        DatasetError: there is no such file, its name tells no format, it cannot be read, or it is damaged.
+        DatasetError: there is no such file, its name has no known ending, it cannot be read, or it is damaged.
     """
     read = READERS.get(path.suffix.lower())
     if read is None:
-        raise DatasetError(
-            f"{path}: cannot tell its format from its name; give a file that ends in {', '.join(READERS)}."
-        )
+        raise DatasetError(f"{path}: its name has no known ending: give a file that ends in {', '.join(READERS)}.")
     if not path.is_file() and read is not _hdf5:
         what = "is no file" if path.exists() else "is not there"
         raise DatasetError(f"{path} {what}: check --path.")

@@ -3,13 +3,13 @@
 Source   https://github.com/Farama-Foundation/D4RL (Fu et al. 2020, arXiv:2004.07219)
 Layout   one flat table of N steps: observations (N, S), actions (N, A), rewards (N,) or (N, 1), terminals (N,) and
          mostly timeouts (N,), as bool or as 0.0 and 1.0; v1 and v2 add next_observations, infos/ and metadata/, among
-         them the behaviour policy. float32 or float64, each file as it likes
+         them the behavior policy. float32 or float64, each file as it likes
 Units    the simulator's: m, rad, m/s, rad/s; rewards unscaled
 Keeps    every step. An episode ends at terminals or timeouts, or else at the environment's time limit (episodes.py).
          The file may end inside an episode: that unfinished tail is kept as an episode that is not finished. kzl and
          CORL drop it without a word
 Drops    next_observations (the next row, except at an episode's end) and infos. Scalars under metadata/ are kept in
-         `details["metadata"]`, apart from what is ours to say
+         `details["metadata"]`, apart from details of our own
 """
 
 import hashlib
@@ -41,7 +41,7 @@ def read(
         spec: what the environment looks like; its horizon ends episodes that the file does not end.
         name: the data set's name, for the origin.
         source: d4rl, reroll, collected or file, for the origin.
-        zero_columns: trailing observations that must be zero and are left out (Ant's contact forces).
+        trailing_zeros: trailing observations that must be zero and are left out (Ant's contact forces).
         long_episodes: episodes longer than the environment's time limit are real, and are kept whole.
 
     Returns:

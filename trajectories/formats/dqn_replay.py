@@ -1,16 +1,16 @@
-"""DQN-replay: what Dopamine's replay buffer logged while agents learnt to play Atari -> Trajectories.
+"""DQN-replay: what Dopamine's replay buffer logged while agents learned to play Atari -> Trajectories.
 
 Source   Agarwal et al. 2020, arXiv:1907.04543; google-research/batch_rl, logged_replay_buffer.py; google/dopamine,
          circular_replay_buffer.py
 Layout   {Game}/{run}/replay_logs/$store$_{column}_ckpt.{K}.gz, each a gzipped .npy of a million steps or fewer:
-         observation (N, 84, 84) uint8, the frame seen; action (N,) int32, chosen then; reward (N,) float32, what that
+         observation (N, 84, 84) uint8, the frame; action (N,) int32, chosen then; reward (N,) float32, what that
          earned, clipped to [-1, 1] by the agents of the public data; terminal (N,) uint8, 1 at a game's (or life's)
          end. add_count_ckpt.{K}.gz counts all steps ever added: modulo N, rows from there on are from before
 Blanks   the buffer begins each episode with three steps that are zero throughout. They are no steps of a game: dropped
 Whole    an episode that a checkpoint's end cuts in two is left out, and so are its other half at the beginning of the
          next checkpoint and what follows a checkpoint's last terminal
 Selects  as kzl (atari/create_dataset.py at e2d82e6): of the last of checkpoints 0 to 49 one is drawn (there is a 50th,
-         which it never opens, and neither is it opened here, whoever wrote the files), and gives its next ten
+         which neither it nor this reader opens), and gives its next ten
          episodes, until there are enough steps; nothing beyond step 100,000 of a checkpoint. Differs: ten are ten
          (kzl's are eleven), the last few before that step are taken too, and timesteps are 0 where an episode begins
 
@@ -90,7 +90,7 @@ def folder_of(path: Path, game: str) -> Path:
     """
     if not path.is_dir():
         what = "is a file" if path.exists() else "is not there"
-        raise DatasetError(f"{path} {what}, where a folder of DQN-replay's files is wanted: check --path.")
+        raise DatasetError(f"{path} {what}, where a folder of DQN-replay's files is needed: check --path.")
     tried = [path, path / "replay_logs", path / "1" / "replay_logs", path / game / "1" / "replay_logs"]
     for folder in tried:
         if folder.is_dir() and any(FILE.fullmatch(file.name) for file in folder.iterdir()):
@@ -144,11 +144,11 @@ def read(
             for key, values in zip(table, (one.actions, one.rewards, one.terminals), strict=False):
                 table[key].append(values[rows][kept])
             table["lengths"].append(np.add.reduceat(kept.astype(np.int64), one.starts - rows.start))
-    joined = {key: np.concatenate(parts) for key, parts in table.items()}
-    bounds = np.concatenate([[0], np.cumsum(joined.pop("lengths"))])
-    joined["observations"] = np.load(frames, mmap_mode="r")
+    merged = {key: np.concatenate(parts) for key, parts in table.items()}
+    bounds = np.concatenate([[0], np.cumsum(merged.pop("lengths"))])
+    merged["observations"] = np.load(frames, mmap_mode="r")
     origin = Provenance(name, source, "", {"file": path.name, "checkpoints": len(found)})
-    return columns.trajectories(joined, bounds, spec, origin, str(path), trailing_zeros, long_episodes)
+    return columns.trajectories(merged, bounds, spec, origin, str(path), trailing_zeros, long_episodes)
 
 
 def _numbers(folder: Path) -> list[int]:
@@ -211,20 +211,20 @@ def _begins_blank(folder: Path, number: int, most: int) -> bool:
 def _selected(found: list[Checkpoint], selection: Selection) -> list[int]:
     """How many of each checkpoint's episodes are taken, from its first on.
 
-    kzl draws a checkpoint, again and again. Here every checkpoint has a clock of its own that strikes at random, and at
-    its n-th stroke gives its n-th group of episodes: whichever strikes next is each time drawn evenly, and all strokes
-    are drawn at once.
+    kzl draws checkpoints one after another, each as likely as the others that have episodes left. Sampling exponential
+    arrival times for every checkpoint gives the same distribution in one call: its n-th arrival is its n-th group of
+    episodes.
     """
     episodes = [len(one.starts) for one in found]
     if selection.steps is None or not sum(episodes):
         return episodes
     size = selection.episodes_at_once
     groups = [-(-count // size) for count in episodes]
-    clocks = np.random.default_rng(selection.seed).exponential(size=(len(found), max(groups))).cumsum(axis=1)
-    strokes = np.concatenate([clock[:count] for clock, count in zip(clocks, groups, strict=True)])
+    arrivals = np.random.default_rng(selection.seed).exponential(size=(len(found), max(groups))).cumsum(axis=1)
+    times = np.concatenate([row[:count] for row, count in zip(arrivals, groups, strict=True)])
     owners = np.repeat(np.arange(len(found)), groups)
     steps = [np.add.reduceat(one.lengths, np.arange(0, len(one.lengths), size)) for one in found if len(one.lengths)]
-    order = np.argsort(strokes, kind="stable")
+    order = np.argsort(times, kind="stable")
     enough = int(np.searchsorted(np.cumsum(np.concatenate(steps)[order]), selection.steps)) + 1
     taken = np.bincount(owners[order[:enough]], minlength=len(found)) * size
     return np.minimum(taken, episodes).tolist()

@@ -42,7 +42,7 @@ def divide(
     if bounds is None:
         bounds = np.union1d(np.flatnonzero(marks) + 1, [0, steps])
     lengths, terminal, closed = np.diff(bounds), terminals[bounds[1:] - 1], marks[bounds[1:] - 1]
-    if divided and timeouts is None:  # whoever wrote an episode by itself knew its end, but perhaps not the last one's
+    if divided and timeouts is None:  # episodes that are stored apart are finished, but perhaps not the last one
         closed = np.ones(len(lengths), bool)
         ends_by_itself = terminal | (lengths >= limit)
         closed[-1] = ends_by_itself[-1] or len(lengths) == 1 or not ends_by_itself[:-1].all()

@@ -24,7 +24,7 @@ ITEM = 16  # bytes; whatever is in a group takes more than that in its file
 
 
 class Hdf5Array:
-    """An array of a file, not read yet; only what indexing asks for is read.
+    """An array of a file, not read yet; only the rows that are indexed are read.
 
     Raises:
         DatasetError: it lies in another file, or declares more than the file can hold.
@@ -157,7 +157,7 @@ class Hdf5Group:
 
 @contextmanager
 def open_hdf5(path: Path) -> Iterator[Hdf5Group]:
-    """The HDF5 file, open for reading; whatever is wrong with it, here or while it is read, is said in one sentence.
+    """The HDF5 file, open for reading; errors, here or while it is read, become one sentence.
 
     Raises:
         DatasetError: there is no such file, or it is no HDF5.
@@ -181,7 +181,7 @@ def open_hdf5(path: Path) -> Iterator[Hdf5Group]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Whatever libhdf5 says of a file, in one sentence."""
+    """libhdf5's errors about a file as one sentence."""
     try:
         yield
     except DatasetError:
@@ -198,10 +198,10 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def metadata(file: Hdf5Group) -> dict[str, dict[str, Any]]:
-    """The scalars under metadata/, as details under that name, apart from what is ours to say; {} if there are none."""
-    group, told = file.get("metadata"), {}
+    """The scalars under metadata/, as details under that name, apart from details of our own; {} if there are none."""
+    group, found = file.get("metadata"), {}
     for key in group if isinstance(group, Hdf5Group) else ():
         item = file.get(f"metadata/{key}")
         if isinstance(item, Hdf5Array) and item.shape == ():
-            told[key] = item[()]
-    return {"metadata": told} if told else {}
+            found[key] = item[()]
+    return {"metadata": found} if found else {}

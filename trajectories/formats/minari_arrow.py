@@ -15,7 +15,7 @@ from trajectories.formats.limits import check_declared
 from trajectories.spaces import Layout
 
 
-def episodes(folder: Path, kind: str, seen: Layout, numbers: Sequence[int]) -> Iterator[dict[str, np.ndarray]]:
+def episodes(folder: Path, kind: str, rows: Layout, numbers: Sequence[int]) -> Iterator[dict[str, np.ndarray]]:
     """The columns of each episode in turn, D4RL's names.
 
     Raises:
@@ -36,7 +36,7 @@ def episodes(folder: Path, kind: str, seen: Layout, numbers: Sequence[int]) -> I
             table = dataset(parts, format=kind).to_table().combine_chunks()
             steps = table.num_rows - 1
             found = {
-                "observations": seen.rows(_values(table.column("observations"))),
+                "observations": rows.rows(_values(table.column("observations"))),
                 "actions": _values(table.column("actions"))[:steps],
                 "rewards": _values(table.column("rewards"))[:steps],
                 "terminals": _values(table.column("terminations"))[:steps],

@@ -1,4 +1,4 @@
-"""Files of one's own: whatever names its columns as people do -> Trajectories, and in a line how it was read.
+"""The user's own files: any file with the usual names of columns -> Trajectories, and a note on how it was read.
 
 Files    HDF5, trajectory pickles (kzl/decision-transformer's `{env}-{quality}-v2.pkl` among them), .npz, Arrow, Parquet
 Columns  by any of the names below. An observation of several named parts is laid out as spaces.py does
@@ -130,7 +130,7 @@ def _unreadable(path: Path, holds: Any, lacks: str, place: str = "") -> DatasetE
 
 
 def _steps(content: Content, table: Mapping[Any, Any], notes: list[str]) -> tuple[Columns, np.ndarray | None]:
-    """One table of all steps; and where its episodes begin, if it tells that otherwise than by marks."""
+    """One table of all steps; and where its episodes begin, if it is stored otherwise than by marks."""
     named = _named(table)
     if all(column in named and _unequal(table[named[column]]) for column in REQUIRED):  # a list of episodes a column
         parts = zip(*(table[key] for key in named.values()), strict=False)
@@ -142,15 +142,15 @@ def _steps(content: Content, table: Mapping[Any, Any], notes: list[str]) -> tupl
     bounds, steps = _own_bounds(arrays, content.path), len(arrays["actions"])
     lengths = {column: len(values) for column, values in arrays.items()}
     if bounds is not None and set(lengths.values()) - {steps} <= {steps + len(bounds) - 1, len(bounds) - 1}:
-        return _joined(_divided(arrays, bounds), content.path, notes)
+        return _concatenated(_divided(arrays, bounds), content.path, notes)
     columns.same_length(lengths, str(content.path))
     return arrays, bounds
 
 
 def _own_bounds(arrays: Columns, path: Path) -> np.ndarray | None:
-    """Where the episodes of one table begin, and its end, if it tells; the columns that do so are taken out.
+    """Where the episodes of one table begin, and its end, if that is stored; the columns that hold it are removed.
 
-    Marks tell where a division is needed: where there are more observations than actions.
+    Marks divide the table where there are more observations than actions.
     """
     steps, file = len(arrays["actions"]), str(path)
     episode, ends = arrays.pop("episode", None), arrays.pop("ends", None)
@@ -218,10 +218,10 @@ def _episodes(content: Content, tables: Sequence[Mapping[Any, Any]], notes: list
     """A table for each episode, as one of all; and where they begin."""
     notes += [f"{key} as {column}" for column, key in _named(tables[0]).items() if key != column]
     episodes = [_arrays(content, table, f"episode {number}, ") for number, table in enumerate(tables)]
-    return _joined(episodes, content.path, notes)
+    return _concatenated(episodes, content.path, notes)
 
 
-def _joined(episodes: list[Columns], path: Path, notes: list[str]) -> tuple[Columns, np.ndarray]:
+def _concatenated(episodes: list[Columns], path: Path, notes: list[str]) -> tuple[Columns, np.ndarray]:
     """The columns of all episodes, one behind another; and where they begin.
 
     Raises:
@@ -261,7 +261,7 @@ def _joined(episodes: list[Columns], path: Path, notes: list[str]) -> tuple[Colu
 
 
 def _mark_ends(table: Columns, bounds: np.ndarray | None, limit: int, path: Path, notes: list[str]) -> None:
-    """Make terminals, and timeouts where the file tells any, of whatever marks the ends of episodes.
+    """Make terminals, and timeouts where the file has any, of whatever marks the ends of episodes.
 
     Raises:
         DatasetError: nothing does.

@@ -1,7 +1,7 @@
 """Pickles read without running what they say.
 
 A pickle is a program. This one may build lists, dicts, numbers, strings and numpy arrays, and nothing else: every name
-that it asks for is answered by a stand-in of ours or refused. Not even numpy's own unpickling runs on its bytes.
+in it is replaced by a stand-in of ours or refused. Not even numpy's own unpickling runs on its bytes.
 
 The standard library's unpickler in Python reads it: the one in C makes room for every index that a memo's instruction
 names, gigabytes for six bytes. Lists within lists, which a few instructions can repeat without end, are counted before
@@ -33,7 +33,7 @@ def unpickle(path: Path) -> Any:
         raise DatasetError(f"There is no file {path}: check --path.")
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return _Unpickler(content).load()  # a map gives what is there, however much is asked for
+            return _Unpickler(content).load()  # a map gives what is there, however much is requested
     except DatasetError as error:
         raise DatasetError(f"{path} {error}") from None
     except Exception as error:  # a damaged pickle fails in any way it likes; nothing of ours runs in there
@@ -77,9 +77,9 @@ def _unwrapped(value: Any) -> Any:
     return value.values if isinstance(value, _Array) else value
 
 
-def _refuse(wanted: str) -> DatasetError:
+def _refuse(what: str) -> DatasetError:
     return DatasetError(
-        f"wants {wanted}, but only numpy arrays and plain containers are read from a pickle, since anything else could "
+        f"wants {what}, but only numpy arrays and plain containers are read from a pickle, since anything else could "
         f"run code: convert it to D4RL's HDF5 layout."
     )
 
@@ -206,7 +206,7 @@ _NAMES = {
 
 
 def _load_bytearray8(unpickler: Any) -> None:
-    """The bytes that are there; the standard library makes room for as many as are said to be."""
+    """The bytes that are there; the standard library allocates as many as are declared."""
     (size,) = struct.unpack("<Q", unpickler.read(8))
     unpickler.append(bytearray(unpickler.read(size)))
 

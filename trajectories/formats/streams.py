@@ -15,7 +15,7 @@ PIECE = 1 << 23  # bytes that are skipped at once
 
 
 class GzippedColumn:
-    """A gzipped .npy, read row by row from its front; whatever is wrong with it is said in one sentence.
+    """A gzipped .npy, read row by row from its front; errors become one sentence.
 
     Raises:
         DamagedFileError: it is truncated or damaged, or holds objects, which would have to be unpickled.
@@ -78,7 +78,7 @@ class GzippedColumn:
 
 
 class GrowingColumn:
-    """A .npy of rows of one shape that grows; its header tells how long it is once it is closed."""
+    """A .npy of rows of one shape that grows; its header has the length once it is closed."""
 
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: str) -> None:
         self.path, self.shape, self.dtype = path, shape, np.dtype(dtype)

@@ -1,4 +1,4 @@
-"""Whether a file that was fetched is of its kind, and its end is there: told by its first and last bytes alone."""
+"""Whether a fetched file is complete and of its format, by its first and last bytes alone."""
 
 import math
 from collections.abc import Callable
