@@ -1,19 +1,98 @@
-"""A configuration's field carries its default and its help, so that the command line and the page say the same."""
+"""Options: a field of a configuration carries its default, its help and its limits; a `Literal` type is its choices."""
 
+import math
 import tomllib
-from dataclasses import field
+from collections.abc import Iterable, Sequence
+from dataclasses import Field, dataclass, field, fields
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
-from trajectories.errors import UserError
+from trajectories.errors import UserError, did_you_mean
 
-HELP = "help"
+HELP, LIMITS, DIVIDES = "help", "limits", "divides"
 
 
-def option(default: Any, text: str) -> Any:
-    """A dataclass field with a default and a sentence of help."""
-    return field(default=default, metadata={HELP: text})
+@dataclass(frozen=True)
+class Limits:
+    """Finite numbers of at least `low`, at most `high`, `above` and `below`."""
+
+    low: int | float = -math.inf
+    high: int | float = math.inf
+    above: int | float = -math.inf
+    below: int | float = math.inf
+
+    def __contains__(self, value: int | float) -> bool:
+        return math.isfinite(value) and self.low <= value <= self.high and self.above < value < self.below
+
+    def __str__(self) -> str:
+        if self == Limits(low=self.low) != Limits():
+            return f"{self.low} or more"
+        bounds = {"of at least": self.low, "above": self.above, "at most": self.high, "below": self.below}
+        named = " and ".join(f"{word} {bound}" for word, bound in bounds.items() if math.isfinite(bound))
+        return f"a number {named}" if named else "a finite number"
+
+
+def option(default: Any, text: str, *, divides: str | None = None, **limits: int | float) -> Any:
+    """A dataclass field of a configuration.
+
+    Args:
+        default: allowed even outside the limits, where it may have a meaning of its own.
+        text: help, one sentence.
+        divides: another option, which has to be a multiple of this one.
+        limits: of a number, or of each in a tuple: low, high, above, below.
+    """
+    return field(default=default, metadata={HELP: text, LIMITS: Limits(**limits), DIVIDES: divides})
+
+
+def check_options(owner: Any) -> None:
+    """Check every option of a configuration.
+
+    Raises:
+        UserError: a number outside its limits, a word that is no choice, or a number that does not divide another.
+    """
+    for each in fields(owner):
+        value = getattr(owner, each.name)
+        if value == each.default:
+            continue
+        if (known := choices(each)) and value not in known:
+            raise unknown_choice(each.name, value, known)
+        limits = each.metadata.get(LIMITS, Limits())
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, int | float) and number not in limits:
+                raise UserError(f"{dashed(each.name)} is {number}: give {limits}.")
+    for each in fields(owner):
+        whole = each.metadata.get(DIVIDES)
+        if whole and getattr(owner, whole) % getattr(owner, each.name):
+            sizes = f"{dashed(whole)} is {getattr(owner, whole)}, and {dashed(each.name)} {getattr(owner, each.name)}"
+            raise UserError(f"{sizes}: the first has to be a multiple of the second.")
+
+
+def check_words(arguments: Sequence[str], owners: Iterable[Any]) -> None:
+    """Refuse a word of a command line that is none of its option's choices, and suggest one.
+
+    Raises:
+        UserError: there is such a word.
+    """
+    known = {dashed(each.name): each for owner in owners for each in fields(owner) if choices(each)}
+    for name, value in pairwise(word for argument in arguments for word in argument.split("=", 1)):
+        if name in known and value not in choices(known[name]):
+            raise unknown_choice(known[name].name, value, choices(known[name]))
+
+
+def choices(each: Field) -> tuple[str, ...]:
+    """The words that a field takes; none if it takes any."""
+    return get_args(each.type) if get_origin(each.type) is Literal else ()
+
+
+def unknown_choice(name: str, value: object, known: Sequence[str]) -> UserError:
+    return UserError(f"{dashed(name)} is {value!r}: {did_you_mean(str(value), known)}")
+
+
+def dashed(name: str) -> str:
+    """An option as it is typed."""
+    return f"--{name.replace('_', '-')}"
 
 
 def as_option(value: Any) -> Any:

@@ -10,9 +10,9 @@ from backbone.options import option
 class Config(ModelConfig):
     """The paper's settings for its behavior-cloning baseline."""
 
-    width: int = option(256, "numbers in a hidden layer")
-    layers: int = option(3, "linear layers before the head's")
-    dropout: float = option(0.1, "dropout after each activation")
+    width: int = option(256, "numbers in a hidden layer", low=1)
+    layers: int = option(3, "linear layers before the head's", low=1)
+    dropout: float = option(0.1, "dropout after each activation", low=0, below=1)
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class DiscreteConfig(Config, SamplingConfig):
 class ImageConfig(AtariConfig):
     """As the Decision Transformer of images, as far as there is the same."""
 
-    context: int = option(1, "steps in a window, of which the latest is read")
-    batch_size: int = option(256, "steps in an update")
-    width: int = option(128, "numbers in the vector of an image")
-    dropout: float = option(0.1, "dropout of that vector")
+    context: int = option(1, "steps in a window, of which the latest is read", low=1)
+    batch_size: int = option(256, "steps in an update", low=1)
+    width: int = option(128, "numbers in the vector of an image", low=1)
+    dropout: float = option(0.1, "dropout of that vector", low=0, below=1)

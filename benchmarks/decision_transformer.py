@@ -17,7 +17,7 @@ from benchmarks.made_up import noise
 from benchmarks.timing import matmul_ceiling, paired
 from decision_transformer.config import Config
 from decision_transformer.model import DecisionTransformer
-from training.settings import Run
+from training.settings import Precision, Run
 from training.train import Progress, adamw, update
 from trajectories.types import Spec, Trajectories
 
@@ -26,7 +26,8 @@ def measure() -> list[dict[str, object]]:
     """The rows of the table that this file answers for."""
     data = noise(1_000_000)
     rows = []
-    for precision in ("bf16", "fp32"):
+    precisions: tuple[Precision, ...] = ("bf16", "fp32")
+    for precision in precisions:
         ours, peer, ratio = paired(our_step(data, precision), peer_step(data), pairs=15)
         flops = operations.decision_transformer(Config())
         ceiling = matmul_ceiling(torch.bfloat16 if precision == "bf16" else torch.float32)
@@ -42,7 +43,7 @@ def measure() -> list[dict[str, object]]:
     return rows
 
 
-def our_step(data: Trajectories, precision: str) -> Callable[[], object]:
+def our_step(data: Trajectories, precision: Precision) -> Callable[[], object]:
     model = DecisionTransformer(Config(), data.spec)
     model.calibrate(data)
     optimizer, run, done = adamw(model), Run(updates=10**6, precision=precision), Progress()

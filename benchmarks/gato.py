@@ -26,7 +26,7 @@ from gato.player import Decoder, Recomputing, Rolling
 from gato.stream import TARGET_TYPES
 from sources.loading import Request, load
 from training.cli import exit_on_user_error
-from training.settings import Run, parse
+from training.settings import Precision, Run, parse
 from training.train import Progress, adamw, update
 from trajectories.batch import Batch
 from trajectories.types import Trajectories
@@ -77,7 +77,7 @@ def fill(playing: Decoder, observations: np.ndarray) -> None:
         playing.history.record(np.zeros((EPISODES, 3), np.float32), live)
 
 
-def training(data: Trajectories, precision: str) -> dict[str, object]:
+def training(data: Trajectories, precision: Precision) -> dict[str, object]:
     """One update of `tiny`, its batch included."""
     model = Gato(Config(), HOPPER)
     model.calibrate(data)

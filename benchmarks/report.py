@@ -21,6 +21,7 @@ from benchmarks.timing import seconds
 from report import statistics, store
 from report.curve import Curve
 from report.store import Behavior, Evaluation, Protocol, Record
+from sources.request import Source
 from training.cli import exit_on_user_error
 from training.registry import find
 from training.settings import Settings, parse, preset_settings, seen
@@ -53,9 +54,10 @@ def written(runs: Path, count: int) -> list[Record]:
     rng = np.random.default_rng(0)
     names = [f"{robot}-{quality}" for robot in ROBOTS for quality in QUALITIES]
     made: list[Record] = []
+    recorded: tuple[Source, ...] = ("collected", "reroll")
     while len(made) < count:
         seed = len(made) // (len(MODELS) * 2 * len(names))
-        for source in ("collected", "reroll"):
+        for source in recorded:
             for name in names:
                 made += [one(model, name, source, seed, rng) for model in MODELS]
     for record in made[:count]:
@@ -67,7 +69,7 @@ def written(runs: Path, count: int) -> list[Record]:
     return made[:count]
 
 
-def one(model: str, name: str, source: str, seed: int, rng: np.random.Generator) -> Record:
+def one(model: str, name: str, source: Source, seed: int, rng: np.random.Generator) -> Record:
     """A record of what a command would run, but for its scores."""
     settings = usual(model, name)
     run = replace(settings.run, source=source, seed=seed, precision="bf16", target_returns=(3600.0, 1800.0))

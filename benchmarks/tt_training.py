@@ -14,7 +14,7 @@ from benchmarks import operations
 from benchmarks.made_up import noise
 from benchmarks.timing import matmul_ceiling, paired
 from training.cli import exit_on_user_error
-from training.settings import Run
+from training.settings import Precision, Run
 from training.train import Progress, adamw, update
 from trajectories.types import Trajectories
 from trajectory_transformer import model
@@ -49,7 +49,7 @@ def compare(data: Trajectories, config: Config, ceiling: float, what: str, pairs
     }
 
 
-def our_step(data: Trajectories, config: Config, precision: str = "bf16") -> Callable[[], object]:
+def our_step(data: Trajectories, config: Config, precision: Precision = "bf16") -> Callable[[], object]:
     learner = TrajectoryTransformer(config, data.spec)
     learner.calibrate(data)
     optimizer, run, done = adamw(learner), Run(updates=10**6, precision=precision), Progress()

@@ -19,7 +19,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import tyro
 
+from backbone.options import check_words
 from report.store import RECORD, read_all
+from sources.request import Source
 from training import jobs
 from training.cli import exit_on_user_error
 from training.grid import Planned, State, duration, plan, states
@@ -43,8 +45,8 @@ class Options:
     """data sets; else the suite's"""
     seeds: tuple[int, ...] = ()
     """training seeds; else the suite's, or 0"""
-    source: str = ""
-    """where the data come from: auto, d4rl, reroll, collected"""
+    source: Source | None = None
+    """where the data come from; else the suite's"""
     preset: str = ""
     """budget and settings to start from: a table of experiments/presets.toml"""
     jobs: int = 1
@@ -164,6 +166,7 @@ def write_report(runs: Path) -> None:
 
 def command_line(arguments: Sequence[str]) -> tuple[Options, list[str]]:
     """The grid's own options, and the words for every run."""
+    check_words(arguments, (Options,))
     own, extra = tyro.cli(Options, args=list(arguments), prog="benchmark.py", return_unknown_args=True)
     return own, extra
 

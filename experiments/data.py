@@ -16,13 +16,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import tyro
 
-from backbone.options import option
+from backbone.options import check_options, check_words, option
+from sources.request import CachedSource, Physics, Source
 from training.cli import exit_on_user_error
 from trajectories import gym_registry
 from trajectories.catalog import dataset
@@ -49,19 +50,20 @@ class One(Cache):
     name: Annotated[str, tyro.conf.Positional] = option(
         "", f"data set, a Minari id, or mine@Hopper-v4; else {USUAL}, or the name of the file"
     )
-    source: str = option("auto", "where the data come from: auto, d4rl, reroll, collected, minari, dqn-replay")
+    source: Source = option("auto", "where the data come from; auto: the first of them that has the data set")
     path: Path | None = option(None, "a data file of your own, or the D4RL file whose policy is to be rerolled")
     allow_mismatch: bool = option(False, "take a --path although its states are far from what is published of them")
     task: str | None = option(None, "with a --path of your own: the environment it belongs to, Hopper-v4 or hopper")
     steps: int | None = option(None, "steps to reroll or collect, if not the data set's own number")
-    seed: int = option(0, "seed of rerolled and collected data")
-    physics: str = option("d4rl", "d4rl or gymnasium, of rerolled and collected data")
+    seed: int = option(0, "seed of rerolled and collected data", low=0, below=1 << 63)
+    physics: Physics = option("d4rl", "of rerolled and collected data")
     replay_steps: int = option(500_000, "dqn-replay: steps to select")
     replay_checkpoints: int = option(50, "dqn-replay: of the last so many checkpoints")
 
     def load(self) -> Trajectories:
         from sources.loading import Request, load
 
+        check_options(self)
         if self.task is None:
             check_named([self.name] if self.name else [], [self.path] if self.path else [], self.source)
         name = own_name(self.name or None, self.task, self.path) if self.task else self.name or USUAL
@@ -179,13 +181,13 @@ class Verify(One):
 class Export(One):
     """Write a data set as others read it."""
 
-    to: str = option("minari", "minari, a data set that Minari loads; or d4rl, an HDF5 file in D4RL's layout")
+    to: Literal["minari", "d4rl"] = option(
+        "minari", "minari: a data set that Minari loads; d4rl: an HDF5 file in D4RL's layout"
+    )
     id: str | None = option(None, "minari: the data set's id there; else NAME/SOURCE-v0")
     out: Path | None = option(None, "minari: root of the data sets, else Minari's own; d4rl: the file")
 
     def run(self) -> None:
-        if self.to not in ("minari", "d4rl"):
-            raise UserError(f"--to is {self.to!r}: choose minari or d4rl.")
         from sources import export
 
         data = self.load()
@@ -203,7 +205,7 @@ class Remove(Cache):
     """Remove what the cache holds of a data set; files given with --path are never touched."""
 
     name: Annotated[str, tyro.conf.Positional] = option("hopper-medium", "data set")
-    source: str = option("all", "only what came from here: d4rl, reroll, collected, minari, dqn-replay, file")
+    source: Literal["all", CachedSource] = option("all", "only what came from here")
     dry_run: bool = option(False, "only say what would be removed")
 
     def run(self) -> None:
@@ -226,6 +228,7 @@ COMMANDS: tuple[type[Any], ...] = (List, Show, Fetch, Collect, Verify, Export, R
 def main(arguments: list[str]) -> None:
     """Carry out one command."""
     commands: dict[str, Callable[..., Any]] = {command.__name__.lower(): command for command in COMMANDS}
+    check_words(arguments, [command for command in COMMANDS if command.__name__.lower() in arguments[:1]])
     chosen = tyro.extras.subcommand_cli_from_dict(
         commands, args=arguments, prog="data.py", description=__doc__, config=(tyro.conf.OmitArgPrefixes,)
     )

@@ -7,6 +7,7 @@ python experiments/inspect_tokens.py --env walker2d-medium --layout shared --ste
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -23,6 +24,7 @@ from gato.model import parameters
 from gato.stream import TokenBlock, TokenType, action_block, observation_blocks, separator_block
 from gato.tokens import Layout, from_bins, layout
 from sources.loading import Request, load
+from sources.request import Source
 from training.cli import exit_on_user_error
 from trajectories.errors import UserError
 from trajectories.types import Trajectories
@@ -41,11 +43,11 @@ class Options:
     """What to look at."""
 
     env: str = option("hopper-medium", "data set")
-    source: str = option("auto", "where the data come from: auto, d4rl, reroll, collected")
+    source: Source = option("auto", "where the data come from; auto: the first of them that has the data set")
     path: Path | None = option(None, "a data file of your own")
     steps: int | None = option(None, "steps to reroll or collect, if not the data set's own number")
     data_dir: Path | None = option(None, "cache for data")
-    layout: str = option("split", "ids: split (34,049) or shared (33,025)")
+    layout: Literal["split", "shared"] = option("split", "ids: split (34,049) or shared (33,025)")
     tokens: int = option(1024, "tokens of a sequence; the paper's number")
     step: int = option(0, "the step that is printed, counted from the data set's first")
 

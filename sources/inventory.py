@@ -3,16 +3,18 @@
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 from sources import dqn_replay_download
 from sources.experts.recipes import available
 from sources.fetch import PART
+from sources.request import CachedSource
 from trajectories import minari_folders
 from trajectories.atomic import file_lock, leftover_of, remove
 from trajectories.names import path_name
 from trajectories.rows import DatasetRow, dataset_rows
 
-SOURCES = ("d4rl", "reroll", "collected", "minari", "dqn-replay", "file")
+SOURCES = get_args(CachedSource)
 
 
 @dataclass(frozen=True)

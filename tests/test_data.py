@@ -235,7 +235,7 @@ def test_what_is_exported_in_d4rls_layout_is_the_same_when_it_is_read(tmp_path: 
         verbs.main(
             ["export", "toy-medium", "--source", "collected", "--steps", "50", "--to", "d4rl", "--out", str(file)]
         )
-    with pytest.raises(UserError, match="--to is 'zip': choose minari or d4rl"):
+    with pytest.raises(UserError, match="--to is 'zip': choose one of d4rl, minari"):
         verbs.main(["export", "toy-medium", "--to", "zip"])
 
 

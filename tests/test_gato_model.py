@@ -360,19 +360,19 @@ def test_every_switch_leaves_a_gato_that_learns_and_acts(change):
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("option", "value", "words"),
     [
-        ({"layout": "both"}, "split, shared"),
-        ({"logits": "some"}, "legal, full"),
-        ({"memory": "short"}, "rolling, recompute"),
-        ({"decoding": "mean"}, "sampled, median, likely"),
-        ({"temperature": 0.0}, "--decoding likely"),
-        ({"prompt_steps": 6}, "prompt_steps is 6"),
+        ("layout", "both", "layout is 'both': choose one of shared, split"),
+        ("logits", "some", "logits is 'some': "),
+        ("memory", "short", "memory is 'short': "),
+        ("decoding", "mean", "decoding is 'mean': "),
+        ("temperature", "0.0", "a number above 0"),
+        ("prompt-steps", "8", "prompt_steps is 8"),
     ],
 )
-def test_an_option_that_cannot_be_meant_is_refused(change, words):
+def test_an_option_that_cannot_be_meant_is_refused(option, value, words):
     with pytest.raises(UserError, match=words):
-        replace(SMALL, **change)
+        parse(["--model", "gato", f"--{option}", value])
 
 
 def test_a_size_that_does_not_exist_is_refused():

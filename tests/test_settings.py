@@ -1,15 +1,15 @@
 """training/settings.py: the command line says what the dataclasses say, and presets say nothing in vain."""
 
+import re
 import tomllib
-from dataclasses import fields
+from dataclasses import Field, dataclass, fields
 from math import inf, isfinite, nan
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-from backbone.options import HELP
+from backbone.options import HELP, LIMITS, Limits, check_options, dashed, option
 from training import suites
-from training.ranges import BY_OPTION, numbers
 from training.registry import MODELS, Entry, find
 from training.settings import IMAGES, PRESETS, Machine, Run, fill, parse, preset_names, preset_values, seen
 from trajectories.catalog import dataset_names
@@ -183,39 +183,70 @@ def test_long_names_of_models_mean_the_short_ones() -> None:
         assert parse(["--model", long]).run == parse(["--model", short]).run
 
 
-# ---- ranges ---------------------------------------------------------------------------------------------------------
+# ---- limits ---------------------------------------------------------------------------------------------------------
 
 
-def test_every_option_that_takes_a_number_has_a_range_with_its_default_in_it() -> None:
-    entries = [find(model, seen(env)) for model in MODELS for env in ("hopper-medium", "breakout")]
-    for owner in (Run(), Machine(), *(entry.config() for entry in entries)):
-        for each in fields(owner):
-            if "int" in str(each.type) or "float" in str(each.type):
-                assert each.name in BY_OPTION, f"{each.name}: give it a range in training/ranges.py"
-    for model in MODELS:
-        for env in ("hopper-medium", "breakout"):
-            parse(["--model", model, "--env", env])
+ENTRIES = [find(model, seen((env,))) for model in MODELS for env in ("hopper-medium", "breakout")]
+ANY_NUMBER = {"target_returns", "termination_penalty"}
+
+
+def numeric(owner: Any) -> list[Field]:
+    return [each for each in fields(owner) if {"int", "float"} & set(re.findall(r"\w+", str(each.type)))]
+
+
+def test_every_option_that_takes_a_number_says_which() -> None:
+    for owner in (Run, Machine, *(entry.config for entry in ENTRIES)):
+        unlimited = {each.name for each in numeric(owner) if each.metadata[LIMITS] == Limits()}
+        assert unlimited <= ANY_NUMBER, f"{owner.__module__}: give these limits"
 
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("env", ["toy-medium", "breakout"])
-def test_a_number_out_of_its_options_range_is_refused_by_the_options_name(model: str, env: str) -> None:
+def test_a_number_outside_its_options_limits_is_refused_by_its_name(model: str, env: str) -> None:
     settings = parse(["--model", model, "--env", env])
-    for name in numbers(settings.run, settings.config, settings.machine):
-        default: Any = options(model, find(model, seen((env,))))[name]
-        whole, typed, limits = isinstance(default, int), f"--{name.replace('_', '-')}", BY_OPTION[name]
-        outside = [limits.low - 1, limits.high + 1] if whole else [limits.low - 0.1, limits.high + 0.1, nan, inf]
-        outside += [limits.low] * limits.low_out + [limits.high] * limits.high_out
-        for value in outside:
-            if value != default and (isfinite(value) or not whole):
-                with pytest.raises(UserError, match=f"{typed} is {value}|{name}"):
-                    parse(["--model", model, "--env", env, typed, str(value)])
+    for owner in (settings.run, settings.config, settings.machine):
+        for each in numeric(owner):
+            limits, typed = each.metadata[LIMITS], dashed(each.name)
+            whole = "int" in str(each.type)
+            outside = [limits.low - 1, limits.high + 1] if whole else [limits.low - 0.1, limits.high + 0.1, nan, inf]
+            for value in (*outside, limits.above, limits.below):
+                if value != each.default and (isfinite(value) or not (whole or value == -inf)):
+                    with pytest.raises(UserError, match=f"{typed} is {value}"):
+                        parse(["--model", model, "--env", env, typed, str(value)])
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (Limits(low=1), "1 or more"),
+        (Limits(above=0), "a number above 0"),
+        (Limits(low=0, below=1), "a number of at least 0 and below 1"),
+        (Limits(), "a finite number"),
+    ],
+)
+def test_limits_are_said_in_words(limits: Limits, words: str) -> None:
+    assert str(limits) == words
+
+
+@dataclass(frozen=True)
+class Own:
+    color: Literal["red", "blue"] = option("red", "of everything")
+
+
+def test_a_model_made_in_python_has_the_same_limits_and_choices() -> None:
+    dt: Any = find("dt").config
+    with pytest.raises(UserError, match=r"--dropout is 1\.5: give a number of at least 0 and below 1"):
+        dt(dropout=1.5)
+    with pytest.raises(UserError, match="--color is 'bleu': did you mean blue"):
+        check_options(Own("bleu"))  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="--heads 3"):
+        dt(width=100, heads=3)
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--model dt --width 100 --heads 3", "--width is 100, and --heads 3: the one has to be a multiple"),
+        ("--model dt --width 100 --heads 3", "--width is 100, and --heads 3: the first has to be a multiple"),
         ("--model tt --width 100 --heads 3", "--width is 100, and --heads 3"),
         ("--model gato --patch-width 30", "--patch-width is 30, and --patch-groups 32"),
         ("--model gato --env hopper-medium walker2d-medium --task-weights 1 -1", "--task-weights is -1"),

@@ -27,7 +27,6 @@ from backbone.options import as_option, fits
 from report import migration
 from report.parsing import build, read_json
 from training.distributed import full_tensor, is_main_process, shard_tensor
-from training.ranges import check_ranges
 from training.registry import ModelElsewhereError, find, find_named
 from training.run_lock import CARD, WEIGHTS
 from trajectories.atomic import atomic_file, make_folder, write_text
@@ -90,7 +89,6 @@ def _described(card: Any, model_name: str | None) -> Callable[[], SequenceModel]
         if name not in defaults or not fits(value, defaults[name]):
             raise ValueError(f"it has no setting {name} that can be {value}")
     config = entry.config(**{name: as_option(value) for name, value in settings.items()})
-    check_ranges(config)
     return lambda: entry.model(config, spec)
 
 

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -187,8 +188,9 @@ def resolve(settings: Settings, tasks: tuple[Trajectories, ...], device: torch.d
     env = tuple(row.name for row in rows)
     shipped = all(row.environment.upstream_physics_only for row in rows)
     run = replace(run, physics="gymnasium" if shipped else run.physics)
-    run = replace(run, env=env, source=source, precision=precision, target_returns=targets)
-    return Settings(run, settings.config, replace(machine, device=str(device), threads=torch.get_num_threads()))
+    found: dict[str, Any] = {"env": env, "source": source, "precision": precision, "target_returns": targets}
+    machine = replace(machine, device=str(device), threads=torch.get_num_threads())
+    return Settings(replace(run, **found), settings.config, machine)
 
 
 def best_return(data: Trajectories) -> float:

@@ -10,13 +10,13 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, make_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tyro
 
 from backbone.config import ModelConfig
-from backbone.options import as_option, fits, option, read_tables
-from training.ranges import check_ranges
+from backbone.options import as_option, check_options, check_words, fits, option, read_tables
+from sources.request import Physics, Source
 from training.registry import MODELS, Entry, find, find_named
 from trajectories import gym_registry
 from trajectories.catalog import dataset, environment, environment_names
@@ -25,6 +25,7 @@ from trajectories.own_names import check_named, own_name
 from trajectories.types import Spec
 
 PRESETS = Path(__file__).parents[1] / "experiments" / "presets.toml"
+Precision = Literal["auto", "fp32", "bf16"]
 IMAGES = "images"  # in presets: all data sets that show images
 DESCRIPTION = "Train a model on recorded trajectories, play it in the real environment, record the result."
 
@@ -37,28 +38,34 @@ class Run:
     env: tuple[str, ...] = option(
         ("hopper-medium",), "data set to learn from; its environment is where the agent is measured; gato takes several"
     )
-    task_weights: tuple[float, ...] = option((), "how often each of several --env is drawn; else equally often")
+    task_weights: tuple[float, ...] = option(
+        (), "how often each of several --env is drawn; else equally often", above=0
+    )
     preset: str = option("default", "budget and settings to start from: see above, and experiments/presets.toml")
-    source: str = option("auto", "where the data come from: auto, d4rl, reroll, collected, minari, dqn-replay")
+    source: Source = option("auto", "where the data come from; auto: the first of them that has the data set")
     path: tuple[Path, ...] = option(
         (), "a data file of your own, or the D4RL file whose policy is to be rerolled; one for each --env"
     )
     allow_mismatch: bool = option(False, "take a --path although its states are far from what is published of them")
     task: str | None = option(None, "with a --path of your own: the environment it belongs to, Hopper-v4 or hopper")
-    steps: int | None = option(None, "steps to reroll or collect, if not the data set's own number")
-    data_seed: int = option(0, "seed of rerolled and collected data; the same data serve every --seed")
-    replay_steps: int = option(500_000, "dqn-replay: steps to select")
-    replay_checkpoints: int = option(50, "dqn-replay: of the last so many of checkpoints 0 to 49")
-    physics: str = option("d4rl", "d4rl: the bodies in which D4RL was recorded; gymnasium: as it ships them")
-    fraction_best: float = option(1.0, "learn from the best episodes only, this share of the steps (%BC)")
+    steps: int | None = option(None, "steps to reroll or collect, if not the data set's own number", low=1)
+    data_seed: int = option(
+        0, "seed of rerolled and collected data; the same data serve every --seed", low=0, below=1 << 63
+    )
+    replay_steps: int = option(500_000, "dqn-replay: steps to select", low=1)
+    replay_checkpoints: int = option(50, "dqn-replay: of the last so many of checkpoints 0 to 49", low=1)
+    physics: Physics = option("d4rl", "d4rl: the bodies in which D4RL was recorded; gymnasium: as it ships them")
+    fraction_best: float = option(
+        1.0, "learn from the best episodes only, this share of the steps (%BC)", above=0, high=1
+    )
     delayed_reward: bool = option(False, "give each episode's whole reward at its last step")
-    seed: int = option(0, "decides weights, batches and dropout")
-    updates: int = option(5_000, "gradient steps")
-    episodes: int = option(100, "evaluation episodes for each target return, the same starts for every model")
+    seed: int = option(0, "decides weights, batches and dropout", low=0, below=1 << 63)
+    updates: int = option(5_000, "gradient steps", low=1)
+    episodes: int = option(100, "evaluation episodes for each target return, the same starts for every model", low=1)
     target_returns: tuple[float, ...] = option((), "returns to ask for, if not the environment's own; first: headline")
-    evaluate_every: int = option(0, "also play every so many updates while training; 0: only at the end")
-    evaluate_episodes: int = option(10, "episodes played each time while training")
-    precision: str = option("auto", "fp32, bf16 (autocast), or auto: bf16 where the processor has it")
+    evaluate_every: int = option(0, "also play every so many updates while training; 0: only at the end", low=0)
+    evaluate_episodes: int = option(10, "episodes played each time while training", low=1)
+    precision: Precision = option("auto", "bf16 is autocast; auto: bf16 where the processor has it")
 
 
 @dataclass(frozen=True)
@@ -66,11 +73,13 @@ class Machine:
     """Where and how it runs; the result is the same."""
 
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
-    threads: int = option(0, "threads for tensors; 0: one for each core")
+    threads: int = option(0, "threads for tensors; 0: one for each core", low=0)
     data_dir: Path | None = option(None, "cache for data; else $TRAJECTORIES_DIR, else the user's cache folder")
     results_dir: Path | None = option(None, "where runs are kept; else results/runs of this repository")
-    checkpoint_seconds: float = option(30.0, "a killed run loses at most about this much work")
-    micro_batch: int = option(0, "windows read at once, in less memory: a batch's gradients add up; 0: all at once")
+    checkpoint_seconds: float = option(30.0, "a killed run loses at most about this much work", low=0)
+    micro_batch: int = option(
+        0, "windows read at once, in less memory: a batch's gradients add up; 0: all at once", low=0
+    )
     recompute: bool = option(False, "gato: compute blocks' activations twice instead of keeping them, in less memory")
     shard: bool = option(False, "under torchrun, share out weights and optimizer too (FSDP2), not only the batch (DDP)")
     tensorboard: bool = option(False, "write TensorBoard logs into the run's folder")
@@ -129,6 +138,7 @@ def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:
     usual = preset_settings(entry, chosen.env, chosen.preset, presets)
     parts = [(name, type(part), option(part, str(part.__doc__))) for name, part in vars(usual).items()]
     Line: Any = make_dataclass("Line", parts, frozen=True)
+    check_words(arguments, (Run, entry.config, Machine))
     line, unknown = tyro.cli(
         Line,
         config=(tyro.conf.OmitArgPrefixes,),
@@ -265,17 +275,14 @@ def fill(config: Any, values: dict[str, Any]) -> Any:
 
 
 def check(settings: Settings) -> None:
-    """Refuse what cannot be meant, before anything is fetched or written."""
-    check_ranges(settings.run, settings.config, settings.machine)
+    """Check all options before anything is fetched or written.
+
+    Raises:
+        UserError: one of them cannot be meant, or some do not fit together.
+    """
+    check_options(settings.run)
+    check_options(settings.machine)
     check_tasks(settings.run)
-    for name, allowed in (
-        ("source", ("auto", "d4rl", "reroll", "collected", "minari", "dqn-replay")),
-        ("physics", ("d4rl", "gymnasium")),
-        ("precision", ("auto", "fp32", "bf16")),
-    ):
-        if getattr(settings.run, name) not in allowed:
-            value = getattr(settings.run, name)
-            raise UserError(f"--{name} is {value!r}: {did_you_mean(value, allowed)}")
 
 
 def check_tasks(run: Run) -> None:

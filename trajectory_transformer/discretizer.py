@@ -21,8 +21,6 @@ from torch import Tensor, nn
 
 from trajectories.errors import DatasetError
 
-METHODS = ("quantile", "uniform")
-
 
 @dataclass(frozen=True)
 class Audit:

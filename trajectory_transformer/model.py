@@ -29,7 +29,7 @@ from trajectories.errors import UserError
 from trajectories.types import Spec, Trajectories
 from trajectories.windows import DeviceTrajectories, cut, to_device
 from trajectory_transformer.config import Config
-from trajectory_transformer.discretizer import METHODS, Audit, Discretizer, table
+from trajectory_transformer.discretizer import Audit, Discretizer, table
 from trajectory_transformer.network import Network
 from trajectory_transformer.player import BeamPlayer
 from trajectory_transformer.search import SamplingFilter, Search
@@ -209,24 +209,21 @@ class TrajectoryTransformer(SequenceModel):
 
 
 def check(config: Config, spec: Spec) -> None:
-    """Settings that cannot work, in one sentence each."""
+    """Refuse settings that do not fit together or do not fit the task.
+
+    Raises:
+        UserError: in one sentence.
+    """
     if spec.observation_size > MOST_NUMBERS:
         raise UserError(
             f"A Trajectory Transformer makes a token of each of the {spec.observation_size} numbers {spec.name} shows, "
             f"and can take {MOST_NUMBERS}: choose --model dt or gato."
         )
-    if config.discretizer not in METHODS:
-        raise UserError(f"There is no discretizer {config.discretizer!r}: choose {' or '.join(METHODS)}.")
     if min(config.planning_context, config.context) < 2:
         raise UserError(
             f"A plan needs the transition before the one being planned, and --planning-context is "
             f"{config.planning_context} and --context {config.context}: raise both to 2 or more."
         )
-    for name in ("horizon", "beam_width", "expand", "plan_every", "bins"):
-        if getattr(config, name) < 1:
-            raise UserError(f"--{name.replace('_', '-')} is {getattr(config, name)}: it must be at least 1.")
-    if config.prefix < 0:
-        raise UserError(f"--prefix is {config.prefix}: give the played transitions a plan begins from, or 0 for all.")
     if config.kept_observations > spec.observation_size:
         raise UserError(
             f"--kept-observations is {config.kept_observations}, but {spec.name} has {spec.observation_size}: lower it."
