@@ -1,5 +1,6 @@
 """The repository as a package: what pip installs is all that the code needs, and works from any folder."""
 
+import json
 import os
 import subprocess
 import sys
@@ -58,6 +59,19 @@ def test_the_installed_package_works_from_another_folder(wheel: Path, tmp_path: 
     done = subprocess.run(command, cwd=tmp_path, env=machine, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(tmp_path / "results")  # and not within site-packages
+
+
+@pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_runs_from_another_folder(wheel: Path, tmp_path: Path, notebook: Path) -> None:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    machine = os.environ | {"PYTHONPATH": str(wheel), "OMP_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}
+    code += "\nassert len(scores.returns) == 10 and len(results) == 1\nprint(load.__code__.co_filename)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=machine, capture_output=True, encoding="utf-8", check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith(str(wheel))
 
 
 def test_the_package_has_every_file_of_code_and_data(wheel: Path) -> None:
