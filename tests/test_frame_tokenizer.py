@@ -13,7 +13,8 @@ from trajectories import store
 from trajectories.errors import UserError
 from trajectories.types import Spec, Trajectories
 from trajectory_transformer.atari import AtariTrajectoryTransformer
-from trajectory_transformer.frame_tokenizer import CODES, FrameTokenizer
+from trajectory_transformer.config import CODES
+from trajectory_transformer.frame_tokenizer import FrameTokenizer
 
 
 @pytest.fixture(scope="module")
