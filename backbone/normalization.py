@@ -5,13 +5,11 @@ Differs  kzl divides by the deviation + 1e-6 (gym/experiment.py:82 at e2d82e6), 
          and actions are lost. Such a number is divided by 1 here
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trajectories.store import drop_pages
+from trajectories.statistics import moments
 
 CONSTANT = 1e-5  # in units, or in parts of the mean; the least of D4RL's numbers that move is a door's latch, at 1e-3
 
@@ -41,17 +39,3 @@ class Normalize(nn.Module):
 def is_constant(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
     """Whether a number of this mean and standard deviation never moves but for rounding: nothing to divide by."""
     return std <= CONSTANT * np.maximum(np.abs(mean), 1.0)
-
-
-def moments(observations: np.ndarray, rows: int = 2**18) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each number, (S,) float64, taken `rows` at a time so that memory maps stay on disk."""
-    flat = observations.reshape(len(observations), -1)
-
-    def pieces() -> Iterator[np.ndarray]:
-        for start in range(0, len(flat), rows):
-            yield flat[start : start + rows]
-            drop_pages(flat)
-
-    mean = sum(piece.sum(0, dtype=np.float64) for piece in pieces()) / len(flat)
-    variance = sum(np.square(piece - mean).sum(0) for piece in pieces()) / len(flat)
-    return mean, np.sqrt(variance)

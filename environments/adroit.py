@@ -30,10 +30,7 @@ class AdroitEnvironments(GymnasiumEnvironments):
     def infos(self) -> dict[str, np.ndarray]:
         """The simulator's state before the next step, as D4RL records it."""
         states = [copy.unwrapped.data for copy in self._copies]
-        return {
-            "qpos": np.array([state.qpos for state in states]),
-            "qvel": np.array([state.qvel for state in states]),
-        }
+        return {"qpos": np.array([state.qpos for state in states]), "qvel": np.array([state.qvel for state in states])}
 
     def _height(self, hand: Any) -> float:
         return float(hand.data.xpos[hand.obj_body_id][2])

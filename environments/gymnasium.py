@@ -24,11 +24,7 @@ class GymnasiumEnvironments:
     """E environments of gymnasium's, as `environments.interface.Environments`. Families may change the observations."""
 
     def __init__(
-        self,
-        row: EnvironmentRow,
-        count: int,
-        render_mode: str | None = None,
-        options: dict[str, Any] | None = None,
+        self, row: EnvironmentRow, count: int, render_mode: str | None = None, options: dict[str, Any] | None = None
     ) -> None:
         self.spec = row.spec()
         self.count = count

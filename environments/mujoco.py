@@ -66,13 +66,7 @@ ROBOTS = {
     "Hopper-v4": Robot(HopperEnv, control_cost=1e-3, alive=1, velocity_limit=10, healthy=_hopper_is_healthy),
     "Walker2d-v4": Robot(Walker2dEnv, control_cost=1e-3, alive=1, velocity_limit=10, healthy=_walker_is_healthy),
     "Ant-v4": Robot(
-        AntEnv,
-        control_cost=0.5,
-        alive=1,
-        velocity_limit=np.inf,
-        healthy=_ant_is_healthy,
-        unseen=2,
-        followed="torso",
+        AntEnv, control_cost=0.5, alive=1, velocity_limit=np.inf, healthy=_ant_is_healthy, unseen=2, followed="torso"
     ),
     "HalfCheetah-v4": Robot(HalfCheetahEnv, control_cost=0.1, alive=0, velocity_limit=np.inf, healthy=_always),
 }

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from environments.scores import normalized
-from sources.description import TOLERANCE, against_published, blocks, is_published, moments
+from sources.description import TOLERANCE, against_published, is_published
 from trajectories.catalog import dataset
 from trajectories.errors import UserError
 from trajectories.rows import DatasetRow
+from trajectories.statistics import blocks, extremes, moments
 from trajectories.types import Trajectories
 
 BINS, BAR = 12, 40  # of the histogram
@@ -89,7 +90,7 @@ def print_dimensions(data: Trajectories) -> None:
 def statistics(values: np.ndarray) -> tuple[np.ndarray, ...]:
     """Mean, deviation, smallest and largest of each number of a column, or of an image's pixels together."""
     flat = values.reshape(len(values), -1)
-    mean, std = moments(flat)
+    mean, std = moments(flat, next(blocks(flat)).stop)
     low, high = extremes(flat)
     if values.ndim < 3:
         return mean, std, low, high
@@ -155,12 +156,3 @@ def _words(values: np.ndarray) -> np.ndarray:
     raw = np.ascontiguousarray(values).reshape(len(values), -1).view(np.uint8)
     filled = np.pad(raw, ((0, 0), (0, -raw.shape[1] % 4)))
     return filled.view(np.uint32).astype(np.uint64)
-
-
-def extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest and largest of each column, block by block."""
-    low, high = values[0].copy(), values[0].copy()
-    for rows in blocks(values):
-        block = values[rows]
-        low, high = np.minimum(low, block.min(0)), np.maximum(high, block.max(0))
-    return low, high

@@ -1,7 +1,5 @@
 """A data set in the lines that a run prints: its size and returns, beside what is published about it."""
 
-import math
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -11,10 +9,9 @@ import numpy as np
 from trajectories.catalog import dataset
 from trajectories.errors import DatasetError, UserError
 from trajectories.rows import DatasetRow, dataset_rows
-from trajectories.store import drop_pages
+from trajectories.statistics import moments
 from trajectories.types import Trajectories
 
-ROWS, NUMBERS = 1 << 16, 1 << 22  # the most that is looked at at once
 # Published deviations between means of states. D4RL's files of one environment are at most 4.2 from each other, those
 # of two environments with the same shapes (halfcheetah, walker2d) at least 10.
 FAR = 1.0  # from which on a caveat says that the states are not the published ones
@@ -138,23 +135,3 @@ def is_published(data: Trajectories, row: DatasetRow) -> bool:
     away = against_published(data, row).get("against_published", {})
     right_length = row.steps is None or row.steps == len(data)
     return right_length and all(value <= TOLERANCE for value in away.values())
-
-
-def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation over the rows, in float64 and block by block, both (S,)."""
-    shift = values[0].astype(np.float64)  # near the mean, so that little is lost when squares are subtracted
-    total = np.zeros_like(shift)
-    squares = np.zeros_like(shift)
-    for rows in blocks(values):
-        block = values[rows] - shift
-        total += block.sum(0)
-        squares += np.square(block, out=block).sum(0)
-        drop_pages(values)
-    mean = total / len(values)
-    return shift + mean, np.sqrt(np.maximum(squares / len(values) - mean**2, 0))
-
-
-def blocks(values: np.ndarray) -> Iterator[slice]:
-    """Rows of a column, piece by piece: fewer of images."""
-    count = min(ROWS, max(1, NUMBERS // math.prod(values.shape[1:])))
-    return (slice(first, first + count) for first in range(0, len(values), count))

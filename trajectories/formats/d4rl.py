@@ -28,12 +28,7 @@ POLICY = "metadata/policy"
 
 
 def read(
-    path: Path,
-    spec: Spec,
-    name: str,
-    source: str = "d4rl",
-    trailing_zeros: int = 0,
-    long_episodes: bool = False,
+    path: Path, spec: Spec, name: str, source: str = "d4rl", trailing_zeros: int = 0, long_episodes: bool = False
 ) -> Trajectories:
     """Read one D4RL file into memory.
 
