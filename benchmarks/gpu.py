@@ -1,6 +1,6 @@
 """One NVIDIA GPU: what each model's update and decision take there, and how much of the card they use.
 
-    make gpu                                     # everything, within eight minutes, into benchmarks/gpu.json
+    make gpu                                     # everything, within eight minutes, into benchmarks/gpu.json and gpu.md
     python -m benchmarks.gpu --parts dt tt       # some of it, printed only
 
 The card's settings are left as they are. Peers are ours without what is measured: an update made operation by
@@ -13,16 +13,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 import tyro
 
 from backbone.interface import SequenceModel
 from benchmarks import operations
+from benchmarks.__main__ import table
 from benchmarks.made_up import HOPPER, frames, noise
 from benchmarks.planner import BINS, CASES, scattered, search_of
 from decision_transformer.config import Config as DTConfig
@@ -30,7 +30,6 @@ from decision_transformer.config import ImageConfig
 from decision_transformer.model import DecisionTransformer
 from gato.config import preset
 from gato.model import Gato
-from training import provenance
 from training.cli import exit_on_user_error
 from training.settings import Run
 from training.step import CapturedStep, GradientStep
@@ -40,6 +39,7 @@ from trajectories.errors import UserError
 from trajectories.types import Trajectories
 from trajectory_transformer.config import Config as TTConfig
 from trajectory_transformer.model import TrajectoryTransformer
+from trajectory_transformer.planner import CapturedPlanner
 from trajectory_transformer.planner import plan as make_plan
 
 FIGURES = Path(__file__).with_name("gpu.json")
@@ -52,7 +52,7 @@ class Options:
     """Measure what one GPU gives."""
 
     parts: tuple[str, ...] = ()
-    """card dt seeds tt attention plan atari gato79 gato364; all, if none is named"""
+    """card dt seeds tt plan atari gato79 gato364; all, if none is named"""
     limit: float = 440.0
     """seconds after which no further part begins"""
     updates: int = 0
@@ -81,10 +81,16 @@ def main(options: Options) -> None:
             print(json.dumps(rows[-1]), flush=True)
         print(f"{name}: {time.perf_counter() - first:.0f} s", file=sys.stderr, flush=True)
         torch.cuda.empty_cache()
-    commit, dirty = provenance.commit()
-    machine = {"card": torch.cuda.get_device_name(), "torch": torch.__version__, "commit": commit[:7], "dirty": dirty}
-    text = json.dumps({"machine": machine, "rows": rows}, indent=1)
-    write_text(FIGURES, text + "\n") if not options.parts else print(text)
+    machine = f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
+    if not options.parts:
+        write(machine, rows)
+
+
+def write(machine: str, rows: list[Row]) -> None:
+    """The figures for programs and for people."""
+    write_text(FIGURES, json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
+    page = f"# One GPU\n\nWritten by `make gpu`; edit nothing here.\n\n{machine}\n\n{table(rows)}\n"
+    write_text(FIGURES.with_suffix(".md"), page)
 
 
 def seconds_each(work: Callable[[], object], budget: float = 3.0, warm: int = 5) -> float:
@@ -199,40 +205,6 @@ def tt() -> Iterator[Row]:
     yield compared("TT: an update, 256 windows of 10 steps of hopper", make, data, flops, 256 * 160)
 
 
-def attention() -> Iterator[Row]:
-    """Two ways by which nobody sees a value token: a mask, or one more number of each key that no query likes."""
-    shape, tokens = (256, 4, 250, 32), 25
-    query, key, value = (torch.randn(shape, device=GPU, dtype=torch.bfloat16, requires_grad=True) for _ in range(3))
-    places = torch.arange(250, device=GPU)
-    hidden = places % tokens == tokens - 1
-    mask = torch.zeros(250, 250, device=GPU, dtype=torch.bfloat16)
-    mask = mask.masked_fill(hidden | (places > places[:, None]), -torch.inf)
-    ones = F.pad(torch.ones(*shape[:3], 1, device=GPU, dtype=torch.bfloat16), (0, 7))
-    far = F.pad(hidden.to(torch.bfloat16)[:, None] * -1e5, (0, 7)).expand(*shape[:3], 8)
-    scale = 32**-0.5
-
-    def masked() -> torch.Tensor:
-        return F.scaled_dot_product_attention(query, key, value, mask, 0.1, scale=scale)
-
-    def wider() -> torch.Tensor:
-        asked, kept = torch.cat([query, ones], -1), torch.cat([key, far], -1)
-        return F.scaled_dot_product_attention(asked, kept, F.pad(value, (0, 8)), None, 0.1, True, scale=scale)[..., :32]
-
-    with torch.no_grad():
-        plain = F.scaled_dot_product_attention(query, key, value, mask, scale=scale)
-        asked, kept = torch.cat([query, ones], -1), torch.cat([key, far], -1)
-        other = F.scaled_dot_product_attention(asked, kept, F.pad(value, (0, 8)), None, 0.0, True, scale=scale)
-        apart = float((plain - other[..., :32]).float().norm() / plain.float().norm())
-    times = [seconds_each(lambda way=way: way().sum().backward(), 1.0) for way in (masked, wider)]  # type: ignore[misc]
-    yield {
-        "what": "TT: attention and its gradient, 256 windows of walker2d: by a mask, by a wider key",
-        "ours": f"{times[1] * 1e3:.2f} ms",
-        "peer": f"{times[0] * 1e3:.2f} ms",
-        "ratio": times[0] / times[1],
-        "note": f"results {apart:.1e} apart",
-    }
-
-
 def plan() -> Iterator[Row]:
     """One decision of the Trajectory Transformer on hopper."""
     for case in (CASES[2], CASES[0]):
@@ -245,10 +217,17 @@ def plan() -> Iterator[Row]:
             draws = torch.rand(
                 together, case.horizon, search.tokens, search.candidates, dtype=torch.float64, device=GPU
             )
-            work = lambda: make_plan(network, discretizer, search, contexts, draws)  # noqa: B023, E731
-            with torch.autocast("cuda", torch.bfloat16):
-                took = seconds_each(work, 2.0, warm=1)
-            yield {"what": f"TT: a decision of {together} episodes, {case.what}", "ours": f"{took * 1e3:.0f} ms"}
+            captured = CapturedPlanner(network, discretizer, search, together)
+            ways = captured, partial(make_plan, network, discretizer, search)
+            same = torch.equal(*(way(contexts, draws).tokens for way in ways))
+            ours, peer = (seconds_each(partial(way, contexts, draws), 2.0, warm=1) for way in ways)
+            yield {
+                "what": f"TT: a decision of {together} episodes, {case.what}",
+                "ours": f"{ours * 1e3:.0f} ms",
+                "peer": f"{peer * 1e3:.0f} ms",
+                "ratio": peer / ours,
+                "note": f"captured against operation by operation: {'the same plan' if same else 'ANOTHER PLAN'}",
+            }
 
 
 def atari() -> Iterator[Row]:
@@ -287,7 +266,6 @@ PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "card": card,
     "dt": dt,
     "tt": tt,
-    "attention": attention,
     "seeds": seeds,
     "plan": plan,
     "gato79": lambda: gato("79M", 32),

@@ -13,7 +13,7 @@ from tests.toys import walk
 from trajectory_transformer import planner, reference_planner
 from trajectory_transformer.config import Config
 from trajectory_transformer.discretizer import Discretizer
-from trajectory_transformer.kv_cache import prefix_tree
+from trajectory_transformer.kv_cache import KVCache, prefix_tree
 from trajectory_transformer.model import TrajectoryTransformer
 from trajectory_transformer.network import Network
 from trajectory_transformer.search import Plan, SamplingFilter, Search, sample_tokens, top_beams
@@ -95,6 +95,28 @@ def test_no_token_is_read_twice_while_the_window_holds_the_whole_plan() -> None:
     torch.testing.assert_close(fast.values, plain.values, rtol=0, atol=1e-4)
     context = 5 * 15 + 11  # past values are not read
     assert fast.tokens_read == context + 5 * 16 * (3 + 1) + 4 * 8 * (1 + 11)  # 16 candidates act, 8 beams go on
+
+
+@pytest.mark.parametrize(("transitions", "past", "horizon"), [(0, 3, 5), (2, 2, 5), (5, 2, 4), (3, 9, 4)])
+def test_plans_in_static_shapes_are_the_plans(
+    transitions: int, past: int, horizon: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = Search(3, 2, horizon, 6, 2, past, 0.99, SamplingFilter(top=1), SamplingFilter(cdf=0.6))
+    network, discretizer = scattered(search, 9, (8, 2, 2), seed=1)
+    network.double()
+    contexts, draws = questions(search, 9, 3, transitions)
+    plain = planner.plan(network, discretizer, search, contexts, draws)
+
+    class Static(KVCache):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            self.static = True
+
+    monkeypatch.setattr(planner, "KVCache", Static)
+    static = planner.plan(network, discretizer, search, contexts, draws)
+    assert torch.equal(static.tokens, plain.tokens)
+    torch.testing.assert_close(static.values, plain.values)
+    assert static.tokens_read >= plain.tokens_read
 
 
 def test_episodes_planned_together_are_planned_as_if_alone() -> None:

@@ -38,20 +38,43 @@ class Columns(Protocol):
 def cut(columns: Columns, first: np.ndarray, last: np.ndarray, length: int) -> Batch:
     """Windows of `length` steps that end at rows `last`, in episodes that begin at rows `first`, both (B,)."""
     stack = columns.spec.frame_stack
-    gather = _gather_there if isinstance(columns, DeviceTrajectories) else _gather
     rows, padding = _rows(first, last, length)
+    passed = np.where(padding, 0, rows - first[:, None])
+    if isinstance(columns, DeviceTrajectories):
+        return _cut_there(columns, first, last, np.stack([rows, padding, passed]))
     if stack == 1:
-        observations = gather(columns.observations, rows, padding)
+        observations = _gather(columns.observations, rows, padding)
     else:
-        observations = stacked(gather(columns.observations, *_rows(first, last, length + stack - 1)), stack)
-    where = observations.device
+        observations = stacked(_gather(columns.observations, *_rows(first, last, length + stack - 1)), stack)
     return Batch(
         observations=observations,
-        actions=gather(columns.actions, rows, padding),
-        rewards=gather(columns.rewards, rows, padding),
-        returns_to_go=gather(columns.returns_to_go, rows, padding),
-        timesteps=torch.from_numpy(np.where(padding, 0, rows - first[:, None])).to(where, non_blocking=True),
-        mask=torch.from_numpy(~padding).to(where, non_blocking=True),
+        actions=_gather(columns.actions, rows, padding),
+        rewards=_gather(columns.rewards, rows, padding),
+        returns_to_go=_gather(columns.returns_to_go, rows, padding),
+        timesteps=torch.from_numpy(passed),
+        mask=torch.from_numpy(~padding),
+        task=columns.spec.name,
+    )
+
+
+def _cut_there(columns: "DeviceTrajectories", first: np.ndarray, last: np.ndarray, places: np.ndarray) -> Batch:
+    """`cut` on a GPU, to which rows, padding and timesteps, (3, B, T), are copied at once: each copy takes its time."""
+    stack, where = columns.spec.frame_stack, columns.rewards.device
+    rows, padding, timesteps = torch.from_numpy(places).to(where, non_blocking=True)
+    mask = padding == 0
+    if stack == 1:
+        observations = _gather_there(columns.observations, rows, mask)
+    else:
+        around = np.stack(_rows(first, last, places.shape[2] + stack - 1))
+        frames, blank = torch.from_numpy(around).to(where, non_blocking=True)
+        observations = stacked(_gather_there(columns.observations, frames, blank == 0), stack)
+    return Batch(
+        observations=observations,
+        actions=_gather_there(columns.actions, rows, mask),
+        rewards=_gather_there(columns.rewards, rows, mask),
+        returns_to_go=_gather_there(columns.returns_to_go, rows, mask),
+        timesteps=timesteps,
+        mask=mask,
         task=columns.spec.name,
     )
 
@@ -70,12 +93,8 @@ def _gather(column: np.ndarray, rows: np.ndarray, padding: np.ndarray) -> torch.
     return torch.from_numpy(values)
 
 
-def _gather_there(column: Any, rows: np.ndarray, padding: np.ndarray) -> torch.Tensor:
-    """`_gather` of a column on a GPU."""
-    where = column.device
-    values = column[torch.from_numpy(rows).to(where, non_blocking=True)]
-    blank = torch.from_numpy(padding).to(where, non_blocking=True)
-    return values.masked_fill_(blank.view(*padding.shape, *[1] * (values.ndim - 2)), 0)
+def _gather_there(column: torch.Tensor, rows: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    return column[rows] * mask.view(*mask.shape, *[1] * (column.ndim - 1))  # bool leaves every type as it is
 
 
 def stacked(frames: torch.Tensor, stack: int) -> torch.Tensor:

@@ -54,6 +54,30 @@ def prefix_tree(windows: Int[Tensor, "M L"], whole: int, episodes: int = 1) -> t
     return levels, nodes
 
 
+def static_tree(
+    windows: Int[Tensor, "M L"], whole: int, episodes: int, common: int
+) -> tuple[list[Level], Int[Tensor, "M"]]:
+    """`prefix_tree` in shapes that do not depend on the tokens, so that a CUDA graph may hold what is made of it.
+
+    Args:
+        common: transitions at the windows' beginning that all beams of an episode share: its real past.
+    """
+    rows, length = windows.shape
+    each = torch.arange(rows, device=windows.device)
+    owner = each // (rows // episodes)  # a beam's episode
+    levels = []
+    for place, first in enumerate(range(0, length, whole)):
+        tokens = windows[:, first : first + whole]
+        keys = min(tokens.shape[1], whole - 1)
+        read = tokens.shape[1] if first + whole >= length else keys
+        if place < common:
+            episode = torch.arange(episodes, device=windows.device)
+            levels.append(Level(tokens[:: rows // episodes, :read], episode, keys, first))
+        else:
+            levels.append(Level(tokens[:, :read], owner if place == common else each, keys, first))
+    return levels, owner if common == len(levels) else each
+
+
 class KVCache:
     """Keys and values of E episodes' beams while they plan."""
 
@@ -61,6 +85,7 @@ class KVCache:
         self.network = network
         self.blocks = [block for block in network.blocks if isinstance(block, Block)]
         self.episodes, self.expansions = episodes, search.expand
+        self.static = network.places.device.type != "cpu"  # whether windows are encoded by `static_tree`
         self.room = search.observation_size + search.expand * (search.action_size + 1)  # keys of a transition to come
         self.shared_prefix: list[Float[Tensor, "2 E H T K"]] = []  # of every block
         self.own: list[Float[Tensor, "2 E H B room K"]] = []
@@ -69,9 +94,14 @@ class KVCache:
         self.place = 0  # of the next token in the window
         self.forward_passes = self.tokens_read = 0
 
-    def encode(self, windows: Int[Tensor, "M L"]) -> Float[Tensor, "M C"]:
-        """Begin anew: what the network knows after the last token of each window."""
-        levels, leaves = prefix_tree(windows, self.network.tokens, self.episodes)
+    def encode(self, windows: Int[Tensor, "M L"], common: int | None = None) -> Float[Tensor, "M C"]:
+        """Begin anew: what the network knows after the last token of each window.
+
+        Args:
+            common: as for `static_tree`; None: the beams' common ancestors are looked for.
+        """
+        shape = (self.network.tokens, self.episodes)
+        levels, leaves = prefix_tree(windows, *shape) if common is None else static_tree(windows, *shape, common)
         shared_prefix = sum(level.keys for level in levels if len(level.tokens) == self.episodes)
         x = torch.cat([self.network.embed(level.tokens, level.first).flatten(0, 1) for level in levels])
         self.shared_prefix, self.own = [], []

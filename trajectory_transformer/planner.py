@@ -7,6 +7,7 @@ Shapes     E episodes, B beams each, M = E B, S siblings, D tokens of a transiti
 """
 
 import time
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float, Int
@@ -45,7 +46,7 @@ def plan(
         spent = time.perf_counter() - began
         if seconds > 0 and step > 0 and spent + spent / step > seconds:
             break
-        output = recall(memory, search, sequences, kept)
+        output = recall(memory, search, sequences, kept, contexts.shape[1])
         if step > 0:
             sequences, output = observe(memory, search, sequences, output, draws[:, step])
         born, rewards, after = act(memory, discretizer, search, output, draws[:, step])
@@ -61,10 +62,53 @@ def plan(
     return Plan(planned.view(episodes, -1, search.tokens), value, memory.forward_passes, memory.tokens_read)
 
 
+class CapturedPlanner:
+    """`plan` on a GPU as CUDA graphs, one for each shape of the contexts: the some thousands of short kernels of a plan
+    take ten times as long to launch as to run.
+
+    Args:
+        episodes: planned at once; fewer are filled up.
+    """
+
+    def __init__(self, network: Network, discretizer: Discretizer, search: Search, episodes: int) -> None:
+        self.network, self.discretizer, self.search, self.episodes = network, discretizer, search, episodes
+        self.graphs: dict[int, tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Plan]] = {}  # by the contexts' length
+
+    @torch.inference_mode()
+    def __call__(self, contexts: Int[Tensor, "E L"], draws: Float[Tensor, "E horizon D candidates"]) -> Plan:
+        """See `plan`."""
+        count, length = contexts.shape
+        filled = torch.arange(self.episodes, device=contexts.device).clamp(max=count - 1)
+        contexts, draws = contexts[filled], draws[filled]
+        if length not in self.graphs:
+            self.graphs[length] = self.capture(contexts, draws)
+        graph, own_contexts, own_draws, found = self.graphs[length]
+        own_contexts.copy_(contexts)
+        own_draws.copy_(draws)
+        graph.replay()
+        return replace(found, tokens=found.tokens[:count].clone(), values=found.values[:count].clone())
+
+    def capture(self, contexts: Tensor, draws: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Plan]:
+        stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()  # type: ignore[no-untyped-call]
+        own = contexts.clone(), draws.clone()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):  # once beforehand: libraries make room for themselves
+            plan(self.network, self.discretizer, self.search, *own)
+        torch.cuda.current_stream().wait_stream(stream)
+        with torch.cuda.graph(graph):
+            found = plan(self.network, self.discretizer, self.search, *own)
+        return graph, *own, found
+
+
 def recall(
-    memory: KVCache, search: Search, sequences: Int[Tensor, "E B L"], kept: Int[Tensor, "E B"] | None
+    memory: KVCache, search: Search, sequences: Int[Tensor, "E B L"], kept: Int[Tensor, "E B"] | None, real: int
 ) -> Float[Tensor, "E B C"]:
-    """What follows from the sequences so far; `kept`: which of the memory's candidates they are, if it has any."""
+    """What follows from the sequences so far.
+
+    Args:
+        kept: which of the memory's candidates they are, if it has any.
+        real: tokens at the sequences' beginning that were played or observed, and not planned.
+    """
     episodes, width, length = sequences.shape
     past = min(length // search.tokens, search.past)
     window = past * search.tokens + length % search.tokens
@@ -72,7 +116,11 @@ def recall(
         memory.select(kept)
         return memory.extend(sequences[:, :, -1:])[:, :, 0]
     windows = sequences[:, :, length - window :].reshape(episodes * width, window)
-    return memory.encode(windows).view(episodes, width, -1)
+    common = None  # found out, which costs more than it saves on a GPU
+    if memory.static:
+        known = max(0, real - (length - window))  # tokens of the window
+        common = -(-window // search.tokens) if known == window else known // search.tokens
+    return memory.encode(windows, common).view(episodes, width, -1)
 
 
 def observe(

@@ -15,7 +15,7 @@ from trajectories.types import Spec
 from trajectory_transformer.config import Config
 from trajectory_transformer.discretizer import Discretizer
 from trajectory_transformer.network import Network
-from trajectory_transformer.planner import plan
+from trajectory_transformer.planner import CapturedPlanner, plan
 from trajectory_transformer.search import Plan, Search
 
 
@@ -46,6 +46,7 @@ class BeamPlayer:
         self.last: tuple[np.ndarray, np.ndarray] | None = None  # observation and action of the step before
         self.plan = torch.zeros(episodes, 0, self.search.tokens, dtype=torch.int64, device=self.device)
         self.played = 0  # transitions of the plan
+        self.captured: CapturedPlanner | None = None  # on a GPU
         self.forward_passes = self.tokens_read = 0  # through the network, and tokens read, so far
 
     @torch.inference_mode()
@@ -104,9 +105,14 @@ class BeamPlayer:
     def search_for(self, context: Int[Tensor, "E L"], group: np.ndarray, seconds: float) -> Plan:
         shape = (self.search.horizon, self.search.tokens, self.search.candidates)
         draws = torch.from_numpy(np.stack([self.generators[episode].random(shape) for episode in group]))
-        model = self.model
+        draws, model = draws.to(self.device), self.model
         model.eval()
-        return plan(model.network, model.discretizer, self.search, context, draws.to(self.device), seconds)
+        if self.device.type != "cuda" or seconds > 0:
+            return plan(model.network, model.discretizer, self.search, context, draws, seconds)
+        if self.captured is None:
+            episodes = min(self.together(), len(self.generators))
+            self.captured = CapturedPlanner(model.network, model.discretizer, self.search, episodes)
+        return self.captured(context, draws)
 
     def together(self) -> int:
         """How many episodes' keys and values fit into the memory allowed."""
