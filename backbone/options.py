@@ -1,6 +1,7 @@
 """Options: a field of a configuration carries its default, its help and its limits; a `Literal` type is its choices."""
 
 import math
+import sys
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import Field, dataclass, field, fields
@@ -12,6 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 from trajectories.errors import UserError, did_you_mean
 
 HELP, LIMITS, DIVIDES = "help", "limits", "divides"
+LARGEST = int(sys.float_info.max)
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Limits:
     below: int | float = math.inf
 
     def __contains__(self, value: int | float) -> bool:
-        return math.isfinite(value) and self.low <= value <= self.high and self.above < value < self.below
+        return abs(value) <= LARGEST and self.low <= value <= self.high and self.above < value < self.below
 
     def __str__(self) -> str:
         if self == Limits(low=self.low) != Limits():
@@ -95,15 +97,17 @@ def dashed(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def as_option(value: Any) -> Any:
-    """A value out of a file: JSON and TOML have lists where configurations have tuples."""
+def as_option(value: Any, default: Any = None) -> Any:
+    """A value out of a file: JSON and TOML have lists where configurations have tuples, and 1 where these have 1.0."""
+    if isinstance(default, float):
+        return float(value)
     return tuple(map(as_option, value)) if isinstance(value, list) else value
 
 
 def fits(value: Any, default: Any) -> bool:
     """Whether a value out of a file is of the kind of an option's default; any fits where that is None."""
     if isinstance(default, float):
-        return type(value) in (int, float)
+        return type(value) is float or (type(value) is int and abs(value) <= LARGEST)
     return default is None or type(as_option(value)) is type(default)
 
 

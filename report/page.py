@@ -163,9 +163,9 @@ def figure_section(attribute: str, title: str, figure_names: Sequence[str], figu
 
 
 def figure(name: str, svg: str) -> str:
-    """An SVG file as an image, in which no script runs."""
+    """An SVG file as an image, in which no script runs, and which is drawn when it comes into view."""
     source = f"data:image/svg+xml,{quote(svg, safe=' =:;/,.')}"
-    return f'<figure><img alt="{escape(name)}" src="{source}"></figure>'
+    return f'<figure><img loading="lazy" decoding="async" alt="{escape(name)}" src="{source}"></figure>'
 
 
 # ---- what is missing -------------------------------------------------------------------------------------------------

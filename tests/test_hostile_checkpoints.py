@@ -36,6 +36,7 @@ CARDS: dict[str, Callable[[dict[str, Any]], object]] = {
     "a setting of another kind": lambda card: card["config"].update(width="x") or card,
     "a setting of no model": lambda card: card["config"].update(nothing=1) or card,
     "no heads": lambda card: card["config"].update(heads=0) or card,
+    "more layers than a float can count": lambda card: card["config"].update(layers=10**400) or card,
     "a million million layers": lambda card: card["config"].update(layers=10**12) or card,
     "a width of gigabytes": lambda card: card["config"].update(width=10**6, heads=1) or card,
     "a negative number of actions": lambda card: card["spec"].update(actions=-1) or card,
@@ -52,6 +53,18 @@ def test_a_card_that_fits_no_model_is_refused(saved: Path, tmp_path: Path, chang
     card = json.loads((saved / "model.json").read_text())
     (tmp_path / "model.json").write_text(json.dumps(change(card)))
     with pytest.raises(UserError, match=r"model\.json: damaged or of another version .*: train the run again"):
+        load_model(tmp_path)
+
+
+def test_a_whole_number_in_a_card_is_a_float_where_the_setting_is_one(saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes((saved / "model.safetensors").read_bytes())
+    card = json.loads((saved / "model.json").read_text())
+    card["config"].update(beta1=0, weight_decay=1)
+    (tmp_path / "model.json").write_text(json.dumps(card))
+    adamw(load_model(tmp_path))  # which takes either two floats or two tensors
+    card["config"].update(beta1=10**400)
+    (tmp_path / "model.json").write_text(json.dumps(card))
+    with pytest.raises(UserError, match="no setting beta1 that can be 1000"):
         load_model(tmp_path)
 
 

@@ -141,6 +141,7 @@ def test_a_browser_shows_every_figure_without_an_error(shown: tuple[Any, list[st
     images = view.locator("figure img")
     assert images.count() == 16  # 5 a row and a profile
     for image in images.all():
+        image.scroll_into_view_if_needed()  # before that it is not drawn, so that a large page opens at once
         assert image.evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") > 300
     view.locator("details").first.locator("summary").click()
     view.locator("details").first.locator("dl").first.wait_for()

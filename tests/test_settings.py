@@ -144,6 +144,13 @@ def test_presets_that_cannot_be_meant_are_refused_in_one_sentence(tmp_path, text
     assert len(str(error.value).splitlines()) == 1
 
 
+def test_a_whole_number_in_a_preset_is_a_float_where_the_option_is_one(tmp_path) -> None:
+    (tmp_path / "presets.toml").write_text("[default.dt]\nbeta1 = 0\nupdates = 7")
+    settings = parse(["--model", "dt"], tmp_path / "presets.toml")
+    assert type(settings.config.beta1) is float
+    assert settings.run.updates == 7
+
+
 def test_a_preset_with_a_word_that_no_option_has_is_refused(tmp_path) -> None:
     path = tmp_path / "presets.toml"
     path.write_text("[default.dt]\nwitdh = 16\n")

@@ -88,7 +88,7 @@ def _described(card: Any, model_name: str | None) -> Callable[[], SequenceModel]
     for name, value in settings.items():
         if name not in defaults or not fits(value, defaults[name]):
             raise ValueError(f"it has no setting {name} that can be {value}")
-    config = entry.config(**{name: as_option(value) for name, value in settings.items()})
+    config = entry.config(**{name: as_option(value, defaults[name]) for name, value in settings.items()})
     return lambda: entry.model(config, spec)
 
 

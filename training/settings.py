@@ -271,7 +271,7 @@ def fill(config: Any, values: dict[str, Any]) -> Any:
         usual = getattr(config, name)
         if not fits(value, usual):
             raise UserError(f"A preset has {name} = {value!s:.40}: give a value like {usual!r}.")
-    return replace(config, **{key: as_option(value) for key, value in own.items()})
+    return replace(config, **{key: as_option(value, getattr(config, key)) for key, value in own.items()})
 
 
 def check(settings: Settings) -> None:
