@@ -4,7 +4,7 @@
     collect    policies of our own, by D4RL's recipe for each quality (policies/recipes.py)
 
 Layout   observations, actions, rewards, next_observations, terminals, timeouts, infos/qpos, infos/qvel, metadata/...,
-         float32 and bool; read by formats/d4rl.py like any file of D4RL's
+         float32 and bool; read by formats/own_files.py like any file of D4RL's
 Chance   from the seed, the policy's place in the recipe and the episode's number alone: the same seed gives the same
          file, bit for bit, however many copies were stepped together
 Ends     where a policy's share of the steps runs out in the middle of an episode, the episode is cut and marked as

@@ -56,7 +56,7 @@ def _auto(request: Request, row: DatasetRow) -> Recording:
         return _auto_atari(request, row)
     own = own_parts(row.name)
     if path is not None:
-        return _folder(request, row) if path.is_dir() else Recording(row, "file", path, "own_files")
+        return _folder(request, row) if path.is_dir() else Recording(row, "file", path)
     if row.minari == row.name or (own and minari_folders.versions(own[0])):
         return _minari(request, row)
     if own:
@@ -89,8 +89,8 @@ def _auto_atari(request: Request, row: DatasetRow) -> Recording:
 def _d4rl(request: Request, row: DatasetRow) -> Recording:
     """D4RL's file. A fetched one must agree with what is published; the user's own is read as it is."""
     if request.path is not None:
-        return Recording(row, "d4rl", request.path, "own_files")
-    return Recording(row, "d4rl", _d4rl_file(request, row), "d4rl", published=True)
+        return Recording(row, "d4rl", request.path)
+    return Recording(row, "d4rl", _d4rl_file(request, row), published=True)
 
 
 def _d4rl_file(request: Request, row: DatasetRow) -> Path:
@@ -112,7 +112,7 @@ def _reroll(request: Request, row: DatasetRow) -> Recording:
     recording = _recorded(request, row, "reroll", request.steps or REROLL_STEPS, policy)
     file, steps = recording.path, recording.details["steps"]
     if request.path is not None and not request.allow_mismatch and not file.exists():
-        check_environment(read(Recording(row, "d4rl", original, "d4rl"), file.parent), row)
+        check_environment(read(Recording(row, "d4rl", original), file.parent), row)
     make_once(file, lambda: collect.reroll(original, file, row.env, steps, request.seed, request.physics), WHOLE)
     return recording
 
@@ -136,7 +136,7 @@ def _recorded(request: Request, row: DatasetRow, source: str, steps: int, policy
     """A recording made here; its file may not be there yet."""
     name = f"{path_name(row.name)}-{request.physics}-{steps}-seed{request.seed}-{policy[:12]}.hdf5"
     details = {"physics": request.physics, "seed": request.seed, "steps": steps, "policy": policy}
-    return Recording(row, source, data_folder(request.data_dir) / source / name, "d4rl", details)
+    return Recording(row, source, data_folder(request.data_dir) / source / name, details=details)
 
 
 def _collected_atari(request: Request, row: DatasetRow) -> Recording:
@@ -188,7 +188,7 @@ def _folder(request: Request, row: DatasetRow) -> Recording:
                 f"{request.path} has no data/{minari_folders.METADATA}, like those that minari wrote before 0.5, and "
                 f"does not say in which environment it was recorded: add --task."
             )
-        return Recording(row, "file", old, "own_files")
+        return Recording(row, "file", old)
     return _minari(request, row)
 
 

@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from trajectories.atomic import disk_errors
-from trajectories.formats import d4rl, dqn_replay, minari, own_files
+from trajectories.formats import dqn_replay, minari, own_files
 from trajectories.minari_folders import metadata_file
 from trajectories.rows import DatasetRow
 from trajectories.types import Trajectories
-
-READERS = {"d4rl": d4rl, "own_files": own_files, "minari": minari}
 
 
 @dataclass(frozen=True)
@@ -20,7 +18,7 @@ class Recording:
     row: DatasetRow
     source: str  # for the origin: d4rl, reroll, collected, minari, dqn-replay, file
     path: Path  # the file or folder
-    format: str  # the file trajectories/formats/<format>.py
+    format: str = "own_files"  # the file trajectories/formats/<format>.py
     details: dict[str, Any] = field(default_factory=dict)  # how it was made; for the origin and the cache's key
     selection: dqn_replay.Selection | None = None  # of dqn_replay's episodes
     published: bool = False  # D4RL's own file, whose statistics must be the published ones
@@ -44,7 +42,7 @@ def read(recording: Recording, folder: Path) -> Trajectories:
     row, environment = recording.row, recording.row.environment
     expected = (environment.spec(), row.name, recording.source, environment.trailing_zeros, row.long_episodes)
     if recording.format != "dqn_replay":
-        return READERS[recording.format].read(recording.path, *expected)
+        return (minari if recording.format == "minari" else own_files).read(recording.path, *expected)
     with disk_errors(folder.parent):
         frames = folder / "observations.npy"
         return dqn_replay.read(recording.path, *expected, frames=frames, selection=recording.selection)

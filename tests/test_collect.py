@@ -15,7 +15,7 @@ from sources.experts.d4rl_policy import from_d4rl
 from tests.skips import recorded
 from trajectories.catalog import environment
 from trajectories.errors import DatasetError, UserError
-from trajectories.formats import d4rl
+from trajectories.formats import d4rl, own_files
 
 OURS = sorted((recipes.FOLDER / "hopper").glob("*.safetensors"))
 
@@ -73,7 +73,7 @@ def test_adroits_expert_plays_again_about_as_well_as_it_did(tmp_path: Path) -> N
     pytest.importorskip("gymnasium_robotics", reason="needs gymnasium-robotics")
     source, path = recorded("d4rl/pen-expert-v1.hdf5"), tmp_path / "pen.hdf5"
     reroll(source, path, "pen", steps=800, seed=0)
-    data = d4rl.read(path, environment("pen").spec(), "pen-expert", "reroll")
+    data = own_files.read(path, environment("pen").spec(), "pen-expert", "reroll")
     assert data.returns[:-1].mean() > 1500  # the file's two episodes: see its own returns; random play earns about 96
     assert {"infos/qpos", "infos/qvel"} <= set(columns(path))
 
@@ -87,7 +87,7 @@ def test_a_rerolled_file_reads_like_d4rls_and_carries_its_policy(tmp_path: Path)
         assert ours[name].dtype == original[name].dtype
         assert ours[name].shape == (1500, *original[name].shape[1:])
     assert d4rl.policy_digest(path) == d4rl.policy_digest(source)
-    data = d4rl.read(path, environment("hopper").spec(), "hopper-medium", "reroll")
+    data = own_files.read(path, environment("hopper").spec(), "hopper-medium", "reroll")
     assert data.episodes > 1
     assert 100 < data.returns[:-1].mean() < 3600
     assert data.origin.details["metadata"]["physics"] == "d4rl"
@@ -121,14 +121,14 @@ def test_a_file_ends_unfinished_and_its_parts_end_by_time_out(tmp_path: Path) ->
     collect.collect("toy", "medium", path, steps=110)
     ends = np.flatnonzero(columns(path)["timeouts"])
     assert ends.tolist() == [19, 39, 54, 74, 94]  # 55 steps of each behavior, in episodes of 20
-    data = d4rl.read(path, environment("toy").spec(), "toy-medium", "collected")
+    data = own_files.read(path, environment("toy").spec(), "toy-medium", "collected")
     assert data.lengths.tolist() == [20, 20, 15, 20, 20, 15]
 
 
 def test_the_toys_behavior_policies_differ_in_their_returns(tmp_path: Path) -> None:
     path = tmp_path / "toy.hdf5"
     collect.collect("toy", "medium", path)
-    data = d4rl.read(path, environment("toy").spec(), "toy-medium", "collected")
+    data = own_files.read(path, environment("toy").spec(), "toy-medium", "collected")
     assert len(data) == 20_000
     slow, fast = data.returns[: data.episodes // 2], data.returns[data.episodes // 2 :]
     assert slow.mean() == pytest.approx(6, abs=0.2)

@@ -101,7 +101,7 @@ def test_data_of_ones_own_are_played_in_the_environment_that_the_name_says(tmp_p
     file = write_d4rl(tmp_path / "mine.hdf5", table(walk([5, 4], spec=environment("Hopper-v4").spec())))
     data = load(Request("mine@Hopper-v4", path=file))
     assert (data.spec.name, data.origin.name, data.origin.source) == ("Hopper-v4", "mine@Hopper-v4", "file")
-    with pytest.raises(UserError, match=r"mine@Hopper-v4 is data of your own: say with --path"):
+    with pytest.raises(UserError, match=r"mine@Hopper-v4 is data of your own: name their file with --path"):
         load(Request("mine@Hopper-v4"))
     with pytest.raises(UserError, match="observations have the shape 11, but the environment's have 17"):
         load(Request("mine@Walker2d-v4", path=file))

@@ -66,7 +66,7 @@ def test_an_array_that_is_not_in_its_file_is_refused(tmp_path: Path, where: str,
     path = write_d4rl(tmp_path / "a.hdf5", columns)
     with h5py.File(path, "a") as file:
         ELSEWHERE[where](file, name)
-    read = d4rl.policy_digest if "policy" in name else lambda path: d4rl.read(path, SPEC, "made-up")
+    read = d4rl.policy_digest if "policy" in name else lambda path: own_files.read(path, SPEC, "made-up")
     sentence = refusal(lambda: read(path))
     assert "other files, which are not read" in sentence or "leads out of the file or nowhere" in sentence
 
@@ -76,12 +76,12 @@ def test_more_chunks_than_a_file_can_hold_are_refused(tmp_path: Path) -> None:
     with h5py.File(path, "a") as file:
         del file["actions"]
         file.create_dataset("actions", (1 << 23, 1), "f4", chunks=(1, 1))  # of which libhdf5 makes a list
-    assert "declares 1.7 GB" in refusal(lambda: d4rl.read(path, SPEC, "made-up"))
+    assert "declares 1.7 GB" in refusal(lambda: own_files.read(path, SPEC, "made-up"))
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.hdf5")
-    assert "no ordinary file" in refusal(lambda: d4rl.read(tmp_path / "a.hdf5", SPEC, "made-up"))
+    assert "no ordinary file" in refusal(lambda: own_files.read(tmp_path / "a.hdf5", SPEC, "made-up"))
 
 
 @pytest.mark.parametrize("chunks", [None, True])
@@ -90,16 +90,16 @@ def test_a_size_that_is_declared_and_not_stored_is_refused(
     tmp_path: Path, shape: tuple[int, ...], chunks: bool
 ) -> None:
     with h5py.File(tmp_path / "a.hdf5", "w") as file:
-        for name in d4rl.REQUIRED:
+        for name in own_files.REQUIRED:
             file.create_dataset(name, shape, "f4", chunks=chunks)
-    assert "which no compression does" in refusal(lambda: d4rl.read(tmp_path / "a.hdf5", SPEC, "made-up"))
+    assert "which no compression does" in refusal(lambda: own_files.read(tmp_path / "a.hdf5", SPEC, "made-up"))
 
 
 def test_a_small_array_in_a_huge_chunk_is_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.hdf5", "w") as file:
-        for name in d4rl.REQUIRED:
+        for name in own_files.REQUIRED:
             file.create_dataset(name, (60,), "f4", chunks=(10**8,), maxshape=(None,), compression="gzip")
-    assert "which no compression does" in refusal(lambda: d4rl.read(tmp_path / "a.hdf5", SPEC, "made-up"))
+    assert "which no compression does" in refusal(lambda: own_files.read(tmp_path / "a.hdf5", SPEC, "made-up"))
 
 
 def test_one_long_text_named_again_and_again_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +119,7 @@ def test_one_long_text_named_again_and_again_is_refused(tmp_path: Path, monkeypa
 def test_what_does_not_fit_in_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_d4rl(tmp_path / "a.hdf5", table(made_up([20, 40])))
     monkeypatch.setattr(os, "sysconf", lambda name: 20)
-    assert "this machine has 0.0 GB" in refusal(lambda: d4rl.read(path, SPEC, "made-up"))
+    assert "this machine has 0.0 GB" in refusal(lambda: own_files.read(path, SPEC, "made-up"))
 
 
 def test_a_group_that_holds_itself_comes_to_an_end(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_honest_compression_and_links_within_the_file_are_read(tmp_path: Path) -
         file["other/again"] = h5py.SoftLink("place")
         zeros = np.zeros((3_000_000, 10), "f4")
         file.create_dataset("zeros", data=zeros, chunks=(100_000, 10), compression=9, shuffle=True)
-    np.testing.assert_array_equal(d4rl.read(path, SPEC, "made-up").rewards, data.rewards)
+    np.testing.assert_array_equal(own_files.read(path, SPEC, "made-up").rewards, data.rewards)
     with open_hdf5(path) as opened:
         assert isinstance(opened.get("other"), Hdf5Group)
         assert opened.array("other/again").shape == (60,)
@@ -157,7 +157,7 @@ def test_metadata_of_every_kind_become_what_a_record_can_hold(tmp_path: Path) ->
         for key, value in kinds.items():
             group[key] = value
         group["reference"], group["long"], group["nothing"] = file.ref, "x" * 5000, h5py.Empty("f4")
-    details = d4rl.read(path, SPEC, "made-up").origin.details
+    details = own_files.read(path, SPEC, "made-up").origin.details
     assert {key: details["metadata"][key] for key in kinds} == {
         "text": "SAC", "whole": 3, "real": 0.5, "truth": True, "nan": "nan", "bytes": "ab",
     }  # fmt: skip

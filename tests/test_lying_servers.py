@@ -239,7 +239,7 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(own_cache: Path, monkeypat
         requests.append((destination, known))
         raise FetchError(destination.name, "no route")
 
-    collected = Recording(dataset("hopper-random"), "collected", file, "d4rl")
+    collected = Recording(dataset("hopper-random"), "collected", file)
     monkeypatch.setattr(locate, "fetch", offline)
     monkeypatch.setattr(locate, "_collected", lambda request, row: collected)
     for content in (b"<html>log in</html>", hdf5()[:5000]):

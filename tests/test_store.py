@@ -18,7 +18,7 @@ from trajectories import store
 from trajectories.catalog import dataset
 from trajectories.disk import data_folder
 from trajectories.errors import DatasetError, UserError
-from trajectories.formats import d4rl
+from trajectories.formats import d4rl, own_files
 from trajectories.rows import DatasetRow, EnvironmentRow
 from trajectories.types import Spec, Trajectories
 
@@ -31,7 +31,7 @@ def written(path: Path, lengths: tuple[int, ...] = (6, 9), seed: int = 0, spec: 
 
 
 def opened(cache: Path, file: Path) -> Trajectories:
-    return loading.through_cache(Recording(ROW, "file", file, "d4rl"), cache)
+    return loading.through_cache(Recording(ROW, "file", file), cache)
 
 
 def refuses(*arguments: Any, **names: Any) -> Trajectories:
@@ -64,7 +64,7 @@ def test_opened_columns_are_memory_maps_viewed_as_plain_arrays(tmp_path: Path) -
 def test_a_file_is_read_once_while_it_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = written(tmp_path / "a.hdf5")
     first = opened(tmp_path, file)
-    monkeypatch.setattr(d4rl, "read", refuses)
+    monkeypatch.setattr(own_files, "read", refuses)
     assert opened(tmp_path, file).origin == first.origin
 
 

@@ -23,7 +23,7 @@ from training.settings import parse
 from training.train import Progress
 from trajectories import minari_folders, store
 from trajectories.errors import DatasetError
-from trajectories.formats import d4rl, minari, own_files
+from trajectories.formats import minari, own_files
 from trajectories.types import Trajectories
 
 CAR = "car@MountainCar-v0"  # 200 steps at most, each costs 1
@@ -147,7 +147,7 @@ def test_episodes_are_cut_at_the_limit_however_poorly_they_are_marked(tmp_path: 
     columns["timeouts"] = np.isin(np.arange(250), [49, 99, 249] if marks == "every third" else [])
     if marks == "absent":
         del columns["timeouts"]
-    data = d4rl.read(write_d4rl(tmp_path / "a.hdf5", columns), SPEC, "made-up")
+    data = own_files.read(write_d4rl(tmp_path / "a.hdf5", columns), SPEC, "made-up")
     assert data.lengths.tolist() == [50] * 5
     assert data.spec.max_episode_steps == 50
     assert data.finished.all()
@@ -158,7 +158,7 @@ def test_episodes_are_cut_at_the_limit_however_poorly_they_are_marked(tmp_path: 
 def test_what_a_cut_leaves_is_finished_only_where_it_terminates(tmp_path: Path) -> None:
     columns = table(made_up([70, 60]))  # 50 + 20 and 50 + 10
     columns["terminals"][69], columns["timeouts"][69] = False, True
-    data = d4rl.read(write_d4rl(tmp_path / "a.hdf5", columns), SPEC, "made-up")
+    data = own_files.read(write_d4rl(tmp_path / "a.hdf5", columns), SPEC, "made-up")
     assert data.lengths.tolist() == [50, 20, 50, 10]
     assert data.finished.tolist() == [True, False, True, True]
     assert "(1 of them unfinished)" in describe(data)
@@ -168,7 +168,7 @@ def test_without_timeouts_an_episode_ends_at_the_limit(tmp_path: Path) -> None:
     columns = table(made_up([127]))
     columns["terminals"] = np.isin(np.arange(127), [9, 69])  # then 10, 60 = 50 + 10, and 57 = 50 + 7 steps
     del columns["timeouts"]
-    data = d4rl.read(write_d4rl(tmp_path / "a.hdf5", columns), SPEC, "made-up")
+    data = own_files.read(write_d4rl(tmp_path / "a.hdf5", columns), SPEC, "made-up")
     assert data.starts.tolist() == [0, 10, 60, 70, 120, 127]
     assert data.unfinished_steps == 7
 
@@ -181,7 +181,7 @@ def test_longer_episodes_are_kept_where_the_row_says_that_they_are_real(real: Pa
     columns = table(made_up([250]))
     columns["terminals"] = columns["timeouts"] = np.zeros(250, bool)
     unmarked = write_d4rl(tmp_path / "a.hdf5", columns)
-    assert d4rl.read(unmarked, SPEC, "made-up", long_episodes=True).lengths.tolist() == [50] * 5
+    assert own_files.read(unmarked, SPEC, "made-up", long_episodes=True).lengths.tolist() == [50] * 5
 
 
 def test_episodes_in_pickles_are_cut_at_the_limit_too(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_the_unfilled_rows_of_a_buffer_are_left_out_with_a_caveat(tmp_path: Path
     filled = table(made_up([50, 30, 7]))
     filled["terminals"][-1] = False
     columns = {name: np.concatenate([values, np.zeros_like(values[:50])]) for name, values in filled.items()}
-    data = d4rl.read(write_d4rl(tmp_path / "a.hdf5", columns), SPEC, "made-up")
+    data = own_files.read(write_d4rl(tmp_path / "a.hdf5", columns), SPEC, "made-up")
     assert data.lengths.tolist() == [50, 30, 7]
     assert "Beware: 50 of 137 rows are zero in every column" in describe(data)
     parts = [slice(0, 50), slice(50, 80), slice(80, 137)]  # the last one is unfilled from its 8th row on
@@ -246,8 +246,8 @@ def test_rows_of_zeros_are_kept_where_steps_may_be_zero(tmp_path: Path) -> None:
     columns = table(made_up([50, 30]))
     for values in columns.values():
         values[[3, 78, 79]] = 0
-    data = d4rl.read(write_d4rl(tmp_path / "a.hdf5", columns), SPEC, "made-up")
+    data = own_files.read(write_d4rl(tmp_path / "a.hdf5", columns), SPEC, "made-up")
     assert len(data) == 80
     nothing = {name: np.zeros_like(values) for name, values in columns.items()}
     with pytest.raises(DatasetError, match="nothing but zeros"):
-        d4rl.read(write_d4rl(tmp_path / "b.hdf5", nothing), SPEC, "made-up")
+        own_files.read(write_d4rl(tmp_path / "b.hdf5", nothing), SPEC, "made-up")

@@ -1,5 +1,4 @@
-"""One file a format: each reads a foreign file into Trajectories by `read(path, spec, name, source, trailing_zeros)`.
+"""Foreign files -> Trajectories, by `read(path, spec, name, source, trailing_zeros, long_episodes)`.
 
-Files of one's own, whatever their format, are read by own_files.py. Minari's data sets are folders, and name their own
-environments: sources/loading.py calls formats/minari.py itself.
+own_files.py reads single files of any format, D4RL's among them; minari.py and dqn_replay.py read folders.
 """

@@ -30,7 +30,7 @@ def trajectories(
     Args:
         table: observations, actions, rewards, terminals and perhaps timeouts, each N rows; emptied on the way.
         bounds: the file's own division into episodes, (B + 1,); None: its marks alone divide it.
-        trailing_zeros, long_episodes: as in `d4rl.read`.
+        trailing_zeros, long_episodes: as in `own_files.read`.
 
     Raises:
         DatasetError: a column is of another width than `spec`'s, or holds what `numbers` and `flags` refuse, or an

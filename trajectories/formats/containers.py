@@ -123,6 +123,8 @@ def opened(path: Path) -> Any:
         DatasetError: there is no such file, its name has no known ending, it cannot be read, or it is damaged.
     """
     read = READERS.get(path.suffix.lower())
+    if path.is_dir():
+        raise DatasetError(f"{path} is a folder: give the file in it.")
     if read is None:
         raise DatasetError(f"{path}: its name has no known ending: give a file that ends in {', '.join(READERS)}.")
     if not path.is_file() and read is not _hdf5:

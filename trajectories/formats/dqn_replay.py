@@ -115,7 +115,7 @@ def read(
     """Read a folder's files.
 
     Args:
-        spec: what the game looks like; the other arguments as in `d4rl.read`.
+        spec: what the game looks like; the other arguments as in `own_files.read`.
         frames: where the column of frames is written, (T, 84, 84) uint8; it must outlive the trajectories.
 
     Returns:

@@ -40,7 +40,7 @@ LARGE = 1 << 30  # bytes; a hundred thousand screens of Atari as Minari keeps th
 def read(
     path: Path, spec: Spec, name: str, source: str = "minari", trailing_zeros: int = 0, long_episodes: bool = False
 ) -> Trajectories:
-    """Read one Minari data set; `path` is its folder, the rest as in `d4rl.read`.
+    """Read one Minari data set; `path` is its folder, the rest as in `own_files.read`.
 
     Raises:
         DatasetError: it is no Minari data set, or is truncated or damaged; an episode's columns have different lengths;

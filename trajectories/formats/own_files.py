@@ -45,10 +45,22 @@ Columns = dict[str, np.ndarray]
 def read(
     path: Path, spec: Spec, name: str, source: str = "file", trailing_zeros: int = 0, long_episodes: bool = False
 ) -> Trajectories:
-    """Read one file into memory; arguments, result and errors are those of `d4rl.read`.
+    """Read one file into memory.
+
+    Args:
+        spec: the environment's; its time limit ends episodes that the file does not end.
+        name: the data set's name, for the origin.
+        source: d4rl, reroll, collected or file, for the origin.
+        trailing_zeros: trailing observations that must be zero and are left out (Ant's contact forces).
+        long_episodes: episodes longer than the environment's time limit are real, and are kept whole.
 
     Returns:
-        Trajectories; in `details["read_as"]`, how the file was understood where it is not as D4RL or kzl have it.
+        float32 columns (int64 for discrete actions); in `details["read_as"]`, how the file was understood where it is
+        not as D4RL or kzl have it. The origin has no digest yet: store.py computes it.
+
+    Raises:
+        DatasetError: the file is missing, damaged or of no known format; a column is missing, of another length or
+            width than the rest, or holds NaN or infinity; or it does not say where episodes end.
     """
     path, notes = Path(path), list[str]()
     with opened(path) as content:
@@ -70,11 +82,8 @@ def read(
 def _found(node: Any, depth: int) -> Any:
     """The table of all steps, or the tables of all episodes in a list; None if there is neither."""
     if isinstance(node, list | tuple):
-        return (
-            list(node)
-            if node and all(isinstance(each, Mapping) and "actions" in _named(each) for each in node)
-            else None
-        )
+        tables = all(isinstance(each, Mapping) and "actions" in _named(each) for each in node)
+        return list(node) if node and tables else None
     if not isinstance(node, Mapping) or "actions" in _named(node):
         return node if isinstance(node, Mapping) else None
     texts = sorted((name for name in node if isinstance(name, str)), key=_number)
@@ -156,9 +165,8 @@ def _own_bounds(arrays: Columns, path: Path) -> np.ndarray | None:
     episode, ends = arrays.pop("episode", None), arrays.pop("ends", None)
     if episode is not None:
         columns.same_length({"the episodes' number": len(episode), "actions": steps}, file)
-        ends = (
-            np.flatnonzero(np.diff(columns.numbers(columns.flat(episode), "int64", "the episodes' number", file))) + 1
-        )
+        numbers = columns.numbers(columns.flat(episode), "int64", "the episodes' number", file)
+        ends = np.flatnonzero(np.diff(numbers)) + 1
     elif ends is not None:
         ends = columns.numbers(ends.reshape(-1), "int64", "the episodes' ends", file)
     elif len(arrays["observations"]) != steps:
@@ -203,13 +211,11 @@ def _divided(arrays: Columns, bounds: np.ndarray) -> list[Columns]:
     steps, count = bounds[-1], len(bounds) - 1
 
     def rows(values: np.ndarray, episode: int) -> np.ndarray:
-        first, end = bounds[episode], bounds[episode + 1]
+        if len(values) == count:
+            return values[episode : episode + 1]
         more = int(len(values) == steps + count)
-        return (
-            values[episode : episode + 1]
-            if len(values) == count
-            else values[first + more * episode :][: end - first + more]
-        )
+        first, end = bounds[episode] + more * episode, bounds[episode + 1] + more * (episode + 1)
+        return values[first:end]
 
     return [{column: rows(values, episode) for column, values in arrays.items()} for episode in range(count)]
 
@@ -241,9 +247,8 @@ def _concatenated(episodes: list[Columns], path: Path, notes: list[str]) -> tupl
             arrays["observations"], followed = arrays["observations"][:steps], followed + 1
         for mark in set(MARKS) & set(present):
             if len(arrays[mark]) == 1 < steps:  # of the episode as a whole: of its last step
-                arrays[mark] = np.concatenate(
-                    [np.zeros_like(arrays[mark], shape=(steps - 1, *arrays[mark].shape[1:])), arrays[mark]]
-                )
+                before = np.zeros_like(arrays[mark], shape=(steps - 1, *arrays[mark].shape[1:]))
+                arrays[mark] = np.concatenate([before, arrays[mark]])
         columns.same_length({column: len(values) for column, values in arrays.items()}, f"{path}, episode {number}")
         for column, values in arrays.items():
             parts[column].append(values)
