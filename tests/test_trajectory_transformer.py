@@ -164,7 +164,6 @@ def test_a_batch_keeps_its_values_when_it_moves(model: TrajectoryTransformer, da
         ({"planning_context": 1}, "planning-context"),
         ({"beam_width": 0}, "beam-width"),
         ({"prefix": -1}, "prefix"),
-        ({"discretizer": "k"}, "'k'"),
     ],
 )
 def test_settings_that_cannot_work_are_named(change: dict[str, object], named: str) -> None:
