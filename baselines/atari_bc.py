@@ -4,7 +4,7 @@ Input    the stacked frames of the latest step, through the Decision Transformer
          (backbone/conv_encoder.py)
 Learns   the action, by cross-entropy (squared error where actions are continuous)
 Acts     by drawing an action by its probability, as the paper's models do on Atari
-Differs  the paper's Atari baseline is its transformer without the returns, over 30 steps. That one can tell from its
+Differs  the paper's Atari baseline is its transformer without the returns, over 30 steps. That one knows from its
          window how well the episode is being played; this one cannot, and is what behavior cloning usually means
 
 Shapes   B windows, A numbers in an action (or its logits)

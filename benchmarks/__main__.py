@@ -58,7 +58,7 @@ def main(options: Options) -> None:
 
 
 def measured(name: str) -> list[Row]:
-    """The rows of one file of this folder, imported only when it is asked for: the peers need more than we do."""
+    """The rows of one file of this folder, imported only when it is chosen: the peers need more than we do."""
     print(f"{name} ...", end=" ", file=sys.stderr, flush=True)
     rows: list[Row] = []
     try:
@@ -101,8 +101,8 @@ def ratio(row: Row) -> str:
 
 def written(path: Path, rows: Sequence[Row]) -> None:
     """The table and what it was measured on, beside and renamed."""
-    told = "; ".join(f"{name} {value}" for name, value in machine().items())
-    page = f"# Figures\n\nWritten by `python -m benchmarks`; edit nothing here.\n\n{told}\n\n{table(rows)}\n"
+    described = "; ".join(f"{name} {value}" for name, value in machine().items())
+    page = f"# Figures\n\nWritten by `python -m benchmarks`; edit nothing here.\n\n{described}\n\n{table(rows)}\n"
     write_text(path, page)
 
 

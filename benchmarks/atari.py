@@ -2,7 +2,7 @@
 
 Peers    of the data: the same frames as kzl and Dopamine's readers hand them out, a loop over the windows and a stack
          for every step; of acting: one game after the other, by our own player and by one that encodes all frames in
-         sight anew at every step, as kzl's does (atari/mingpt/utils.py at e2d82e6, sample)
+         sight at every step, as kzl's does (atari/mingpt/utils.py at e2d82e6, sample)
 Data     500,000 frames of noise on the disk, 3.5 GB, as the cache keeps them (trajectories/store.py)
 Games    Breakout's first steps, more than fit the window, played by an untrained Decision Transformer of the paper's
          size in bf16, as a run does by default; of the peers a few games are measured and scaled up to all
@@ -87,8 +87,8 @@ def cutting(data: Trajectories) -> dict[str, object]:
 def staying(target: Path, stacked: int) -> dict[str, object]:
     root = Path(__file__).resolve().parent.parent
     command = [sys.executable, "-c", RESIDENT, str(target)]
-    told = json.loads(subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8", check=True).stdout)
-    ours = told["most"] - told["before"]
+    measured = json.loads(subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8", check=True).stdout)
+    ours = measured["most"] - measured["before"]
     return {
         "what": "memory that stays taken while batches are cut from them",
         "ours": f"{ours / 1e6:.0f} MB",
@@ -107,7 +107,7 @@ def acting(games: int, turns: int, alone: int) -> list[dict[str, object]]:
     model = AtariDecisionTransformer(ImageConfig(), many.spec).eval()
     seeds, target = episode_seeds(games), row.target_returns[0]
 
-    def anew() -> None:
+    def encode_all_frames() -> None:
         for seed in seeds[:alone]:
             drawn = ActionSampler(model.config.temperature, 1, seed)
             player = WindowPlayer(model, 1, target, torch.device("cpu"), drawn)
@@ -118,7 +118,7 @@ def acting(games: int, turns: int, alone: int) -> list[dict[str, object]]:
         lambda: playing.played(model, many, target, seeds),
         {
             "ours, one after the other": lambda: playing.played(model, one, target, seeds[:alone]),
-            "one after the other, all frames in sight encoded anew": anew,
+            "one after the other, all frames in sight encoded again": encode_all_frames,
         },
         games, turns, alone,
     )  # fmt: skip
@@ -146,12 +146,12 @@ def written(target: Path) -> Path:
     }
     for name, values in columns.items():
         np.save(target / f"{name}.npy", values)
-    told: dict[str, object] = {
+    measured: dict[str, object] = {
         "origin": asdict(Provenance("breakout", "noise", "")),
         "spec": environment("breakout").spec().to_json(),
     }
-    told |= {"steps": STEPS, "episodes": len(starts) - 1}
-    (target / store.PROVENANCE).write_text(json.dumps(told), encoding="utf-8")
+    measured |= {"steps": STEPS, "episodes": len(starts) - 1}
+    (target / store.PROVENANCE).write_text(json.dumps(measured), encoding="utf-8")
     return target
 
 

@@ -2,8 +2,8 @@
 
 Peers    transformers' DecisionTransformerModel, one episode at a time, its window grown and padded at every step as the
          authors' evaluation does (kzl, gym/decision_transformer/evaluation/evaluate_episodes.py and get_action);
-         and our own model and player, one episode at a time, which is what batching alone is worth. Ours act in bf16,
-         as a run does by default
+         and our own model and player, one episode at a time, which shows the effect of batching alone. Ours act in
+         bf16, as a run does by default
 Task     halfcheetah, whose episodes never end early, cut after twice the context: an untrained agent's falls decide
          nothing. Of the peers a few episodes are measured and scaled up to the hundred
 """
@@ -27,7 +27,7 @@ from trajectories.types import Spec
 EPISODES = 100
 STEPS = 40
 ALONE = 3  # episodes of the peers' that are measured
-TARGET = 6000.0  # return that is asked for
+TARGET = 6000.0  # target return
 WINDOW = 20  # steps
 
 
@@ -83,7 +83,7 @@ class PortPlayer:
             return torch.cat([torch.zeros(missing, column.shape[1]), column[-length:]])[None]
 
         times = torch.arange(len(self.states) - length, len(self.states))
-        said = self.model(
+        output = self.model(
             states=padded(self.states),
             actions=padded(self.actions),
             rewards=torch.zeros(1, WINDOW, 1),
@@ -91,7 +91,7 @@ class PortPlayer:
             timesteps=torch.cat([torch.zeros(missing, dtype=torch.long), times])[None],
             attention_mask=torch.cat([torch.zeros(missing), torch.ones(length)]).long()[None],
         )
-        self.actions[-1] = said.action_preds[0, -1]
+        self.actions[-1] = output.action_preds[0, -1]
         return self.actions[-1:].numpy()
 
 

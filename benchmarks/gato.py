@@ -162,8 +162,8 @@ def plain_loss(model: Gato, data: Trajectories) -> None:
     assert isinstance(batch, Batch)
     stream = model.stream(batch)
     scores = model.logits(model.transformer(model.embedding(stream)), slice(0, model.layout.size))
-    learnt = torch.isin(stream.token_types, torch.tensor([int(kind) for kind in TARGET_TYPES])) & stream.valid
-    targets = stream.ids.masked_fill(~learnt, -100)
+    is_target = torch.isin(stream.token_types, torch.tensor([int(kind) for kind in TARGET_TYPES])) & stream.valid
+    targets = stream.ids.masked_fill(~is_target, -100)
     cross_entropy(scores[:, :-1].flatten(0, 1), targets[:, 1:].flatten()).backward()  # type: ignore[no-untyped-call]
 
 

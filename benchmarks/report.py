@@ -24,7 +24,7 @@ from report.store import Behavior, Evaluation, Protocol, Record
 from sources.request import Source
 from training.cli import exit_on_user_error
 from training.registry import find
-from training.settings import Settings, parse, preset_settings, seen
+from training.settings import Settings, parse, preset_settings, spec_of
 from training.staleness import stale
 
 MODELS = ("bc", "dt", "tt")
@@ -97,7 +97,7 @@ def one(model: str, name: str, source: Source, seed: int, rng: np.random.Generat
 
 @cache
 def usual(model: str, name: str) -> Settings:
-    return preset_settings(find(model, seen((name,))), (name,), "default")
+    return preset_settings(find(model, spec_of((name,))), (name,), "default")
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What it is worth that torch's threads wait briefly (trajectories/openmp.py): training on all cores, idle and not.
+"""The effect of torch's threads waiting briefly (trajectories/openmp.py): training on all cores, idle and not.
 
 Ours     the Decision Transformer's step at the paper's sizes, as every command of this repository runs it
 Peer     the same where libgomp spins as it does of itself, 300,000 times

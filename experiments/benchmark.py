@@ -85,7 +85,7 @@ def main(options: Options, extra: Sequence[str]) -> int:
 
 
 def chosen(options: Options) -> Suite:
-    """The suite that was asked for, with what was asked for besides.
+    """The chosen suite, changed by the other options.
 
     Raises:
         UserError: neither a suite nor models and data sets, or a number of jobs that cannot be.
@@ -160,8 +160,8 @@ def write_report(runs: Path) -> None:
     words = [sys.executable, str(ROOT / "experiments" / "report.py"), "--results-dir", str(runs)]
     spoken = os.environ | {"PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(words, capture_output=True, encoding="utf-8", env=spoken, check=False)
-    said = done.stdout if done.returncode == 0 else done.stderr
-    print(next((line for line in said.splitlines() if " records: " in line), said.strip()))
+    output = done.stdout if done.returncode == 0 else done.stderr
+    print(next((line for line in output.splitlines() if " records: " in line), output.strip()))
 
 
 def command_line(arguments: Sequence[str]) -> tuple[Options, list[str]]:

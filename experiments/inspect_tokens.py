@@ -92,8 +92,8 @@ def arithmetic(blocks: list[TokenBlock], table: Layout, tokens: int, context: in
         f"tiny's        {context} steps in {context * per_step} tokens",
     ]
     for kind, count in counts.items():
-        learnt = "  learnt" if kind in (TokenType.TEXT, TokenType.ACTION) else ""
-        lines.append(f"{NAMES[kind]:<13} {count:>4} tokens, {count / per_step:6.1%}{learnt}")
+        target = "  target" if kind in (TokenType.TEXT, TokenType.ACTION) else ""
+        lines.append(f"{NAMES[kind]:<13} {count:>4} tokens, {count / per_step:6.1%}{target}")
     return "\n".join(lines)
 
 

@@ -86,10 +86,10 @@ def finished(run: Path, env: str | None = None) -> Record:
         raise UserError(f"{run}: this run is not finished: run its command again, and it goes on where it stopped.")
     record = read_record(place)
     if env not in (None, record.dataset, record.env):
-        raise UserError(f"{run}: --env is {env}, but this run has learnt {record.dataset} only: leave --env out.")
+        raise UserError(f"{run}: --env is {env}, but this run was trained on {record.dataset} only: leave --env out.")
     for name in (WEIGHTS, CARD):
         if not (run / name).exists():
-            how = f"`{command(record)}` trains it anew and says where it lies."
+            how = f"`{command(record)}` trains it again and prints its folder."
             raise UserError(f"{run}: {name} is not beside the record (git keeps no weights): {how}")
     return record
 
@@ -98,7 +98,7 @@ def recorded(run: Path, env: str | None) -> Path:
     """Where the record lies: in the run's folder, or in that of one of its data sets."""
     inside = {path.parent.name: path.parent for path in run.glob(f"*/{RECORD}")}
     if inside and file_name(env or "") not in inside:
-        raise UserError(f"{run}: one set of weights has learnt {', '.join(sorted(inside))}: say which with --env.")
+        raise UserError(f"{run}: the weights were trained on {', '.join(sorted(inside))}: name one with --env.")
     return inside.get(file_name(env or ""), run)
 
 

@@ -1,4 +1,4 @@
-"""What a demonstration is worth: play a finished Gato under several prompts.
+"""The effect of the prompt: play a finished Gato under several prompts.
 
     python experiments/run.py --model gato --env hopper-medium-replay --prompt-from alike
     python experiments/prompts.py results/runs/<run>

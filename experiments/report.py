@@ -37,7 +37,7 @@ class Options:
     check: bool = False
     """write nothing: exit 1 if the files are not what the records give"""
     models: tuple[str, ...] = ()
-    """models that get a column though nobody has run them yet"""
+    """models that get a column although they have no runs yet"""
     figures: bool = True
     """draw the figures too (some seconds)"""
 

@@ -65,11 +65,11 @@ def spread(cell: Cell, place: int) -> float:
 
 
 def behavior(row: Row) -> Text:
-    seen = row.first.behavior
-    text = (f"{seen.episodes} episodes", f"best {seen.best:.0f}")
-    if seen.normalized is None:
+    recorded = row.first.behavior
+    text = (f"{recorded.episodes} episodes", f"best {recorded.best:.0f}")
+    if recorded.normalized is None:
         return Text(ABSENT, ("of clipped rewards",), text)
-    return Text(f"{seen.normalized:.1f}", (), text, value=seen.normalized)
+    return Text(f"{recorded.normalized:.1f}", (), text, value=recorded.normalized)
 
 
 def quoted(column: Published, row: Row) -> Text:

@@ -1,7 +1,7 @@
 """What a record must be besides well typed: ranges, sizes, and parts that belong together.
 
 A record may be a stranger's. Its words end in tables, pages and file names, its numbers in arithmetic, its command
-before the eyes of somebody who may type it: so a name is a name, a commit is hexadecimal, and a command is one of ours.
+shown to a reader who may type it: so a name is a name, a commit is hexadecimal, and a command is one of ours.
 """
 
 import re
@@ -109,8 +109,8 @@ def _protocol(protocol: "Protocol") -> Iterator[Rule]:
 
 
 def _evaluations(record: "Record") -> Iterator[Rule]:
-    asked = tuple(played.target_return for played in record.evaluations)
-    right = asked == (record.protocol.target_returns or (None,))
-    yield "the target returns of record.evaluations", asked, right, "the protocol's"
+    targets = tuple(played.target_return for played in record.evaluations)
+    right = targets == (record.protocol.target_returns or (None,))
+    yield "the target returns of record.evaluations", targets, right, "the protocol's"
     for place, played in enumerate(record.evaluations):
         check_evaluation(played, record.protocol.episodes, f"record.evaluations.{place}")

@@ -1,10 +1,10 @@
-"""Models against each other over several data sets: what may be said, and what may not.
+"""Models compared over several data sets, with the statistics of rliable.
 
 Source    Agarwal et al. 2021, "Deep RL at the Edge of the Statistical Precipice", arXiv:2108.13264
-A ladder  is the rows of one suite that share source and physics. Its tasks are data sets, its scores one a run.
+Rows      of one suite that share source and physics are compared. Tasks are data sets; a run has one score.
           A model is compared only on tasks that it has run; how many these are stands beside every number.
 Bold      is a score whose interval lies above every other's in its row. Where one of the others has a single seed it
-          has no interval, nothing can be said, and nothing is bold.
+          has no interval, and nothing is bold.
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ class SuiteComparison:
 
 @dataclass(frozen=True)
 class Aggregate:
-    """One model over a ladder's tasks."""
+    """One model over the tasks of a comparison."""
 
     column: str
     tasks: int
@@ -91,7 +91,7 @@ class Improvement:
     interval: tuple[float, float] | None
 
 
-def ladders(table: Sequence[Row], suites: Mapping[str, Sequence[str]]) -> list[SuiteComparison]:
+def comparisons(table: Sequence[Row], suites: Mapping[str, Sequence[str]]) -> list[SuiteComparison]:
     """The suites of which two data sets or more have been run; one that adds nothing to a smaller one is left out.
 
     Where a data set has several rows, of other contents, the one with the most runs stands for it.
@@ -142,23 +142,23 @@ def dominant(intervals: Mapping[str, tuple[float, float] | None]) -> str | None:
     return best if all(known[best][0] > high for name, (_, high) in known.items() if name != best) else None
 
 
-def summaries(ladder: SuiteComparison) -> list[Aggregate]:
+def summaries(comparison: SuiteComparison) -> list[Aggregate]:
     """Each model over the tasks that it has run; bold only among those that have run all of them."""
     found = []
-    for column in ladder.columns:
-        tasks = list(ladder.tasks(column).values())
+    for column in comparison.columns:
+        tasks = list(comparison.tasks(column).values())
         pooled = np.concatenate(tasks)
         interval = bootstrap_interval(tasks) if has_intervals(tasks) else None
         mean = float(np.mean([task.mean() for task in tasks]))
         iqm = float(interquartile_mean(pooled))
         found.append(Aggregate(column, len(tasks), len(pooled), mean, iqm, interval))
-    best = dominant({each.column: each.interval for each in found if each.column in ladder.complete})
+    best = dominant({each.column: each.interval for each in found if each.column in comparison.complete})
     return [replace(each, bold=each.column == best) for each in found]
 
 
-def profiles(ladder: SuiteComparison) -> list[Profile]:
-    """Of the models that have run every task of the ladder."""
-    complete = {column: list(ladder.tasks(column).values()) for column in ladder.complete}
+def profiles(comparison: SuiteComparison) -> list[Profile]:
+    """Of the models that have run every task of the comparison."""
+    complete = {column: list(comparison.tasks(column).values()) for column in comparison.complete}
     if not complete:
         return []
     everything = np.concatenate([task for tasks in complete.values() for task in tasks])
@@ -174,11 +174,11 @@ def profiles(ladder: SuiteComparison) -> list[Profile]:
     ]
 
 
-def improvements(ladder: SuiteComparison) -> list[Improvement]:
+def improvements(comparison: SuiteComparison) -> list[Improvement]:
     """Each pair of models once, the likelier winner first, on the tasks that both have run."""
     found = []
-    for first, second in permutations(ladder.columns, 2):
-        one, other = ladder.tasks(first), ladder.tasks(second)
+    for first, second in permutations(comparison.columns, 2):
+        one, other = comparison.tasks(first), comparison.tasks(second)
         shared = [key for key in one if key in other]
         if shared:
             left, right = [one[key] for key in shared], [other[key] for key in shared]
@@ -195,7 +195,7 @@ def has_intervals(tasks: Sequence[np.ndarray]) -> bool:
     return all(len(task) > 1 for task in tasks)
 
 
-def ladder_name(ladder: SuiteComparison) -> str:
+def comparison_name(comparison: SuiteComparison) -> str:
     """A suite's rows of one source and physics, as a file's name."""
-    physics = "" if ladder.physics == "d4rl" else f"-{ladder.physics}"
-    return file_name(f"{ladder.suite}-{ladder.source}{physics}")
+    physics = "" if comparison.physics == "d4rl" else f"-{comparison.physics}"
+    return file_name(f"{comparison.suite}-{comparison.source}{physics}")

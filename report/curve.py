@@ -25,7 +25,7 @@ Curves = Mapping[str, Mapping[str, np.ndarray]]  # by record: the columns of its
 
 
 def return_column(target_return: float | None) -> str:
-    """The column of the mean return of episodes asked for `target_return`: return/3600, or return/any."""
+    """The column of the mean return of episodes with this target return: return/3600, or return/any."""
     return f"{RETURN}any" if target_return is None else f"{RETURN}{target_return:g}"
 
 

@@ -3,7 +3,7 @@
 learning-<row>   return while training, if it was measured: each seed faintly, and their mean
 loss-<row>       each model's loss, likewise
 episodes-<row>   the returns of all evaluation episodes, and of the recorded ones
-asked-<row>      target return against achieved return
+targets-<row>    target return against achieved return
                  (return_conditioning: the same, of the row with the most target returns, if more than two)
 compute-<row>    score against training seconds, tokens and parameters
 profile-<suite>  performance profiles over a suite's data sets
@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from report.compare import SuiteComparison, ladder_name, profiles
+from report.compare import SuiteComparison, comparison_name, profiles
 from report.curve import LOSS, RETURN, Curves, return_column
 from report.grid import Cell, Row, label, names
 from report.plotting import (
@@ -40,7 +40,7 @@ from report.store import Record
 from report.table import Report
 
 OURS = re.compile(
-    r"((learning|loss|episodes|asked|compute|profile)-.*|return_conditioning)\.(png|svg)"
+    r"((learning|loss|episodes|targets|compute|profile)-.*|return_conditioning)\.(png|svg)"
 )  # may be removed
 Drawings = dict[str, Callable[[], Figure]]  # by figure name
 Several = Sequence[Mapping[str, np.ndarray]]  # curves of one model, by seed
@@ -69,12 +69,12 @@ def plan(curves: Curves, report: Report) -> Drawings:
     planned: Drawings = {}
     for row, name in zip(report.rows, names(report.rows), strict=True):
         planned |= {f"{kind}-{name}": make for kind, make in of_row(row, curves).items()}
-    for ladder in report.ladders:
-        if ladder.complete:
-            planned[f"profile-{ladder_name(ladder)}"] = partial(profile, ladder)
+    for comparison in report.comparisons:
+        if comparison.complete:
+            planned[f"profile-{comparison_name(comparison)}"] = partial(profile, comparison)
     targets = [max(len(target_returns(cell)) for cell in row.cells.values()) for row in report.rows]
     if max(targets, default=0) > 2:
-        planned["return_conditioning"] = partial(asked, report.rows[targets.index(max(targets))])
+        planned["return_conditioning"] = partial(achieved_returns, report.rows[targets.index(max(targets))])
     return planned
 
 
@@ -89,7 +89,7 @@ def of_row(row: Row, curves: Curves) -> Drawings:
         found["loss"] = partial(losses, row, known)
     found["episodes"] = partial(episodes, row)
     if any(len(target_returns(cell)) > 1 for cell in row.cells.values()):
-        found["asked"] = partial(asked, row)
+        found["targets"] = partial(achieved_returns, row)
     return found | {"compute": partial(compute, row)}
 
 
@@ -173,11 +173,11 @@ def costs_of(record: Record) -> tuple[float, int, int]:
     return max(1e-3, record.seconds.get("train", 0.0)), max(1, record.tokens), record.parameters
 
 
-def profile(ladder: SuiteComparison) -> Figure:
+def profile(comparison: SuiteComparison) -> Figure:
     """The share of runs that score above each level, with its interval if every task has several seeds."""
-    title = f"{ladder.name}: performance profile over {len(ladder.rows)} of its {ladder.size} data sets"
+    title = f"{comparison.name}: performance profile over {len(comparison.rows)} of its {comparison.size} data sets"
     figure, ((axes,),) = subplots(title, 3.4)
-    for each in profiles(ladder):
+    for each in profiles(comparison):
         axes.plot(each.levels, each.share, color=color(each.column), linewidth=1.8, label=label(each.column))
         if each.interval is not None:
             axes.fill_between(each.levels, *each.interval, color=color(each.column), alpha=0.16, linewidth=0)
@@ -229,7 +229,7 @@ def recorded_returns(row: Row) -> np.ndarray:
     return np.interp(np.linspace(0, 1, 2001), places, quantiles) if quantiles else np.empty(0)
 
 
-def asked(row: Row) -> Figure:
+def achieved_returns(row: Row) -> Figure:
     """Achieved over target return: a dot for each run, a line through their means, a bar for half of the episodes."""
     figure, ((axes,),) = subplots(heading(row, "achieved return"), 4.0)
     ends = []
@@ -237,8 +237,8 @@ def asked(row: Row) -> Figure:
         targets = target_returns(cell)
         if len(targets) > 1:
             ends.append((achieved(axes, cell, targets, color(model)), label(model), color(model)))
-    asked_for = [target for cell in row.cells.values() for target in target_returns(cell)]
-    least, most = min(0.0, *asked_for), max(0.0, *asked_for)  # Pong's returns begin at -21
+    given = [target for cell in row.cells.values() for target in target_returns(cell)]
+    least, most = min(0.0, *given), max(0.0, *given)  # Pong's returns begin at -21
     recorded, (bottom, top) = dict(row.first.behavior.levels), axes.get_ylim()
     axes.set_xlim(least * 1.06, most * 1.06)
     axes.set_ylim(min(bottom, 1.04 * min(least, most, *recorded.values())), 1.04 * max(top, most, *recorded.values()))

@@ -63,7 +63,7 @@ class Cell:
         return tuple(summarize([each.evaluations[place].normalized for each in self.records]) for place in places)
 
     def returns(self, place: int) -> list[np.ndarray]:
-        """Of each run's episodes, (episodes,), when asked for the target return at that place in the records."""
+        """Of each run's episodes, (episodes,), of the target return at that place in the records."""
         return [np.asarray(record.evaluations[place].returns) for record in self.records]
 
 
@@ -72,7 +72,7 @@ class Row:
     """Cells that may be compared with each other."""
 
     key: str
-    label: str  # of the data set, with whatever tells it from its neighbors
+    label: str  # of the data set, with what distinguishes it from its neighbors
     cells: dict[str, Cell]  # by column: model, or model (3 tasks)
     others: tuple[Cell, ...]  # the same models with other settings
 
@@ -132,7 +132,7 @@ def rows(records: Sequence[Record]) -> list[Row]:
 
 
 def names(table: Sequence[Row]) -> list[str]:
-    """A file name for each row, as short as tells them apart."""
+    """A short, unique file name for each row."""
     given: list[str] = []
     for row in table:
         words = [row.label, row.first.source, *(("gymnasium",) if row.first.protocol.physics == "gymnasium" else ())]
@@ -198,7 +198,7 @@ def _label(record: Record, others: Iterable[Record]) -> str:
     """The data set's name, what was done to the data, and how much there is of them where the name would be ambiguous.
 
     Args:
-        others: of every row one record. Data that differ in more than their amount are told apart by their digests.
+        others: of every row one record. If the data differ in more than their amount, their digests are shown.
     """
     words = [record.dataset]
     treatment = _treatment(record)
@@ -209,8 +209,8 @@ def _label(record: Record, others: Iterable[Record]) -> str:
     same = (record.dataset, record.source)
     twins = {other.digest: other.data.get("steps") for other in others if (other.dataset, other.source) == same}
     if len(twins) > 1:
-        told = None not in twins.values() and len(set(twins.values())) == len(twins)
-        words.append(f"{record.data['steps']:,} steps" if told else f"({record.digest[:6]})")
+        differ = None not in twins.values() and len(set(twins.values())) == len(twins)
+        words.append(f"{record.data['steps']:,} steps" if differ else f"({record.digest[:6]})")
     return " ".join(words)
 
 

@@ -129,5 +129,5 @@ def between_markers(page: str, table: str, name: str) -> str:
     if BEGIN not in page and END not in page:
         return page
     if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(END) < page.index(BEGIN):
-        raise UserError(f"{name}: it needs one {BEGIN} and after it one {END}: mend the markers.")
+        raise UserError(f"{name}: it needs one {BEGIN} and after it one {END}: correct the markers.")
     return page[: page.index(BEGIN) + len(BEGIN)] + f"\n{table}\n" + page[page.index(END) :]

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from report import run_sections
 from report.cell_text import Table, Text
-from report.compare import ladder_name
+from report.compare import comparison_name
 from report.grid import names
 from report.markdown import EMPTY
 from report.table import Report
@@ -24,7 +24,7 @@ WHAT = (
     "records; nothing is typed by hand."
 )
 HERE, THERE = "<!-- here -->", "<!-- there -->"
-FIGURES = ("learning", "loss", "episodes", "asked", "compute")  # of a row, in this order
+FIGURES = ("learning", "loss", "episodes", "targets", "compute")  # of a row, in this order
 STYLE, SCRIPT = (Path(__file__).with_name(name) for name in ("page.css", "page.js"))
 
 
@@ -147,8 +147,8 @@ def cell(tag: str, place: int, table: Table, text: Text) -> str:
 def drawn(report: Report, figures: Mapping[str, str]) -> list[str]:
     """A section for each suite that has a performance profile, then one for each row."""
     sections = [
-        figure_section(f'data-suite="{escape(each.suite)}"', each.name, [f"profile-{ladder_name(each)}"], figures)
-        for each in report.ladders
+        figure_section(f'data-suite="{escape(each.suite)}"', each.name, [f"profile-{comparison_name(each)}"], figures)
+        for each in report.comparisons
         if each.complete
     ]
     for row, name in zip(report.rows, names(report.rows), strict=True):

@@ -1,4 +1,4 @@
-"""JSON that anybody may have written -> dataclasses, with every value checked.
+"""Untrusted JSON -> dataclasses, with every value checked.
 
 What is read is data: nothing in it is ever imported, executed, or handed to a program. Whatever does not fit raises
 ValueError with the place, the value and what was expected; the caller adds the file.

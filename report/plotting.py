@@ -1,7 +1,7 @@
 """How every figure looks: colors for a light and a dark page, fonts, axes, and the SVG that is written.
 
 A figure is drawn in the light colors; a style sheet inside the SVG exchanges them where the reader prefers a dark page.
-Colors can be told apart by color-blind readers. The same figure gives the same SVG, to the byte.
+The colors differ for color-blind readers, too. The same figure gives the same SVG, to the byte.
 """
 
 from collections.abc import Sequence

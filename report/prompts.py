@@ -1,4 +1,4 @@
-"""What a demonstration is worth: one trained Gato, measured under several prompts. prompts.json lies beside the record.
+"""The effect of the prompt: one trained Gato evaluated under several prompts. prompts.json lies beside the record.
 
 python experiments/prompts.py results/runs/<run>      # measures a run and writes its prompts.json
 python experiments/report.py                          # writes results/prompts.md from all of them
@@ -111,15 +111,15 @@ def table(measured: Sequence[tuple[Record, Ablation]]) -> Table:
             error = f" ± {scores.std(ddof=1) / np.sqrt(len(scores)):.1f}" if len(scores) > 1 else ""
             words = (record.dataset, record.source, training(record), str(record.seed), each.prompt)
             numbers = (f"{returns.mean():.0f}", f"{np.mean(each.played.lengths):.0f}", f"{scores.mean():.1f}{error}")
-            seen = record.behavior.normalized
-            behavior = ABSENT if seen is None else f"{seen:.1f}"
+            recorded = record.behavior.normalized
+            behavior = ABSENT if recorded is None else f"{recorded:.1f}"
             lines.append(tuple(map(Text, (*words, *numbers, behavior, str(len(returns))))))
     header = ("Data set", "Source", "Prompts while training", "Seed", "Prompt", "Return", "Steps", "Score")
     return Table(
         title="Prompts",
         notes=(
             "One set of weights a run, the same episodes under each prompt. Score: normalized, mean ± standard error "
-            "over episodes, which says nothing about other seeds. Behavior: what was learnt from.",
+            "over episodes of one seed. Behavior: the training episodes.",
             *(f"`{name}`: {meaning}." for name, meaning in MEANING.items()),
         ),
         header=(*header, "Behavior", "Episodes"),
@@ -145,4 +145,4 @@ def page(measured: Sequence[tuple[Record, Ablation]]) -> str:
     )
     how = f"Written by `python experiments/report.py` from `results/runs/*/{PROMPTS}`; edit nothing here."
     notes = "\n".join(f"- {note}" for note in shown.notes)
-    return "\n\n".join(["# What a prompt is worth", how, grid(shown), notes, "Made by:", commands]) + "\n"
+    return "\n\n".join(["# The effect of a prompt", how, grid(shown), notes, "Made by:", commands]) + "\n"

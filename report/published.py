@@ -10,7 +10,7 @@ FILE = Path(__file__).with_suffix(".toml")
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """One column of somebody else's numbers."""
+    """One column of published numbers."""
 
     id: str
     label: str
@@ -31,8 +31,8 @@ class Published:
     def note(self) -> str:
         """Where the column comes from, in a sentence."""
         deviation = "no error stated" if self.error == "none stated" else f"± is the {self.error}"
-        asked = f"; asked for {self.target_return}" if self.target_return else ""
-        return f"{self.label}: {self.paper}; {deviation}; checkpoint: {self.checkpoint}{asked}."
+        targets = f"; target return {self.target_return}" if self.target_return else ""
+        return f"{self.label}: {self.paper}; {deviation}; checkpoint: {self.checkpoint}{targets}."
 
     @property
     def of_games(self) -> bool:

@@ -1,4 +1,4 @@
-"""A section of the page for each run: what it was asked to do, where it came from, what came of it.
+"""A section of the page for each run: its command, its results, its provenance and its settings.
 
 Each lies in a <template> until it is opened, so that a page of a thousand runs opens at once.
 """
@@ -18,7 +18,7 @@ from report.table import Report
 
 
 def runs(report: Report, folder: Path, here: Callable[[str], str]) -> str:
-    """All runs, closed until somebody opens them. `here` marks what only this machine has: videos."""
+    """All runs, closed. `here` marks what only this machine has: videos."""
     made = [
         run(record, row, here(videos(record, folder)))
         for row in report.rows
@@ -41,17 +41,17 @@ def run(record: Record, row: Row, films: str) -> str:
 
 
 def outcome(record: Record) -> dict[str, str]:
-    """A line for each return that was asked for, whatever came of it."""
+    """A line for each target return."""
     lines = {}
     for played in record.evaluations:
-        asked = "played" if played.target_return is None else f"asked {target(played.target_return)}"
-        lines[asked] = (
+        heading = "played" if played.target_return is None else f"target {target(played.target_return)}"
+        lines[heading] = (
             f"{np.mean(played.returns):.1f} ± {np.std(played.returns):.1f} over {len(played.returns)} episodes of "
             f"{np.mean(played.lengths):.0f} steps: score {played.normalized:.1f}"
         )
-    seen = record.behavior
-    score = ", of clipped rewards" if seen.normalized is None else f": score {seen.normalized:.1f}"
-    lines["behavior"] = f"{seen.mean:.1f} ± {seen.std:.1f} over {seen.episodes:,} episodes{score}"
+    recorded = record.behavior
+    score = ", of clipped rewards" if recorded.normalized is None else f": score {recorded.normalized:.1f}"
+    lines["behavior"] = f"{recorded.mean:.1f} ± {recorded.std:.1f} over {recorded.episodes:,} episodes{score}"
     return lines
 
 

@@ -1,4 +1,4 @@
-"""What is said of several seeds: mean and deviation, the interquartile mean, and bootstrap intervals.
+"""Statistics over seeds: mean and deviation, the interquartile mean, and bootstrap intervals.
 
 Source    Agarwal et al. 2021, "Deep RL at the Edge of the Statistical Precipice", arXiv:2108.13264 (rliable)
 Unit      one number for each seed: the mean over that run's episodes. Episodes are never pooled over seeds, because
@@ -20,7 +20,7 @@ SEED = 0  # of the bootstrap: the same records give the same table
 
 @dataclass(frozen=True)
 class Summary:
-    """A score over seeds. With one seed there is nothing to say about its spread, and nothing is said."""
+    """A score over seeds; with one seed it has no spread."""
 
     seeds: int
     mean: float

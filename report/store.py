@@ -39,7 +39,7 @@ class Protocol:
     checkpoint: str  # "last"
     physics: str  # d4rl, gymnasium
     environment: str  # the simulator's own id, "Hopper-v4"
-    target_returns: tuple[float, ...]  # all of those asked for; the first is the headline; () if the model asks nothing
+    target_returns: tuple[float, ...]  # the first is the headline; () if the model takes none
     seeds: tuple[int, ...]  # of the evaluation episodes, one each
     random_score: float  # the reference returns between which scores are normalized
     expert_score: float
@@ -81,9 +81,9 @@ class Behavior:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Episodes played by the trained model when asked for one return."""
+    """Episodes that the trained model played with one target return."""
 
-    target_return: float | None  # None: a model that cannot be asked
+    target_return: float | None  # None: the model takes none
     returns: tuple[float, ...]  # raw, one an episode
     lengths: tuple[int, ...]  # steps, one an episode
     normalized: float  # mean score
@@ -101,14 +101,14 @@ class Evaluation:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """Everything worth knowing of one finished run, as it lies in record.json."""
+    """One finished run, as record.json holds it."""
 
     model: str  # bc, dt, tt, gato
     dataset: str  # "hopper-medium"
     env: str  # "hopper"
     source: str  # d4rl, reroll, collected, minari
     seed: int
-    data: dict[str, Any]  # digest, and whatever else tells where the data come from
+    data: dict[str, Any]  # digest, and where the data come from
     config: dict[str, Any]  # resolved: {"model": {...}, "run": {...}}
     protocol: Protocol
     behavior: Behavior

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from report.cell_text import ABSENT, MARK, Table, Text, behavior, comparable, mean_return, measured, quoted, target
-from report.compare import SuiteComparison, bold_model, improvements, ladders, summaries
+from report.compare import SuiteComparison, bold_model, comparisons, improvements, summaries
 from report.grid import Row, differences, label, missing, models, rows
 from report.published import Published, published
 from report.score_families import ATARI, D4RL, ScoreFamily, fits, kind_of
@@ -20,7 +20,7 @@ class Report:
     further: tuple[Table, ...]
     missing: tuple[tuple[str, str], ...]  # in which row, and the command that makes the run
     rows: tuple[Row, ...] = ()
-    ladders: tuple[SuiteComparison, ...] = ()
+    comparisons: tuple[SuiteComparison, ...] = ()
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -34,11 +34,11 @@ def report(
     """Everything that the records say.
 
     Args:
-        expected: models that get a column though nobody has run them.
+        expected: models that get a column although they have no runs.
         suites: names of data sets over which models are compared.
     """
     arranged, columns = rows(records), models(records, expected)
-    over = ladders(arranged, suites or {})
+    over = comparisons(arranged, suites or {})
     first = filled(scores(arranged, columns, kind) for kind in (D4RL, ATARI))
     further = [against_published(arranged), other_targets(arranged), other_settings(arranged)]
     further += [published_scores(arranged, kind) for kind in (D4RL, ATARI)]
@@ -48,7 +48,7 @@ def report(
         further=filled(further),
         missing=tuple((f"{row.label}, {row.first.source}", line) for row, _, _, line in missing(arranged, columns)),
         rows=tuple(arranged),
-        ladders=tuple(over),
+        comparisons=tuple(over),
     )
 
 
@@ -59,8 +59,8 @@ def filled(tables: Iterable[Table]) -> tuple[Table, ...]:
 
 def published_for(columns: Sequence[str], kind: ScoreFamily) -> list[Published]:
     """Others' columns for these models in the short tables, in the models' order."""
-    wanted = [each for each in published() if each.model in columns and each.headline and fits(each, kind)]
-    return sorted(wanted, key=lambda column: columns.index(column.model))
+    columns_shown = [each for each in published() if each.model in columns and each.headline and fits(each, kind)]
+    return sorted(columns_shown, key=lambda column: columns.index(column.model))
 
 
 def scores(arranged: Sequence[Row], columns: Sequence[str], kind: ScoreFamily) -> Table:
@@ -81,7 +81,7 @@ def scores(arranged: Sequence[Row], columns: Sequence[str], kind: ScoreFamily) -
             "deviation over seeds (n − 1), at the first target return of the protocol, last checkpoint; with several "
             "seeds also the interquartile mean (IQM) with its 95% bootstrap interval. One seed has neither. Bold: this "
             "interval lies above that of every other model in the row; no row with a model of one seed has any bold.",
-            "Behavior: the mean of the episodes that were learnt from.",
+            "Behavior: the mean return of the training episodes.",
             *marks(arranged, others, kind),
         ),
         header=("Data set", "Source", "Behavior", *map(label, columns), *(column.label for column in others)),
@@ -101,13 +101,13 @@ def marks(arranged: Sequence[Row], others: Sequence[Published], kind: ScoreFamil
 def overall(compared: Sequence[SuiteComparison]) -> Table:
     """Each model over the data sets of a suite."""
     lines = []
-    for ladder in compared:
-        for each in summaries(ladder):
+    for comparison in compared:
+        for each in summaries(comparison):
             low, high = each.interval or (None, None)
             interval = f"[{low:.1f}, {high:.1f}]" if each.interval else ABSENT
             lines.append((
-                Text(ladder.suite), Text(ladder.source), Text(label(each.column)),
-                Text(f"{each.tasks} of {ladder.size}", value=each.tasks), Text(str(each.runs), value=each.runs),
+                Text(comparison.suite), Text(comparison.source), Text(label(each.column)),
+                Text(f"{each.tasks} of {comparison.size}", value=each.tasks), Text(str(each.runs), value=each.runs),
                 Text(f"{each.mean:.1f}", value=each.mean), Text(f"{each.iqm:.1f}", bold=each.bold, value=each.iqm),
                 Text(interval, value=low),
             ))  # fmt: skip
@@ -125,13 +125,13 @@ def overall(compared: Sequence[SuiteComparison]) -> Table:
 def improvement(compared: Sequence[SuiteComparison]) -> Table:
     """Each pair of models of a suite once, the likelier winner first."""
     lines = []
-    for ladder in compared:
-        for each in improvements(ladder):
+    for comparison in compared:
+        for each in improvements(comparison):
             interval = "[{:.0%}, {:.0%}]".format(*each.interval) if each.interval else ABSENT
             sure = each.interval is not None and each.interval[0] > 0.5
             pair = f"{label(each.first)} over {label(each.second)}"
             chance = Text(f"{each.probability:.0%}", bold=sure, value=each.probability)
-            lines.append((Text(ladder.suite), Text(ladder.source), Text(pair),
+            lines.append((Text(comparison.suite), Text(comparison.source), Text(pair),
                           Text(str(each.tasks), value=each.tasks), chance, Text(interval)))  # fmt: skip
     return Table(
         title="Probability of improvement",
@@ -172,19 +172,21 @@ def against_published(arranged: Sequence[Row]) -> Table:
 
 
 def other_targets(arranged: Sequence[Row]) -> Table:
-    """What the models do when they are asked for the other returns of the protocol."""
+    """Results for the protocol's other target returns."""
     lines, keys = [], []
     for row in arranged:
         for model, cell in row.cells.items():
             for place, evaluation in list(enumerate(cell.first.evaluations))[1:]:
-                mean, asked = f"{mean_return(cell, place):.0f}", target(evaluation.target_return)
-                line = (row.label, row.first.source, label(model), asked, mean)
+                mean, given = f"{mean_return(cell, place):.0f}", target(evaluation.target_return)
+                line = (row.label, row.first.source, label(model), given, mean)
                 lines.append((*map(Text, line), measured(cell, place)))
                 keys.append(row.first.dataset)
     return Table(
         title="Other target returns",
-        notes=("The same runs asked for less. Return in the environment's units, mean over episodes and seeds.",),
-        header=("Data set", "Source", "Model", "Asked", "Return", "Score"),
+        notes=(
+            "The same runs with other target returns. Return in the environment's units, mean over episodes and seeds.",
+        ),
+        header=("Data set", "Source", "Model", "Target return", "Return", "Score"),
         rows=tuple(lines),
         numbers=3,
         keys=tuple(keys),

@@ -198,7 +198,7 @@ def test_the_trained_model_plays_the_task_that_is_named(finished, capsys):
 
 @pytest.mark.parametrize("env", [None, "toy-random"])
 def test_a_run_of_several_tasks_says_which_it_knows(finished, env):
-    with pytest.raises(UserError, match="toy-expert, toy-medium: say which with --env"):
+    with pytest.raises(UserError, match="toy-expert, toy-medium: name one with --env"):
         play.finished(finished, env)
 
 

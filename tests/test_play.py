@@ -68,7 +68,7 @@ def test_an_episode_is_shown_as_it_was_measured(run: Path, capsys: pytest.Captur
 def test_another_target_return_can_be_given(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     slower = store.read_record(run).evaluations[1].returns[0]
     play.main(play.Options(run, target_return=6.0))
-    assert f"asked for 6\nepisode 0: return {slower:.1f}, 20 steps" in capsys.readouterr().out
+    assert f"target return 6\nepisode 0: return {slower:.1f}, 20 steps" in capsys.readouterr().out
 
 
 def test_a_video_holds_a_picture_of_every_step_and_nothing_else_is_left(run: Path, tmp_path: Path) -> None:

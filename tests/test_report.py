@@ -152,9 +152,13 @@ SUITE = {"both": ("hopper-medium", "walker2d-medium"), "all": ("hopper-medium", 
 
 def test_a_suite_is_summarized_over_its_data_sets_and_only_from_one_source() -> None:
     records = [*seeds(10.0, 20.0), *seeds(70.0, 80.0, dataset="walker2d-medium"), *seeds(0.0, source="d4rl")]
-    (ladder,) = compare.ladders(grid.rows(records), SUITE)
-    assert (ladder.suite, ladder.source, [row.label for row in ladder.rows]) == ("both", "reroll", list(SUITE["both"]))
-    (dt,) = compare.summaries(ladder)
+    (comparison,) = compare.comparisons(grid.rows(records), SUITE)
+    assert (comparison.suite, comparison.source, [row.label for row in comparison.rows]) == (
+        "both",
+        "reroll",
+        list(SUITE["both"]),
+    )
+    (dt,) = compare.summaries(comparison)
     assert (dt.tasks, dt.runs, dt.mean, dt.iqm) == (2, 4, 45.0, 45.0)
     assert dt.interval == (40.0, 50.0)  # a task's seeds never stand in for the other's
 
@@ -162,8 +166,8 @@ def test_a_suite_is_summarized_over_its_data_sets_and_only_from_one_source() -> 
 def test_of_a_data_set_s_rows_the_one_with_the_most_runs_stands_in_a_suite() -> None:
     records = [made_up(dataset="walker2d-medium"), made_up(digest="a" * 64, score=1.0)]
     records += [made_up(digest="b" * 64, score=9.0, seed=seed) for seed in range(2)]
-    (ladder,) = compare.ladders(grid.rows(records), SUITE)
-    assert compare.scores(ladder.rows[0], "dt").tolist() == [9.0, 9.0]
+    (comparison,) = compare.comparisons(grid.rows(records), SUITE)
+    assert compare.scores(comparison.rows[0], "dt").tolist() == [9.0, 9.0]
 
 
 def test_data_sets_of_a_suite_without_runs_are_counted() -> None:
@@ -175,21 +179,21 @@ def test_data_sets_of_a_suite_without_runs_are_counted() -> None:
 def test_a_model_that_has_not_run_every_data_set_is_neither_bold_nor_in_the_profile() -> None:
     few = seeds(99.0, 99.0, model="bc", targets=(None,))
     records = [*seeds(10.0, 20.0), *seeds(70.0, 80.0, dataset="walker2d-medium"), *few]
-    (ladder,) = compare.ladders(grid.rows(records), SUITE)
-    assert [(each.column, each.tasks, each.bold) for each in compare.summaries(ladder)] == [
+    (comparison,) = compare.comparisons(grid.rows(records), SUITE)
+    assert [(each.column, each.tasks, each.bold) for each in compare.summaries(comparison)] == [
         ("bc", 1, False),
         ("dt", 2, False),
     ]
-    assert [each.column for each in compare.profiles(ladder)] == ["dt"]
-    (over,) = compare.improvements(ladder)
+    assert [each.column for each in compare.profiles(comparison)] == ["dt"]
+    (over,) = compare.improvements(comparison)
     assert (over.first, over.tasks, over.probability) == ("bc", 1, 1.0)  # on the one that both have run
 
 
 def test_one_seed_of_one_data_set_leaves_no_interval() -> None:
     records = [*seeds(10.0, 20.0), *seeds(70.0, dataset="walker2d-medium")]
-    (ladder,) = compare.ladders(grid.rows(records), SUITE)
-    assert compare.summaries(ladder)[0].interval is None
-    assert compare.profiles(ladder)[0].interval is None
+    (comparison,) = compare.comparisons(grid.rows(records), SUITE)
+    assert compare.summaries(comparison)[0].interval is None
+    assert compare.profiles(comparison)[0].interval is None
 
 
 # ---- published and missing ------------------------------------------------------------------------------------------

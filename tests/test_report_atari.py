@@ -107,7 +107,7 @@ def test_a_sum_of_clipped_rewards_has_no_score_anywhere(of_clipped: Record, tmp_
     assert (line["behavior_score"], line["behavior_return"]) == ("", "1450.000")
     (game,) = made.rows
     assert run_sections.outcome(of_clipped)["behavior"].endswith("over 200 episodes, of clipped rewards")
-    for figure in (figures.episodes(game), figures.asked(game)):
+    for figure in (figures.episodes(game), figures.achieved_returns(game)):
         assert not any("behavior" in text.get_text() for text in figure.findobj(Text))
 
 
@@ -122,6 +122,6 @@ def test_the_score_of_rewards_that_are_points_is_shown() -> None:
 def test_the_last_lines_of_a_run_show_recorded_and_requested_steps(tmp_path) -> None:
     games, steps = played("breakout", 30.5), {"steps": 3000}
     summary = summarize(replace(games, data={**games.data, **steps}), tmp_path)
-    assert "breakout from collected, 3,000 steps asked for, and the games begun in them to their ends" in summary
+    assert "breakout from collected, 3,000 steps requested, and the games begun in them to their ends" in summary
     robots = made_up(source="collected")
     assert "hopper-medium from collected, 3,000 steps\n" in summarize(replace(robots, data=steps), tmp_path)

@@ -103,7 +103,7 @@ def test_damaged_records_curves_and_prompts_are_named_and_the_rest_is_reported(
     assert "prompts.json: damaged" in errors[3]
     assert "64.0" in (runs.parent / "table.md").read_text()
     assert [path.name for path in sorted((runs.parent / "figures").glob("*.svg"))] == [
-        "asked-hopper-medium-reroll.svg", "compute-hopper-medium-reroll.svg", "episodes-hopper-medium-reroll.svg",
+        "compute-hopper-medium-reroll.svg", "episodes-hopper-medium-reroll.svg", "targets-hopper-medium-reroll.svg",
     ]  # fmt: skip
 
 
@@ -115,7 +115,7 @@ def test_the_same_records_give_the_same_figures_and_old_ones_go(repository: Path
     (folder / "episodes-of-long-ago.svg").touch()
     drawn = figures.draw(folder, curves, table.report(records))
     assert sorted(folder.iterdir()) == sorted(drawn)
-    assert {path.stem.split("-")[0] for path in drawn} == {"learning", "loss", "episodes", "asked", "compute"}
+    assert {path.stem.split("-")[0] for path in drawn} == {"learning", "loss", "episodes", "targets", "compute"}
     before = {path: path.read_bytes() for path in drawn}
     figures.draw(folder, curves, table.report(records))
     assert {path: path.read_bytes() for path in drawn} == before

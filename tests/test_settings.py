@@ -11,7 +11,7 @@ import pytest
 from backbone.options import HELP, LIMITS, Limits, check_options, dashed, option
 from training import suites
 from training.registry import MODELS, Entry, find
-from training.settings import IMAGES, PRESETS, Machine, Run, fill, parse, preset_names, preset_values, seen
+from training.settings import IMAGES, PRESETS, Machine, Run, fill, parse, preset_names, preset_values, spec_of
 from trajectories.catalog import dataset_names
 from trajectories.errors import UserError
 
@@ -32,7 +32,7 @@ def options(model: str, entry: Entry | None = None) -> dict[str, object]:
 def test_every_preset_of_every_model_says_what_its_options_are_on_every_data_set(model: str) -> None:
     for preset in preset_names(PRESETS, find(model)):
         for env in [*((name,) for name in dataset_names()), *(SEVERAL if find(model).model.multi_task else ())]:
-            entry = find(model, seen(env))
+            entry = find(model, spec_of(env))
             values = preset_values(PRESETS, preset, entry, env)
             for name, value in values.items():
                 assert name in options(model, entry), (preset, env, name)
@@ -193,7 +193,7 @@ def test_long_names_of_models_mean_the_short_ones() -> None:
 # ---- limits ---------------------------------------------------------------------------------------------------------
 
 
-ENTRIES = [find(model, seen((env,))) for model in MODELS for env in ("hopper-medium", "breakout")]
+ENTRIES = [find(model, spec_of((env,))) for model in MODELS for env in ("hopper-medium", "breakout")]
 ANY_NUMBER = {"target_returns", "termination_penalty"}
 
 

@@ -73,7 +73,7 @@ def load_model(folder: Path, device: torch.device | str = "cpu", model_name: str
         model = make()
     except ModelElsewhereError:
         raise
-    except Exception as error:  # a card of anybody's fails in any way: what it says is only sizes and choices
+    except Exception as error:  # a stranger's card may fail in any way
         raise UserError(f"{card_path}: damaged or of another version ({error}): train the run again.") from error
     load_weights(model, weights)
     return model.to(device).eval()
@@ -162,7 +162,7 @@ def load_state(
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         return _within(tensors, "losses."), dict(json.loads(metadata["progress"]))
     except (RuntimeError, ValueError, KeyError, IndexError, TypeError) as error:
-        raise UserError(f"{path}: this is another model's checkpoint or damaged: remove it to start anew.") from error
+        raise UserError(f"{path}: this is another model's checkpoint or damaged: remove it to start again.") from error
 
 
 def load_state_weights(path: Path, model: SequenceModel) -> None:
@@ -170,7 +170,7 @@ def load_state_weights(path: Path, model: SequenceModel) -> None:
     try:
         model.load_state_dict(_within(read_tensors(path)[0], "model."))
     except RuntimeError as error:
-        raise UserError(f"{path}: this is another model's checkpoint: remove it to start anew.") from error
+        raise UserError(f"{path}: this is another model's checkpoint: remove it to start again.") from error
 
 
 def _within(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -183,7 +183,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str,
     try:
         with atomic_file(path) as fresh:
             save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, fresh, metadata)
-    except SafetensorError as error:  # it tells of a full disk, too, in words only: "... (os error 28)"
+    except SafetensorError as error:  # the number stands in its text only: "... (os error 28)"
         number = re.search(r"os error (\d+)", str(error))
         raise (OSError(int(number[1]), os.strerror(int(number[1])), str(path)) if number else error) from error
 

@@ -25,7 +25,7 @@ def exit_on_user_error(to_continue: str = "") -> Iterator[None]:
     Args:
         to_continue: how to go on afterwards.
 
-    A reader that has seen enough (`| head`) is no mistake: nothing is said, and the exit code is a shell's for it, 141.
+    A closed pipe (`| head`) is no error: nothing is printed, and the exit code is the shell's for it, 141.
     In the command line, ~ stands for the home folder behind a = too, where a shell leaves it as it is.
     """
     print_any_text()
@@ -56,7 +56,7 @@ def exit_on_user_error(to_continue: str = "") -> Iterator[None]:
 
 
 class _TerminatedError(BaseException):
-    """SIGTERM: like Ctrl-C it is nobody's to catch on the way, so that everything is left in order."""
+    """SIGTERM as an exception that no handler of errors catches, so that every cleanup runs."""
 
 
 @contextmanager

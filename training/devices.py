@@ -59,7 +59,7 @@ def device_name(device: torch.device) -> str:
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """The most memory held so far: of the GPU if there is one, else of this process; 0 where no system call tells."""
+    """The most memory held so far: of the GPU if there is one, else of this process; 0 if no system call gives it."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     if resource is None:

@@ -1,7 +1,7 @@
 """One run on several processes: torchrun --nproc-per-node N experiments/run.py ...
 
 All of them draw the same batch; each learns from its share of the rows, and the gradients are averaged (DDP). With
---shard the weights and the optimiser's moments are shared out, too (FSDP2): for a Gato that does not fit one GPU. The
+--shard the weights and the optimizer's moments are sharded, too (FSDP2): for a Gato that does not fit one GPU. The
 first process speaks, plays and writes for all. Without torchrun there is a team of one, and nothing here does anything.
 
 Source    Zhao et al. 2023, "PyTorch FSDP", arXiv:2304.11277; torch.distributed.fsdp.fully_shard
@@ -116,7 +116,7 @@ def shard_batch(batch: Any) -> Any:
     """This process's rows of a batch: every size-th, beginning with its rank.
 
     Raises:
-        UserError: there are fewer rows than processes, or rows that cannot be told apart.
+        UserError: there are fewer rows than processes, or rows that cannot be distinguished.
     """
     part = rows_of(batch, slice(rank(), None, size()))
     if part is None:

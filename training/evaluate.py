@@ -80,7 +80,7 @@ def begin(
     delayed: bool = False,
     precision: str = "fp32",
 ) -> Player:
-    """A fresh player; only a model that has learned several tasks is told which one it is to play.
+    """A fresh player; only a model of several tasks is given the task's name.
 
     Where the run's precision is bf16 and the model may, it acts in it, too: a third of the time, and an episode played
     alone is bit for bit the one played among a hundred, which fp32 products on a CPU do not give.
@@ -120,10 +120,10 @@ class OwnRangePlayer:
 
 
 class ClippedRewardPlayer:
-    """Hears rewards as its data have them, clipped to [-1, 1]; what is measured stays the environment's own.
+    """Receives rewards clipped to [-1, 1], as in its data; the recorded return is not clipped.
 
     Departs from kzl (atari/mingpt/trainer_atari.py at e2d82e6, get_returns), whose players learn from clipped rewards
-    and owe raw ones less: there a brick in Breakout's upper rows pays for seven.
+    and subtract raw ones from the target return: a brick in Breakout's upper rows counts seven.
     """
 
     def __init__(self, player: Player) -> None:

@@ -3,7 +3,7 @@
 played.safetensors   the episodes of every task and target return that were played to their end; of those under way all
                      actions so far, and what the player remembers (player_state.py)
 
-The episodes under way are repeated from their seeds by their actions, for which no model is asked. So the numbers are
+The episodes under way are repeated from their seeds by their recorded actions, without the model. So the numbers are
 those of an evaluation that nothing interrupted, however many episodes a model acts for at once.
 """
 

@@ -50,7 +50,7 @@ class State:
 
     record: Record | None = None
     updates: int = 0  # of an unfinished one
-    seconds: float | None = None  # that it will still take; None: nobody has run its like
+    seconds: float | None = None  # that it will still take; None: no record is like it
 
     @property
     def done(self) -> bool:
@@ -134,30 +134,30 @@ def updates_of(place: Path) -> int:
         return 0
 
 
-def matches(wanted: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
-    """Whether a run that has `config` may be what `wanted` asks for. `auto` never means rerolled data."""
-    sources = [settings.get("run", {}).get("source") for settings in (wanted, config)]
-    return sources != ["auto", "reroll"] and next(differences(wanted, config), None) is None
+def matches(planned: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    """Whether a run with `config` is the `planned` one. `auto` never means rerolled data."""
+    sources = [settings.get("run", {}).get("source") for settings in (planned, config)]
+    return sources != ["auto", "reroll"] and next(differences(planned, config), None) is None
 
 
 def estimate(run: Planned, records: Sequence[Record]) -> float | None:
     """Seconds, by the runs that are most like it: the same model, if possible in the same size and environment."""
-    wanted = plain(run.settings.resolved()["model"])
+    planned = plain(run.settings.resolved()["model"])
     alike: dict[tuple[bool, bool], list[Record]] = {}
     for record in records:
         if record.model == run.settings.run.model:
-            same_size = next(differences({"model": wanted, "run": {}}, record.config), None) is None
+            same_size = next(differences({"model": planned, "run": {}}, record.config), None) is None
             alike.setdefault((same_size, record.dataset == run.env), []).append(record)
     return median(estimate_seconds(run, record) for record in alike[max(alike)]) if alike else None
 
 
 def estimate_seconds(run: Planned, record: Record) -> float:
     """What `run` would take if its updates and its episodes took as long as the record's."""
-    wanted, seconds = run.settings.run, record.seconds
+    planned, seconds = run.settings.run, record.seconds
     played = sum(len(each.returns) for each in record.evaluations)
-    asked = len(wanted.target_returns or record.protocol.target_returns) or 1
-    training = seconds.get("train", 0.0) * wanted.updates / max(1, record.updates)
-    return training + seconds.get("evaluate", 0.0) * wanted.episodes * asked / max(1, played)
+    targets = len(planned.target_returns or record.protocol.target_returns) or 1
+    training = seconds.get("train", 0.0) * planned.updates / max(1, record.updates)
+    return training + seconds.get("evaluate", 0.0) * planned.episodes * targets / max(1, played)
 
 
 def duration(seconds: float | None) -> str:

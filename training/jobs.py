@@ -1,7 +1,7 @@
 """Runs as processes: several at once on this machine, or as tasks of a Ray cluster.
 
-Each run is `python experiments/run.py ...` with a log of its own. It dies with whoever started it, so a grid that is
-killed leaves nothing behind but checkpoints; the same grid started again continues from these.
+Each run is `python experiments/run.py ...` with a log of its own. It ends with the process that started it, so a killed
+grid leaves only checkpoints, and the same grid started again continues from them.
 """
 
 import ctypes
@@ -26,7 +26,7 @@ from trajectories.errors import UserError
 
 PROGRAM = ROOT / "experiments" / "run.py"
 SAY_EVERY = 60.0  # seconds between two lines on what is running
-TO_END = 10.0  # seconds in which a run that is asked to end has to do so
+TO_END = 10.0  # seconds that a run has to end after SIGTERM
 CONNECT_TIMEOUT = 10.0  # seconds in which a cluster has to answer
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -136,7 +136,7 @@ def start(
 
 
 def last_line(log: Path) -> str:
-    """What a job said last."""
+    """The last line of a job's log."""
     if not log.exists():
         return "waiting"
     with log.open("rb") as file:
@@ -151,7 +151,7 @@ def last_line(log: Path) -> str:
 def on_ray(jobs: Sequence[Job], address: str, gpus: float, say: Callable[[str], None]) -> Generator[Ended, None, None]:
     """Run the jobs as tasks of a Ray cluster that shares this file system, and hand each back when it ends.
 
-    A task takes its job's threads as CPUs, and `gpus`. One whose worker or machine dies is started anew elsewhere, and
+    A task takes its job's threads as CPUs, and `gpus`. One whose worker or machine dies is started again elsewhere, and
     its run continues from its checkpoint.
 
     Raises:
@@ -218,10 +218,10 @@ def connected(address: str) -> Any:
 
 
 def check_reachable(address: str) -> None:
-    """Refuse a host and port where nobody answers: Ray would wait for somebody, at times for ever.
+    """Check that something listens at a host and port: Ray might wait for ever.
 
     Raises:
-        OSError: nobody is there.
+        OSError: nothing listens there.
     """
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon and port.isdigit():

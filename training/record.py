@@ -80,7 +80,7 @@ def protocol(run: Run, row: EnvironmentRow) -> Protocol:
 
 
 def provenance_of(data: Trajectories) -> dict[str, object]:
-    """What tells these data from others, and where they come from."""
+    """The digest of the data, and where they come from."""
     counted = {"steps": len(data), "unfinished_steps": data.unfinished_steps}
     return {"digest": data.origin.digest, **counted, **data.origin.details}
 

@@ -1,6 +1,6 @@
 """Models by name. A model is one folder and one line here.
 
-Of a model of this repository the settings are imported when it is asked for: `Config` in config.py of its folder,
+Of a model of this repository the settings are imported when it is named: `Config` in config.py of its folder,
 `DiscreteConfig` where actions are discrete, `ImageConfig` where an environment shows images and another class is named
 for these. The model, which needs torch, is imported when it is built.
 """
@@ -51,7 +51,7 @@ class Entry:
 
     @property
     def model(self) -> "type[SequenceModel]":
-        """The class, imported when it is first asked for."""
+        """The class, imported when it is first used."""
         module, _, cls = self.path.partition(":")
         found: type[SequenceModel] = getattr(import_module(module), cls)
         return found

@@ -1,7 +1,7 @@
 """One run, from a data set's name to a record. Read this first.
 
 The same settings find the finished run and print it; an interrupted run goes on from its last checkpoint. A run whose
-record came with the repository, and so without its weights, is trained anew in results/again.
+record came with the repository, and so without its weights, is trained again in results/again.
 """
 
 import time
@@ -63,7 +63,7 @@ def run(settings: Settings) -> None:
     folder = (machine.results_dir or RESULTS / "runs").absolute() / name
     published: list[Path] = []
     if machine.results_dir is None and finished(recorded(folder, run.env)) and not has_weights(folder):
-        print(f"results/runs has the record of {name}, but git keeps no weights: training anew in results/again.")
+        print(f"results/runs has the record of {name}, but git keeps no weights: training again in results/again.")
         published, folder = recorded(folder, run.env), RESULTS / "again" / name
     places = recorded(folder, run.env)
     if finished(places):
@@ -163,7 +163,7 @@ def load_data(settings: Settings, name: str, path: Path | None) -> Trajectories:
     print(describe(data))
     if run.fraction_best < 1:
         data = data.best(run.fraction_best)
-        print(f"Of these, the best {data.episodes} episodes ({len(data):,} steps) are learnt from.")
+        print(f"Of these, the best {data.episodes} episodes ({len(data):,} steps) are used for training.")
     return data.delayed() if run.delayed_reward else data
 
 
@@ -180,9 +180,9 @@ def resolve(settings: Settings, tasks: tuple[Trajectories, ...], device: torch.d
     precision = run.precision
     if precision == "auto":
         precision = "bf16" if has_bf16(device) else "fp32"
-    asks = find_named(run.model).model.return_conditioned
+    takes_return = find_named(run.model).model.return_conditioned
     targets = run.target_returns or rows[0].environment.target_returns or (best_return(tasks[0]),)
-    targets = targets if asks else ()
+    targets = targets if takes_return else ()
     sources = {task.origin.source for task in tasks}
     source = sources.pop() if len(sources) == 1 else run.source  # each record says its own
     env = tuple(row.name for row in rows)
@@ -194,7 +194,7 @@ def resolve(settings: Settings, tasks: tuple[Trajectories, ...], device: torch.d
 
 
 def best_return(data: Trajectories) -> float:
-    """What to ask for where nobody says: the best that the data show, in digits that read well."""
+    """The target return if none is given: the best in the data, rounded to five digits."""
     return float(f"{data.finished_returns.max():.5g}")
 
 
@@ -244,7 +244,7 @@ def measure(
     targets: tuple[float, ...],
     log: EvaluationLog | None = None,
 ) -> tuple[Evaluation, ...]:
-    """Play a task's episodes once for each target return; once in all if the model cannot be asked.
+    """Play a task's episodes once for each target return; only once if the model takes none.
 
     Args:
         log: keeps what has been played.
@@ -255,9 +255,9 @@ def measure(
     environments: Environments = make(environment, episodes, run.physics, settings.machine.threads)
     evaluations = []
     for target in targets or (None,):
-        doing = f"playing {which}" if which else "playing" if target is None else f"playing, asked for {target:g}"
-        asked = (model, environments, target, doing, which, run.delayed_reward, run.precision, log)
-        played = log.keep(f"{task} {target}", partial(evaluate, *asked)) if log else evaluate(*asked)
+        doing = f"playing {which}" if which else "playing" if target is None else f"playing, target return {target:g}"
+        arguments = (model, environments, target, doing, which, run.delayed_reward, run.precision, log)
+        played = log.keep(f"{task} {target}", partial(evaluate, *arguments)) if log else evaluate(*arguments)
         score = float(normalized(environment, played.returns).mean())
         evaluations.append(Evaluation.of(target, played.returns, played.lengths, score))
     environments.close()

@@ -1,7 +1,7 @@
 """One process at a time runs a run. The lock is the operating system's: it ends with its process, however that ends.
 
 .lock                is held while a process is at the run
-.unfinished.json     says what the run is, so that a grid can tell what is begun
+.unfinished.json     says what the run is, so that a grid knows what is begun
 state.safetensors    how far it has been trained (checkpoint.py)
 played.safetensors   how far it has been evaluated (evaluation_log.py)
 

@@ -113,7 +113,7 @@ class Settings:
             for field in fields(owner):
                 value = getattr(owner, field.name)
                 if field.name in ("path", "preset", "task") or (field.name, value) == ("source", "file"):
-                    continue  # a file of somebody's own is named by --path
+                    continue  # a user's own file is named by --path
                 if value != getattr(other, field.name):
                     words += flag(field.name, value)
         return f"python experiments/run.py {shlex.join(words)}"
@@ -134,7 +134,7 @@ def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:
     chosen, _ = first.parse_known_args(list(arguments))
     chosen.env = named(chosen.env, chosen.task, [Path(path) for path in chosen.path], chosen.source)
     gym_registry.trust(*chosen.env)
-    entry = find_named(chosen.model, seen(chosen.env))
+    entry = find_named(chosen.model, spec_of(chosen.env))
     usual = preset_settings(entry, chosen.env, chosen.preset, presets)
     parts = [(name, type(part), option(part, str(part.__doc__))) for name, part in vars(usual).items()]
     Line: Any = make_dataclass("Line", parts, frozen=True)
@@ -165,7 +165,7 @@ def preset_settings(entry: Entry, env: Sequence[str], preset: str, presets: Path
     run = fill(Run(model=entry.name, env=tuple(env), preset=preset), values)
     settings = Settings(run, fill(entry.config(), values), fill(Machine(), values))
     if values:
-        raise UserError(f"{presets.name}: {entry.name} has no option {next(iter(values))!r}: mend the preset.")
+        raise UserError(f"{presets.name}: {entry.name} has no option {next(iter(values))!r}: correct the preset.")
     return settings
 
 
@@ -185,7 +185,7 @@ def named(env: Sequence[str], task: str | None, paths: Sequence[Path], source: s
     return [own_name(env[0] if env else None, task, paths[0] if paths else None)]
 
 
-def seen(env: Sequence[str]) -> Spec | None:
+def spec_of(env: Sequence[str]) -> Spec | None:
     """What the environment of a data set looks like to a model; None where there are several data sets."""
     return dataset(env[0]).environment.spec() if len(env) == 1 else None
 

@@ -1,4 +1,4 @@
-"""Whether a record is what its own command would give today. Asked when a report is written.
+"""Whether a record is what its own command would give today; checked when a report is written.
 
 numerics   the model's NUMERICS has been raised since: its numbers were changed on purpose
 settings   what the command leaves to defaults and presets is something else today
@@ -7,7 +7,7 @@ changes    it was made from code that was not committed
 
 Settings are compared as data, with those of the preset, which are made once for each model and data set. Nothing that
 a record says is run: no command line is parsed, no environment is made, no module is imported. Where something cannot
-be known here (somebody else's model or environment), nothing is said of it.
+be known here (another's model or environment), it is not checked.
 """
 
 from collections.abc import Iterator, Sequence
@@ -69,9 +69,9 @@ def changed_data(record: Record) -> Iterator[str]:
     if record.dataset not in dataset_names() or record.source not in ("collected", "reroll"):
         return
     row, data = dataset(record.dataset), record.data
-    asked = record.config.get("run", {}).get("steps")
+    requested = record.config.get("run", {}).get("steps")
     steps = row.collected_steps if record.source == "collected" else REROLL_STEPS
-    if asked is None and steps and data.get("steps") not in (None, steps):
+    if requested is None and steps and data.get("steps") not in (None, steps):
         yield f"its data hold {data['steps']:,} steps, and today's {steps:,}"
     ours = record.source == "collected" and row.format == "d4rl" and available(row.env, row.quality)
     if ours and data.get("policy") not in (None, _policies(row.env, row.quality)):
@@ -79,7 +79,7 @@ def changed_data(record: Record) -> Iterator[str]:
 
 
 def entry_of(record: Record) -> Entry | None:
-    """The model as it is for the record's environment; None where that is somebody else's.
+    """The model as it is for the record's environment; None if that is not of this repository.
 
     What the environment looks like stands in the record, or in the catalog; it is not made to find out.
     """

@@ -34,7 +34,7 @@ class GradientStep:
         self.pieces = -(-model.config.batch_size // micro_batch) if micro_batch else 1
 
     def seed(self, seeds: np.random.SeedSequence) -> None:
-        """Begin torch's generators anew, so that an update's dropout depends on its number alone."""
+        """Seed torch's generators, so that an update's dropout depends on its number alone."""
         torch.manual_seed(int(seeds.generate_state(1)[0]))
 
     def __call__(self, batch: Any) -> dict[str, Tensor]:

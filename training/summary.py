@@ -12,15 +12,15 @@ from report.store import Record
 
 
 def summarize(record: Record, folder: Path) -> str:
-    """What was learned from, what was asked, what came of it, how long it took and where the record lies."""
+    """The run's results, its data, its duration and the place of its record."""
     behavior = record.behavior
     table = Table(title=f"{record.column} on {record.dataset}, seed {record.seed}", title_justify="left")
     for heading in ("target return", "return (mean ± std)", "normalized score", "episodes"):
         table.add_column(heading, justify="right")
     for played in record.evaluations:
-        asked = "none" if played.target_return is None else f"{played.target_return:g}"
+        target = "none" if played.target_return is None else f"{played.target_return:g}"
         spread = f"{np.mean(played.returns):.1f} ± {np.std(played.returns):.1f}"
-        table.add_row(asked, spread, f"{played.normalized:.1f}", str(len(played.returns)))
+        table.add_row(target, spread, f"{played.normalized:.1f}", str(len(played.returns)))
     table.add_section()
     table.add_row(
         "behavior",
@@ -33,7 +33,7 @@ def summarize(record: Record, folder: Path) -> str:
     seconds = ", ".join(f"{name} {value:.0f}" for name, value in record.seconds.items())
     steps = f"{record.data.get('steps', 0):,} steps"
     if kind_of(record) is ATARI and record.source == "collected":
-        steps += " asked for, and the games begun in them to their ends"  # sources/collect_atari.py
+        steps += " requested, and the games begun in them to their ends"  # sources/collect_atari.py
     where = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     lines = (
         f"data    {record.dataset} from {record.source}, {steps}",
@@ -45,6 +45,6 @@ def summarize(record: Record, folder: Path) -> str:
 
 
 def compared(now: Record, before: Record, place: Path) -> str:
-    """How a run that was trained anew stands to the record in `place`, which came with the repository."""
+    """The scores of a repeated run beside those of the committed record in `place`."""
     ours, theirs = (", ".join(f"{played.normalized:.1f}" for played in record.evaluations) for record in (now, before))
     return f"score   {ours} now, {theirs} in {place}"

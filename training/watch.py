@@ -43,18 +43,18 @@ def watch(
         plans: file of a picture of what was planned in the first.
     """
     model = load_model(run, find_device(device), own_model)
-    asked = record.protocol.target_returns[:1] if target_return is None else (target_return,)
+    targets = record.protocol.target_returns[:1] if target_return is None else (target_return,)
     print(f"{record.column} on {record.dataset}: {record.protocol.environment or record.env}, "
-          f"{record.protocol.physics} physics, asked for {f'{asked[0]:g}' if asked else 'nothing'}")  # fmt: skip
+          f"{record.protocol.physics} physics, target return {f'{targets[0]:g}' if targets else 'none'}")  # fmt: skip
     environments = make(record.env, 1, record.protocol.physics, render_mode="rgb_array" if video else None)
     planned = Plans() if plans else None
     try:
         with camera(video, environments) as film:
             for number, seed in list(enumerate(episode_seeds(first + episodes)))[first:]:
-                player = agent(record, model, asked[0] if asked else 0.0, seed)
+                player = agent(record, model, targets[0] if targets else 0.0, seed)
                 if planned is not None and number == first:
                     player = planned.watch(player)
-                print(told(record, number, play(player, film or environments, (seed,), "playing")))
+                print(line_of_episode(record, number, play(player, film or environments, (seed,), "playing")))
     finally:
         environments.close()
     if video:
@@ -62,7 +62,7 @@ def watch(
     if plans and planned:
         title = f"{record.column} on {record.dataset}: what it planned over what happened in episode {first}"
         draw(planned, record.env, title, plans)
-        print(f"plans   {plans}: {told_of_plans(planned)}")
+        print(f"plans   {plans}: {line_of_plans(planned)}")
 
 
 def agent(record: Record, model: SequenceModel, target_return: float, seed: int) -> Player:
@@ -72,12 +72,12 @@ def agent(record: Record, model: SequenceModel, target_return: float, seed: int)
     return begin(model, 1, target_return, seed, task, run.get("delayed_reward", False), run.get("precision", "fp32"))
 
 
-def told(record: Record, number: int, played: Played) -> str:
+def line_of_episode(record: Record, number: int, played: Played) -> str:
     score = float(record.protocol.score(played.returns[0]))
     return f"episode {number}: return {played.returns[0]:.1f}, {played.lengths[0]} steps, score {score:.1f}"
 
 
-def told_of_plans(plans: Plans) -> str:
+def line_of_plans(plans: Plans) -> str:
     """How far the last planned state of a plan lies from the one that came."""
     error = plans.error()
     ahead = np.flatnonzero(np.isfinite(error))[-1]
@@ -109,7 +109,7 @@ class Film(Wrapped):
 
 @contextmanager
 def camera(video: Path | None, environments: Environments) -> Iterator[Film | None]:
-    """A film of the environment that is written to `video`, in real time; None where no video is wanted.
+    """A film of the environment that is written to `video`, in real time; None without `video`.
 
     Raises:
         UserError: nothing can be rendered or encoded here; the message says what to install.
