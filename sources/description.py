@@ -20,7 +20,7 @@ TOLERANCE = 0.02  # of a published deviation: what the unfinished last episode, 
 
 
 def describe(data: Trajectories) -> str:
-    """A line about the data, others about D4RL's own file where its figures are published, and what to beware of."""
+    """A line about the data, then D4RL's own file where its figures are published, and caveats."""
     origin, returns = data.origin, data.finished_returns
     details = origin.details
     made = ", ".join(f"{key} {details[key]}" for key in ("physics", "seed") if key in details)
@@ -55,7 +55,7 @@ def _unfinished(data: Trajectories) -> str:
 
 
 def published(data: Trajectories) -> str:
-    """What is published about D4RL's own file, and how far this data's states are from it; "" if nothing is."""
+    """The published figures of D4RL's own file, and the distance of this data's states; "" without any."""
     try:
         row = dataset(data.origin.name)
     except UserError:  # the user's own data
@@ -90,7 +90,7 @@ def against_published(data: Trajectories, row: DatasetRow) -> dict[str, Any]:
 
 
 def compared(data: Trajectories, row: DatasetRow) -> Trajectories:
-    """The data with what is known of their row in their details: how far from published, and what to beware of."""
+    """The data with the distance from the published statistics and known problems in their details."""
     details = data.origin.details
     facts = against_published(data, row) if data.origin.source != "collected" else {}
     caveats = [*row.caveats, *details.get("caveats", ())]
@@ -99,7 +99,7 @@ def compared(data: Trajectories, row: DatasetRow) -> Trajectories:
 
 
 def check_environment(data: Trajectories, row: DatasetRow) -> None:
-    """Refuse what has the right shapes and is another environment's all the same. Minari's data name their own.
+    """Refuse data of another environment with the same shapes. Minari's data name their own environment.
 
     Raises:
         DatasetError: the states' statistics are that far from those of D4RL's own files.

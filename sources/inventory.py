@@ -1,4 +1,4 @@
-"""What the cache holds: D4RL's files, recordings of our own, and the columns of both; counted, never opened."""
+"""The contents of the cache: D4RL's files, recordings of our own, and the columns of both; counted, never opened."""
 
 import re
 from dataclasses import dataclass, replace
@@ -82,7 +82,7 @@ def kept(folder: Path, name: str) -> list[Kept]:
 
 
 def _matching(path: Path, source: str, ending: str = "") -> list[Kept]:
-    """What is called as `path` is, followed by `ending`, and unfinished files and folders that were to be called so."""
+    """Files and folders with the name of `path` and then `ending`, finished or not."""
     pattern = re.compile(re.escape(path.name) + ending)
     found = []
     for each in sorted(path.parent.iterdir()) if path.parent.is_dir() else []:
@@ -106,6 +106,6 @@ def sources_of(row: DatasetRow) -> tuple[str, ...]:
 
 
 def other_source(row: DatasetRow) -> str:
-    """What to do where a data set cannot be had from the chosen source; the end of a sentence."""
+    """The next step where a data set cannot be had from the chosen source; the end of a sentence."""
     others = sources_of(row)
     return f"use --source {' or '.join(others)}." if others else "give a file of yours with --path and no --source."

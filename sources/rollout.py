@@ -1,4 +1,4 @@
-"""A policy played in many copies at once, its episodes recorded whole and handed out in the order of their numbers.
+"""A policy played in many copies at once, its episodes recorded whole and yielded in the order of their numbers.
 
 An episode's start and the noise of its actions are drawn from the seed and the episode's number alone, and actions are
 rounded to float32 before they are used. So an episode does not depend on how many others were played beside it.

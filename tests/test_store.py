@@ -262,3 +262,11 @@ def test_a_request_that_makes_no_sense_is_answered_in_a_sentence(request_: Reque
     with pytest.raises(UserError, match=message) as caught:
         load(request_)
     assert "\n" not in str(caught.value)
+
+
+def test_load_is_imported_from_the_package_and_other_names_are_not() -> None:
+    from sources import load as front_door
+
+    assert front_door is load
+    with pytest.raises(ImportError, match="cannot import name 'lode'"):
+        from sources import lode  # noqa: F401

@@ -1,4 +1,4 @@
-"""Actions as files and environments have them, and within [-1, 1], as models learn and give them.
+"""Actions in the environment's own range, and in [-1, 1], in which models learn and act.
 
 Bounds   those of the environment, which stretches what a model gives by itself; where it has none, the smallest and
          largest action of the data, which the spec keeps, so that in play they are scaled back alike
@@ -18,7 +18,7 @@ ROUNDING = 1e-6  # of the distance of the bounds: an action that is so far outsi
 
 
 def scaled(data: Trajectories, row: EnvironmentRow) -> Trajectories:
-    """Trajectories whose continuous actions are scaled to [-1, 1], and details that say so."""
+    """Trajectories whose continuous actions are scaled to [-1, 1]; their details have the range."""
     if data.spec.discrete:
         return data
     actions, details, spec = data.actions, dict(data.origin.details), data.spec
@@ -44,11 +44,11 @@ def scaled(data: Trajectories, row: EnvironmentRow) -> Trajectories:
 
 
 def stretched(actions: np.ndarray, low: Sequence[float], high: Sequence[float]) -> np.ndarray:
-    """Actions within [-1, 1], or clipped to that, as the environment has them; float64.
+    """Actions in the environment's range, from actions that are clipped to [-1, 1]; float64.
 
     Args:
         actions: (*act) or (N, *act).
-        low, high: what -1 and 1 stand for, flat.
+        low, high: the values of -1 and 1, flat.
     """
     bottom, distance = np.asarray(low), np.subtract(high, low)
     rows = np.clip(actions, -1, 1).astype(np.float64).reshape(-1, len(bottom))
@@ -56,11 +56,11 @@ def stretched(actions: np.ndarray, low: Sequence[float], high: Sequence[float]) 
 
 
 def bounds(spec: Spec, row: EnvironmentRow) -> tuple[Sequence[float], Sequence[float]]:
-    """What -1 and 1 stand for in data with this spec, flat: the data's own range or the environment's bounds."""
+    """The values of -1 and 1 in data with this spec, flat: the data's own range or the environment's bounds."""
     return (spec.action_low, spec.action_high) if spec.action_low else row.action_bounds
 
 
 def _ranges(low: np.ndarray, high: np.ndarray) -> str:
-    """Bounds in words: each of a few different ones, or else the widest."""
+    """Bounds as text: up to three different ones, or else the widest."""
     each = list(dict.fromkeys(f"{bottom:.4g} to {top:.4g}" for bottom, top in zip(low, high, strict=True)))
     return ", ".join(each) if len(each) <= 3 else f"ranges within {low.min():.4g} to {high.max():.4g}"

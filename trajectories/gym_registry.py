@@ -1,7 +1,7 @@
-"""What gymnasium has registered, with the packages that register more on being imported. Nothing here makes one.
+"""Names that gymnasium has registered, and the packages that register more when they are imported.
 
-gymnasium imports the module that an id names before a colon, package.module:Env-v0. Only a person may name one, on a
-command line: ids come out of records, files and names of cached data, too, and nothing that is read decides what runs.
+gymnasium imports the module that an id names before a colon, package.module:Env-v0. Such an id is
+used only if the user typed it: ids come from records, files and cached names, too, and none of these decides what runs.
 """
 
 import io
@@ -12,8 +12,8 @@ from importlib import import_module
 
 from trajectories.errors import UserError
 
-PACKAGES = ("gymnasium_robotics", "minigrid", "ale_py")  # what registers more environments on being imported
-IMPORTING = re.compile(r":|GymV\d+Environment")  # in an id: a module, or gym's make, to which the options name one
+PACKAGES = ("gymnasium_robotics", "minigrid", "ale_py")  # packages that register more environments when imported
+IMPORTING = re.compile(r":|GymV\d+Environment")  # an id with a module, or gym's own make, whose options name one
 TRUSTED: set[str] = set()  # ids with a module that were typed
 MUJOCO_PY = re.compile(r"mujoco_py|MujocoPy|envs\.mujoco\.\w+_v[23]")  # entry points that need mujoco-py
 
@@ -27,7 +27,7 @@ def check_trusted(gym_id: str) -> None:
     """Refuse an id that names a module, unless it was typed.
 
     Raises:
-        UserError: it was read somewhere.
+        UserError: it names a module and was not typed.
     """
     if IMPORTING.search(gym_id) and gym_id not in TRUSTED:
         raise UserError(
@@ -38,7 +38,7 @@ def check_trusted(gym_id: str) -> None:
 
 @cache
 def registered(package: str) -> bool:
-    """Whether a package that registers environments is here; it has done so afterwards."""
+    """Import a package that registers environments; False if it is not installed."""
     try:
         with redirect_stderr(io.StringIO()):  # its notices about other versions
             import_module(package)

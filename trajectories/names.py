@@ -1,4 +1,4 @@
-"""What a data set, a run or a task is called on disk: letters, digits and . _ + @ - only, never hidden, never long.
+"""File names of data sets, runs and tasks: letters, digits and . _ + @ - only, never hidden, never long.
 
 Names come from command lines, files and other people's folders. Here they become file names: nothing in one leads to
 another folder, stands for other names in a pattern, or is too long for a file system.
@@ -12,13 +12,13 @@ OTHER = re.compile(r"[^\w@+.-]+")
 
 
 def plain_name(text: str) -> str:
-    """A name with a dash wherever it holds anything else; other names may become the same one."""
+    """The name with a dash for any other character; different names may become equal."""
     kept = OTHER.sub("-", text).encode(errors="ignore")[:LONGEST].decode(errors="ignore")
     return "_" + kept if kept[:1] in ("", ".", "-") else kept
 
 
 def file_name(text: str) -> str:
-    """A name as it is if a file may be called so; else a plain one and eight digits that no other name has."""
+    """The name itself if it is a plain one; else a plain one and eight digits of its hash."""
     kept = plain_name(text)
     return kept if kept == text else f"{kept}-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:8]}"
 

@@ -1,7 +1,7 @@
 """How MuJoCo draws where there is no screen.
 
 MuJoCo chooses how it draws when it is first imported, from $MUJOCO_GL. A choice that does not work here, left in the
-shell by another project, would stop the import, though nothing may be drawn at all: it is dropped. Without a screen
+shell by another project, would make the import fail even where nothing is drawn: it is removed. Without a screen
 MuJoCo has to draw into memory; where no library for that is installed nothing is chosen.
 """
 

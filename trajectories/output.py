@@ -1,4 +1,4 @@
-"""What a command prints appears on every terminal and in every log, whatever characters their encoding has.
+"""Output that every terminal and log can show, whatever its encoding.
 
 A run takes hours, and its last line holds a plus-minus sign and the corners of a table: printed to a log in ASCII or in
 Windows' cp1252 these would raise UnicodeEncodeError. So would a file name that is not UTF-8.
@@ -21,7 +21,11 @@ def print_any_text() -> None:
 
 
 def similar(error: UnicodeError) -> tuple[str, int]:
-    """The error handler of `codecs.register_error`: the replacement, and where to go on."""
+    """The error handler of `codecs.register_error`: the replacement, and where to go on.
+
+    Raises:
+        UnicodeError: it is not about encoding.
+    """
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(map(similar_character, error.object[error.start : error.end])), error.end

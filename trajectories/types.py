@@ -20,7 +20,7 @@ PAGE = 1000  # characters kept of a text in a file's metadata
 
 @dataclass(frozen=True)
 class Spec:
-    """What an environment looks like to a model."""
+    """An environment as a model sees it."""
 
     name: str
     observation_shape: tuple[int, ...]
@@ -29,13 +29,13 @@ class Spec:
     actions: int | None = None  # how many discrete actions; None: continuous, each in [-1, 1]
     observation_dtype: str = "float32"
     frame_stack: int = 1  # S: an observation is the last so many frames, oldest first, (S, *frame)
-    action_low: tuple[float, ...] = ()  # what -1 stands for, where the data's range does for bounds (actions.py), flat
-    action_high: tuple[float, ...] = ()  # likewise 1
+    action_low: tuple[float, ...] = ()  # the value of -1, where the data's range is used as bounds (actions.py), flat
+    action_high: tuple[float, ...] = ()  # the value of 1
     clipped_rewards: bool = False  # the data's are the environment's own, clipped to [-1, 1]: DQN-replay's
 
     @property
     def frame_shape(self) -> tuple[int, ...]:
-        """What a column of observations holds of each step: the observation, or of a stack its newest frame."""
+        """The shape of a row of the observations: an observation, or of a stack its newest frame."""
         return self.observation_shape if self.frame_stack == 1 else self.observation_shape[1:]
 
     @property
@@ -56,9 +56,10 @@ class Spec:
         return int(np.prod(self.action_shape))
 
     def to_json(self) -> dict[str, Any]:
+        """The spec as it is stored and hashed, without later fields that have their defaults."""
         row = asdict(self)
-        row["horizon"] = row.pop("max_episode_steps")  # its first name: what was hashed and stored stays the same
-        if self.frame_stack == 1:  # so that what was hashed and stored before there were stacks is still the same
+        row["horizon"] = row.pop("max_episode_steps")  # its first name, so that hashes and stored specs stay valid
+        if self.frame_stack == 1:  # so that hashes from before there were stacks stay valid
             del row["frame_stack"]
         for name in ("clipped_rewards", "action_low", "action_high"):  # likewise
             if not row[name]:
@@ -74,11 +75,11 @@ class Spec:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where data come from: part of every run's identity."""
+    """Where data come from; part of every run's identity."""
 
     name: str  # the data set's name in the catalog, "hopper-medium"
     source: str  # d4rl, reroll, collected, minari, file
-    digest: str  # sha256 of the columns (see store.digest)
+    digest: str  # sha256 of the columns (store.digest)
     details: dict[str, Any] = field(default_factory=dict)  # file, policy, physics, seed, what was kept or dropped
 
     def __post_init__(self) -> None:
@@ -87,7 +88,7 @@ class Provenance:
 
 
 def as_json(value: Any) -> Any:
-    """A value of JSON's own types: finite numbers, truths and texts as they are, and the rest as a text."""
+    """A value of JSON's types: finite numbers, booleans and strings as they are, anything else as a string."""
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, dict):
         return {_text(key): as_json(inner) for key, inner in value.items()}

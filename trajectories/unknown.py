@@ -1,4 +1,4 @@
-"""What to say about a name that is no data set's or no environment's: what it is instead, or the nearest ones."""
+"""Messages about a name of no data set or environment: what it is instead, or the nearest names."""
 
 import re
 from collections.abc import Iterable
@@ -57,12 +57,12 @@ def _rows_of(name: str) -> list[str]:
 
 
 def _word(name: str) -> str:
-    """Hopper of Hopper-v4, Breakout of ALE/Breakout-v5 and of BreakoutNoFrameskip-v4, in lower case."""
+    """hopper of Hopper-v4, breakout of ALE/Breakout-v5 and of BreakoutNoFrameskip-v4."""
     return AROUND.sub("", name).lower()
 
 
 def _data_of(name: str) -> str:
-    """What to type instead of an environment's name: its data sets, or a file of one's own."""
+    """What to type instead of an environment's name: its data sets, or the user's own file."""
     ours = _rows_of(name)
     recorded = [each for each, row in dataset_rows().items() if row.env in ours and not VERSION.search(each)]
     more = f" and {len(recorded) - SHOWN} more" if len(recorded) > SHOWN else ""

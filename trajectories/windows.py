@@ -1,4 +1,4 @@
-"""The only place that cuts and pads windows: from a data set for learning, and from a History for acting.
+"""The only place that cuts and pads windows: from a data set to learn, and from a History to act.
 
 It is also the only place that stacks frames. Columns hold each frame once; an observation of a window is the last S of
 them, oldest first, and those before the episode began are blank (zero), as Dopamine's buffer has them.
@@ -83,11 +83,11 @@ def _rows(first: np.ndarray, last: np.ndarray, length: int) -> tuple[np.ndarray,
     """The `length` rows up to each of `last`, and which are padding, both (B, length)."""
     rows = last[:, None] + np.arange(1 - length, 1)
     padding = rows < first[:, None]
-    return np.where(padding, last[:, None], rows), padding  # any real row will do: what it brings is blanked
+    return np.where(padding, last[:, None], rows), padding  # any row of the data: its values are set to zero
 
 
 def _gather(column: np.ndarray, rows: np.ndarray, padding: np.ndarray) -> torch.Tensor:
-    # take copies rows some ten times as fast as an index does, but would first copy all of a strided column
+    # take copies rows about ten times as fast as an index does, but would first copy a whole strided column
     values = column.take(rows, axis=0) if column.flags.c_contiguous else column[rows]
     values[padding] = 0
     return torch.from_numpy(values)
@@ -184,7 +184,11 @@ class History:
         self.actions[self.first[live] + self.steps - 1] = actions
 
     def window(self, length: int, live: np.ndarray) -> Batch:
-        """The last `length` steps of each live episode."""
+        """The last `length` steps of each live episode.
+
+        Raises:
+            ValueError: the history keeps fewer.
+        """
         if length > self.longest:
             raise ValueError(f"a window of {length} steps from a history that keeps {self.longest}")
         first = self.first[live]

@@ -118,7 +118,11 @@ def choices(values: np.ndarray, count: int, file: str) -> np.ndarray:
 
 
 def flags(values: np.ndarray, column: str, file: str) -> np.ndarray:
-    """A column of booleans, (N,), which may have been written as 0.0 and 1.0 and as (N, 1)."""
+    """A column of booleans, (N,), which may have been written as 0.0 and 1.0 and as (N, 1).
+
+    Raises:
+        DatasetError: it has another shape, or other values.
+    """
     values = flat(values)
     if values.ndim != 1:
         raise DatasetError(f"{file}: {column} has the shape {values.shape}: write one for each step.")

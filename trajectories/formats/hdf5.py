@@ -181,7 +181,11 @@ def open_hdf5(path: Path) -> Iterator[Hdf5Group]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """libhdf5's errors about a file as one sentence."""
+    """libhdf5's errors about a file as one sentence.
+
+    Raises:
+        DatasetError: libhdf5 raised anything.
+    """
     try:
         yield
     except DatasetError:

@@ -51,7 +51,11 @@ class GzippedColumn:
         return math.prod(self.shape[1:]) * self.dtype.itemsize
 
     def rows(self, count: int) -> np.ndarray:
-        """The next `count` rows."""
+        """The next `count` rows.
+
+        Raises:
+            DatasetError: the file is damaged, or they do not fit in memory.
+        """
         check_memory(count * self.row_bytes, str(self.path))
         with self._reading():
             content = self._file.read(count * self.row_bytes)
@@ -60,7 +64,11 @@ class GzippedColumn:
         return np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
 
     def skip(self, count: int) -> None:
-        """Go on behind the next `count` rows."""
+        """Skip the next `count` rows.
+
+        Raises:
+            DamagedFileError: there are fewer.
+        """
         left = count * self.row_bytes
         with self._reading():
             while left > 0:
