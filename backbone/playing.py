@@ -33,8 +33,7 @@ class WindowPlayer:
     """Acts by showing the model the last steps of every live episode.
 
     Args:
-        draw: makes actions of what the model chooses where these are no actions yet, as logits are not; it is told
-            which episodes are live.
+        draw: samples actions from the model's outputs where these are logits; it is given the live episodes, too.
     """
 
     def __init__(
@@ -53,14 +52,14 @@ class WindowPlayer:
     @torch.inference_mode()
     def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
         self.history.observe(observations, rewards, live)
-        windows = (self.history.window(self.model.config.context, part) for part in self.parts(live))
-        said = torch.cat([self.model.choose(window.to(self.device)) for window in windows]).float()
-        actions = acted(said, live, self.model.spec, self.draw)
+        windows = (self.history.window(self.model.config.context, chunk) for chunk in self.chunks(live))
+        outputs = torch.cat([self.model.choose(window.to(self.device)) for window in windows]).float()
+        actions = to_actions(outputs, live, self.model.spec, self.draw)
         self.history.record(actions[live], live)
         return actions
 
-    def parts(self, live: np.ndarray) -> list[np.ndarray]:
-        """The live episodes, (E,) bool, in groups that are asked about together."""
+    def chunks(self, live: np.ndarray) -> list[np.ndarray]:
+        """The live episodes, (E,) bool, in groups that are computed together."""
         if self.device.type != "cpu":
             return [live]
         rows = np.flatnonzero(live)
@@ -68,11 +67,11 @@ class WindowPlayer:
         return [np.isin(np.arange(len(live)), group) for group in groups]
 
 
-def acted(
-    said: Tensor, live: np.ndarray, spec: Spec, draw: Callable[[Tensor, np.ndarray], np.ndarray] | None
+def to_actions(
+    outputs: Tensor, live: np.ndarray, spec: Spec, draw: Callable[[Tensor, np.ndarray], np.ndarray] | None
 ) -> np.ndarray:
-    """(E, *act): what a model said of the live episodes, drawn from where it must be, and zeros for the others."""
+    """(E, *act) actions: the live episodes' outputs, sampled if they are logits; zeros for the others."""
     actions = np.zeros((len(live), *spec.action_shape), spec.action_dtype)
-    chosen = said.cpu().numpy() if draw is None else draw(said, live)
+    chosen = outputs.cpu().numpy() if draw is None else draw(outputs, live)
     actions[live] = chosen.reshape(-1, *spec.action_shape)
     return actions

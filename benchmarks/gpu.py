@@ -76,7 +76,7 @@ def main(options: Options) -> None:
             for row in PARTS[name]():
                 rows.append(row)
                 print(json.dumps(row), flush=True)
-        except (RuntimeError, subprocess.SubprocessError) as error:  # of one part: the others are still worth the time
+        except (RuntimeError, subprocess.SubprocessError) as error:  # of one part: the others still run
             rows.append({"what": name, "note": f"failed: {str(error)[:300]}"})
             print(json.dumps(rows[-1]), flush=True)
         print(f"{name}: {time.perf_counter() - first:.0f} s", file=sys.stderr, flush=True)
@@ -184,8 +184,8 @@ def seeds() -> Iterator[Row]:
 
     def together(count: int, updates: int) -> float:
         each = [subprocess.Popen([*command, str(updates)], stdout=subprocess.PIPE, text=True) for _ in range(count)]
-        said = [process.communicate(timeout=120)[0] for process in each]
-        return max(json.loads(line.splitlines()[-1])["seconds"] for line in said)
+        output = [process.communicate(timeout=120)[0] for process in each]
+        return max(json.loads(line.splitlines()[-1])["seconds"] for line in output)
 
     one, three = together(1, 8_000), together(3, 8_000)
     yield {

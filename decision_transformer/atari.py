@@ -8,9 +8,9 @@ Learns   a_t from everything up to s_t, by cross-entropy
 Acts     by drawing an action by its probability
 Differs  returns are scaled (return_scale); windows end at uniform steps and may be short at an episode's start, where
          kzl's are full and may reach back into the episode before; the place in the episode is that of the window's
-         first step in learning and in acting, where kzl's player gives the present step's (what that is worth was not
+         first step in learning and in acting, where kzl's player gives the present step's (its effect was not
          measured); steps are counted from 0 in every episode (kzl's are off by one from the second on); the warm-up is
-         a share of the updates, kzl's is 10,240 steps' worth: 3 updates of 20,000
+         a share of the updates, kzl's is 10,240 steps: 3 updates of 20,000
 
 Shapes   B windows, T steps, A numbers in an action (or its logits), D width
 """
@@ -89,7 +89,7 @@ class AtariDecisionTransformer(SequenceModel):
             ],
             dim=2,
         )  # (B, T, 3, D)
-        tokens = tokens.flatten(1, 2)[:, :-1]  # (B, 3T - 1, D): nobody may read the last action
+        tokens = tokens.flatten(1, 2)[:, :-1]  # (B, 3T - 1, D): the last action is a target
         states = slice(-1, None) if latest_only else slice(1, None, 3)
         return self.head(self.transformer(tokens, real.repeat_interleave(3, 1)[:, :-1], states))
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from backbone.action_head import ActionSampler
 from backbone.config import ModelConfig
 from backbone.conv_encoder import FrameEncoder
-from backbone.playing import acted
+from backbone.playing import to_actions
 from trajectories.batch import Batch
 from trajectories.types import Spec
 
@@ -33,14 +33,15 @@ class FrameModel(Protocol):
 
 
 class AtariPlayer:
-    """See backbone.interface.Player; its actions are those of a player that encodes its whole window anew."""
+    """See backbone.interface.Player; acts like a player that encodes its whole window at every step."""
 
     def __init__(self, model: FrameModel, episodes: int, target_return: float, draw: ActionSampler | None) -> None:
         self.model, self.draw = model, draw
         self.spec, self.device = model.spec, model.scale.device
-        self.owed = np.full(episodes, target_return, np.float64)
+        self.remaining = np.full(episodes, target_return, np.float64)
         self.steps = 0
-        self.seen = torch.zeros(episodes, 0, model.embed_observation.out.out_features, device=self.device)  # (E, T, D)
+        width = model.embed_observation.out.out_features
+        self.vectors = torch.zeros(episodes, 0, width, device=self.device)  # (E, T, D), of images
         acted = torch.zeros(episodes, 0, *self.spec.action_shape, dtype=getattr(torch, self.spec.action_dtype))
         self.acted = acted.to(self.device)  # (E, T, *act); the newest is not chosen yet
         self.returns_to_go = torch.zeros(episodes, 0, device=self.device)
@@ -48,33 +49,35 @@ class AtariPlayer:
     @torch.inference_mode()
     def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
         if self.steps > 0:
-            self.owed[live] -= rewards[live]
+            self.remaining[live] -= rewards[live]
         rows = torch.from_numpy(np.flatnonzero(live)).to(self.device)
         self.begin_step(torch.from_numpy(observations[live]).to(self.device), rows)
-        said = self.model.read(self.window(rows), latest_only=True)[:, -1].float()
-        actions = acted(said, live, self.spec, self.draw)
+        outputs = self.model.read(self.window(rows), latest_only=True)[:, -1].float()
+        actions = to_actions(outputs, live, self.spec, self.draw)
         self.acted[:, -1] = torch.from_numpy(actions).to(self.device)
         self.steps += 1
         return actions
 
     def begin_step(self, images: Tensor, rows: Tensor) -> None:
-        """Put a new step behind the others, and let go of the one that falls out of sight."""
+        """Append a new step, and drop the one that leaves the window."""
         encoded = self.model.embed_observation(images)
-        now = self.seen.new_zeros(len(self.seen), self.seen.shape[2]).index_copy(0, rows, encoded.to(self.seen.dtype))
-        owed = torch.from_numpy(self.owed).to(self.returns_to_go)
+        now = self.vectors.new_zeros(len(self.vectors), self.vectors.shape[2]).index_copy(
+            0, rows, encoded.to(self.vectors.dtype)
+        )
+        newest = torch.from_numpy(self.remaining).to(self.returns_to_go)
         kept = self.model.config.context - 1
-        first = max(0, self.seen.shape[1] - kept)
-        self.seen = torch.cat([self.seen[:, first:], now[:, None]], dim=1)
+        first = max(0, self.vectors.shape[1] - kept)
+        self.vectors = torch.cat([self.vectors[:, first:], now[:, None]], dim=1)
         nothing = self.acted.new_zeros(len(self.acted), 1, *self.spec.action_shape)
         self.acted = torch.cat([self.acted[:, first:], nothing], dim=1)
-        self.returns_to_go = torch.cat([self.returns_to_go[:, first:], owed[:, None]], dim=1)
+        self.returns_to_go = torch.cat([self.returns_to_go[:, first:], newest[:, None]], dim=1)
 
     def window(self, rows: Tensor) -> Batch:
-        """What is in sight of some episodes, with vectors for observations."""
+        """The windows of some episodes, with vectors for observations."""
         returns_to_go = self.returns_to_go[rows]
         steps = torch.arange(self.steps - returns_to_go.shape[1] + 1, self.steps + 1, device=self.device)
         return Batch(
-            observations=self.seen[rows],
+            observations=self.vectors[rows],
             actions=self.acted[rows],
             rewards=torch.zeros_like(returns_to_go),
             returns_to_go=returns_to_go,

@@ -81,7 +81,7 @@ class DecisionTransformer(SequenceModel):
             ],
             dim=2,
         )  # (B, T, 3, D)
-        tokens = self.norm(tokens).flatten(1, 2)[:, :-1]  # (B, 3T - 1, D): nobody may read the last action
+        tokens = self.norm(tokens).flatten(1, 2)[:, :-1]  # (B, 3T - 1, D): the last action is a target
         states = slice(-1, None) if latest_only else slice(1, None, 3)
         return self.head(self.transformer(tokens, real.repeat_interleave(3, 1)[:, :-1], states))
 
@@ -90,7 +90,7 @@ class DecisionTransformer(SequenceModel):
         return self.head.loss(self(batch).float(), batch.actions, batch.mask)
 
     def player(self, episodes: int, target_return: float, seed: int = 0) -> WindowPlayer:
-        """Asks for `target_return` (in the environment's units) less what has been earned, over the last K steps."""
+        """A player whose return-to-go is `target_return` less the rewards so far, in the environment's units."""
         sampler = ActionSampler.of(self.config, self.spec, episodes, seed)
         return WindowPlayer(self, episodes, target_return, self.normalize.mean.device, sampler)
 

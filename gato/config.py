@@ -29,7 +29,7 @@ SIZES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Config(ModelConfig):
-    """Everything about Gato that can be chosen; what the paper leaves open is chosen here and told in README.md."""
+    """Gato's settings; README.md lists the choices that the paper leaves open."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {  # run.py --preset 79M
         size: {**changes, "updates": 1_000_000} if changes else {} for size, changes in SIZES.items()

@@ -89,7 +89,7 @@ class Table(nn.Module):
 
     def forward(self, ids: Int[Tensor, "B L"], text: bool) -> Float[Tensor, "B L D"]:
         """Args:
-        text: whether any id may be text; where none is, an id below 32,000 gets some vector that nobody reads.
+        text: whether any id may be text; where none is, an id below 32,000 gets some vector that is not used.
         """
         if text:
             return embedding(ids, self.whole())

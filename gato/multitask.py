@@ -50,7 +50,7 @@ def tasks(spec: Spec | Sequence[Spec] | None) -> tuple[Spec, ...]:
     """One or several specs as a tuple.
 
     Raises:
-        UserError: two of them have one name, by which batches and players tell them apart.
+        UserError: two of them have one name, by which batches and players identify them.
     """
     if spec is None:
         return ()

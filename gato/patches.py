@@ -64,7 +64,7 @@ class Pixels(nn.Module):
 def scaled(
     images: UInt8[Tensor, "*n"], mean: Tensor | float = MIDDLE, deviation: Tensor | float = REACH
 ) -> Float[Tensor, "*n"]:
-    """Pixels as the paper has them, unless told otherwise."""
+    """The paper's normalization of pixels, unless the data's mean image is known."""
     return (images - mean) / deviation
 
 
@@ -83,7 +83,7 @@ def to_patches(
 ) -> tuple[Float[Tensor, "U D p p"], Int[Tensor, "*n N"]]:
     """Patches as numbers, each that occurs at one place more than once only once, and which of them stands where.
 
-    In a batch of Atari's screens one in six is left. A GPU is not asked to look for them: that costs more there.
+    In a batch of Atari's screens one in six is left. Not on a GPU, where finding them costs more.
 
     Args:
         channels: as many as the model has; those that an image lacks are zero.
@@ -109,12 +109,14 @@ def distinct(patches: UInt8[Tensor, "P C p p"], places: Int[Tensor, "P"]) -> tup
     if patches.device.type != "cpu":
         every = torch.arange(len(patches), device=patches.device)
         return every, every
-    seen: dict[tuple[int, bytes], int] = {}  # six times as fast as sorting them
+    found: dict[tuple[int, bytes], int] = {}  # six times as fast as sorting them
     rows = zip(places.tolist(), patches.flatten(1).numpy(), strict=True)
-    which = torch.tensor([seen.setdefault((place, row.tobytes()), len(seen)) for place, row in rows], dtype=torch.long)
-    one = torch.empty(len(seen), dtype=torch.long)
-    one[which] = torch.arange(len(which))
-    return one, which
+    index = torch.tensor(
+        [found.setdefault((place, row.tobytes()), len(found)) for place, row in rows], dtype=torch.long
+    )
+    one = torch.empty(len(found), dtype=torch.long)
+    one[index] = torch.arange(len(index))
+    return one, index
 
 
 def patch_intervals(high: int, wide: int, side: int) -> Float[Tensor, "N 2 2"]:

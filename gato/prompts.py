@@ -1,4 +1,4 @@
-"""Prompts: steps of another episode of the same task, put before a sequence to say by example what is wanted.
+"""Prompts: steps of another episode of the same task, put before a sequence as an example of what to do.
 
 Paper    Reed et al. 2022, arXiv:2205.06175, section 2.3: a quarter of the training sequences are prompted, half of
          these with the end of an episode, half with a uniform piece of one; acting begins with a demonstration
@@ -62,7 +62,7 @@ def other_episodes(data: Trajectories, episodes: np.ndarray, rng: np.random.Gene
     """For each episode another one, (B,): any, or one whose return ranks near its own, within a twentieth of them all.
 
     The paper's prompts come from the same agent as their sequence. A data set of one policy has no other agents; one of
-    many does not say who acted, and there episodes of alike return are the nearest thing: only then does a prompt tell
+    many does not say who acted; episodes of similar return are the closest substitute, and only then does a prompt show
     how well to play. An unfinished episode is like no other: it gets any finished one.
     """
     if not alike:
@@ -111,8 +111,8 @@ def join(batch: Batch) -> Batch:
     whole = batch
     if batch.prompt is not None:
         pairs = {name: [getattr(part, name) for part in (batch.prompt, batch)] for name in COLUMNS}
-        joined: dict[str, Any] = {name: torch.cat(pair, dim=1) for name, pair in pairs.items()}
-        whole = Batch(**joined, task=batch.task)
+        columns_of_both: dict[str, Any] = {name: torch.cat(pair, dim=1) for name, pair in pairs.items()}
+        whole = Batch(**columns_of_both, task=batch.task)
     length = int(whole.mask.sum(dim=1).max())
     order = torch.argsort((~whole.mask).to(torch.uint8), dim=1, stable=True)[:, :length]
     rows = torch.arange(len(order), device=order.device)[:, None]

@@ -38,7 +38,7 @@ class Layout:
         return self.separator + 1
 
 
-# `split` keeps what was seen and what was done apart; `shared` is the paper's table read literally, and GIA's: one
+# `split` has separate ids for observations and actions; `shared` is the paper's table read literally, and GIA's: one
 # range of 1024 ids for both. Neither lets a value meet the separator.
 LAYOUTS = {
     "split": Layout("split", observations=TEXT_IDS, actions=TEXT_IDS + BINS, separator=TEXT_IDS + 2 * BINS),  # 34,049

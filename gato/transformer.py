@@ -1,9 +1,9 @@
 """The sequence model: a decoder-only pre-norm transformer, and the protocols by which another may take its place.
 
-No positions are added here, so that cached keys and values stay valid however far they roll. What tells this step's
-tokens from the last step's is causality alone, as in the paper's text, or a preference of each head for what is near
-(`alibi`: Press et al. 2022, arXiv:2108.12409), which the paper does not name and without which little is learnt in
-our budgets: the scores fall linearly with the distance in tokens, by slopes from 1/4 to 1/256 a token.
+No positions are added here, so that keys and values stay valid in the rolling cache. Only causality distinguishes this
+step's tokens from the last step's, as in the paper's text, or a preference of each head for near tokens (`alibi`:
+Press et al. 2022, arXiv:2108.12409), which the paper does not have; without it the loss falls slowly in our budgets.
+The scores fall linearly with the distance in tokens, by slopes from 1/4 to 1/256 a token.
 
 Shapes   B sequences, L tokens, D width, H heads, k width of a head, R positions that are read, S slots of a cache
 """
@@ -24,14 +24,14 @@ from gato.config import Config
 
 
 class SequenceCore(Protocol):
-    """All that Gato asks of a causal sequence model: position i of the answer depends on tokens 0..i only."""
+    """What Gato needs of a causal sequence model: output i depends on tokens 0..i only."""
 
     def __call__(self, x: Float[Tensor, "B L D"], /) -> Float[Tensor, "B L D"]: ...
 
 
 @runtime_checkable
 class ReadsPositions(Protocol):
-    """A core that can leave out what nobody reads."""
+    """A sequence model that can compute some positions only."""
 
     def at(self, x: Float[Tensor, "B L D"], read: Int[Tensor, "R"]) -> Float[Tensor, "B R D"]: ...
 
@@ -51,7 +51,7 @@ class Cache:
 
 @runtime_checkable
 class Caches(Protocol):
-    """A core that can go on from what it remembers."""
+    """A sequence model with a cache."""
 
     def cache(self, rows: int, slots: int) -> Cache: ...
     def extend(
@@ -86,8 +86,8 @@ class Attention(nn.Module):
             weight, shift, edge = self.project.weight, self.project.bias, self.inner
             (queries,) = self.split(linear(x[:, read], weight[:edge], shift[:edge]), 1)  # (B, H, R, k)
             keys, values = self.split(linear(x, weight[edge:], shift[edge:]), 2)
-        seen = attend(queries, keys, values, bias, self.dropout if self.training else 0.0)
-        return self.out(rearrange(seen, "b h l k -> b l (h k)"))
+        mixed = attend(queries, keys, values, bias, self.dropout if self.training else 0.0)
+        return self.out(rearrange(mixed, "b h l k -> b l (h k)"))
 
     def extend(
         self,
@@ -101,8 +101,8 @@ class Attention(nn.Module):
         for column, new in zip(kept, (keys, values), strict=True):
             column.index_copy_(2, slots, new.to(column.dtype))
         keys, values = (column[:, :, : bias.shape[-1]] for column in kept)
-        seen = scaled_dot_product_attention(queries, keys, values, attn_mask=bias)
-        return self.out(rearrange(seen, "b h l k -> b l (h k)"))
+        mixed = scaled_dot_product_attention(queries, keys, values, attn_mask=bias)
+        return self.out(rearrange(mixed, "b h l k -> b l (h k)"))
 
 
 def attend(
@@ -112,7 +112,7 @@ def attend(
     bias: Float[Tensor, "H R L"] | None,
     dropout: float,
 ) -> Float[Tensor, "B H R k"]:
-    """Attention with something added to its scores, -inf where nothing may be seen; causal if nothing is."""
+    """Attention with `bias` added to its scores, -inf where they are masked; causal without it."""
     bias = None if bias is None else bias.to(queries.dtype)
     if bias is None or not prefers_manual_attention(queries, keys):
         return scaled_dot_product_attention(queries, keys, values, bias, dropout, is_causal=bias is None)
@@ -140,7 +140,7 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """Normalise, attend, add; normalize, feed forward, add."""
+    """Normalize, attend, add; normalize, feed forward, add."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -218,9 +218,9 @@ class Transformer(nn.Module):
         return self.bias(places[:, None] - places)
 
     def bias(self, distance: Int[Tensor, "*B n L"], sees: Bool[Tensor, "*C n L"] | None = None) -> Float[Tensor, "..."]:
-        """What is added to the scores, (*B, H, n, L): -inf where nothing may be seen, less the farther it is."""
-        seen = distance >= 0 if sees is None else sees
-        return (-self.slopes[:, None, None] * distance).masked_fill(~seen, -torch.inf)
+        """The bias of the scores, (*B, H, n, L): falls with distance, -inf where `sees` is False (default: causal)."""
+        mask = distance >= 0 if sees is None else sees
+        return (-self.slopes[:, None, None] * distance).masked_fill(~mask, -torch.inf)
 
     def cache(self, rows: int, slots: int) -> Cache:
         shape = (rows, self.config.heads, slots, self.config.head_width)
@@ -238,7 +238,7 @@ class Transformer(nn.Module):
     ) -> Float[Tensor, "B n D"]:
         """What follows the cached tokens: keys and values go to `slots`.
 
-        `sees` and `distance` tell which slots each new token looks at, and how many tokens ago they were.
+        `sees` masks the slots that each new token attends to; `distance` is how many tokens ago they were.
         """
         bias = self.bias(distance, sees)  # (B, H, n, s), the same in every layer
         for block, keys, values in zip(self.blocks, cache.keys, cache.values, strict=True):

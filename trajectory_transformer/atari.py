@@ -1,16 +1,16 @@
 """Trajectory Transformer of images: the screen becomes 25 tokens, and then everything is as with numbers.
 
 Paper    none: Janner et al. 2021 have numbers only, and no published Trajectory Transformer plays Atari
-Tokens   the newest frame's codes (frame_tokenizer.py), then action, reward and value: 28 a transition. What moves, and
-         where to, is told by the transitions before
+Tokens   the newest frame's codes (frame_tokenizer.py), then action, reward and value: 28 a transition. The
+         transitions before show what moves, and where to
 Learns   first to see: an autoencoder of the data's frames, before the first update of the transformer and frozen from
          then on; then the next token, as elsewhere
 Acts     by beam search, as elsewhere, over two transitions: the present one and one that is imagined
 
 What to expect. A plan this short is a step of policy improvement, not foresight: of the actions that the data make
 likely it takes the one that promises most over two steps and, by the value that follows, after them. The value is of
-those who recorded the data, so where they are of every quality a frame's value says little of what one more action is
-worth. A code stands for 17 x 17 pixels: what is smaller than a paddle may be lost between the codes, and the run's
+the policies that recorded the data; if these are of every quality, a frame's value says little about one more action.
+A code stands for 17 x 17 pixels: what is smaller than a paddle may be lost between the codes, and the run's
 picture of reconstructions shows whether it is.
 
 Shapes   E episodes, N steps, K tokens of a frame

@@ -40,13 +40,13 @@ class Config(ModelConfig):
     horizon: int = option(15, "transitions in a plan", low=1)
     beam_width: int = option(128, "sequences kept while planning", low=1)
     expand: int = option(2, "candidates drawn from each beam, n_expand in the paper's code", low=1)
-    top_observations: int = option(1, "draw observations from the k likeliest bins; 0: from all (k_obs)", low=0)
-    top_actions: int = option(0, "draw actions from the k likeliest bins; 0: from all (k_act)", low=0)
+    top_observations: int = option(1, "sample observations from the k most likely bins; 0: from all (k_obs)", low=0)
+    top_actions: int = option(0, "sample actions from the k most likely bins; 0: from all (k_act)", low=0)
     cdf_observations: float = option(
-        0.0, "draw observations without the unlikeliest bins holding this share (cdf_obs)", low=0, below=1
+        0.0, "sample observations without the least likely bins that hold this probability (cdf_obs)", low=0, below=1
     )
     cdf_actions: float = option(
-        0.6, "draw actions without the unlikeliest bins holding this share (cdf_act)", low=0, below=1
+        0.6, "sample actions without the least likely bins that hold this probability (cdf_act)", low=0, below=1
     )
     percentile: float = option(
         0.0, "percentile of rewards and values that plans go by, in (0, 1); 0: their mean", low=0, below=1
@@ -71,7 +71,7 @@ class ImageConfig(Config):
     batch_size: int = option(32, "windows in an update", low=1)
     bins: int = option(CODES, "bins of each dimension: the tokens of frames have 512 values", low=1)
     discretizer: Literal["quantile", "uniform"] = option(
-        "uniform", "edges of the bins: uniform, or quantile, which cannot tell rare rewards apart"
+        "uniform", "edges of the bins: uniform, or quantile, which gives rare rewards no bins"
     )
     termination_penalty: float = option(0.0, "reward of a step that ends the task, where it is not 0")
     horizon: int = option(2, "transitions in a plan", low=1)
@@ -79,7 +79,7 @@ class ImageConfig(Config):
     planning_context: int = option(4, "transitions that the planner sees, the one being planned included", low=1)
     prefix: int = option(2, "played transitions that a plan begins from, of those it sees; 0: all that fit", low=0)
     random_actions: float = option(
-        0.05, "share of choices that are drawn blindly, lest a game stand still", low=0, high=1
+        0.05, "probability of a random action (epsilon), so that no game stands still", low=0, high=1
     )
 
     tokenizer_updates: int = option(4_000, "updates in which the autoencoder of frames learns", low=1)

@@ -48,7 +48,7 @@ class Discretizer(nn.Module):
         """Edges of one dimension from its whole column, (steps,)."""
         if not np.isfinite(column).all():
             raise DatasetError(
-                f"Column {dimension} holds {column[~np.isfinite(column)][0]}, which no bin can hold: mend the data set."
+                f"Column {dimension} holds {column[~np.isfinite(column)][0]}, which no bin can hold: correct the data."
             )
         if method == "quantile":
             edges = np.sort(column)[np.linspace(0, len(column) - 1, self.bins + 1).astype(int)]

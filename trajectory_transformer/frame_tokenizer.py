@@ -1,7 +1,7 @@
 """Frames as tokens: a small autoencoder whose middle is rounded to a few levels, so that a place has one of 512 codes.
 
 Source   finite scalar quantisation, Mentzer et al. 2023, arXiv:2309.15505: three numbers a place, each rounded to eight
-         levels; what the rounding does to a gradient is ignored. No codebook is learnt, so none of it can die
+         levels; what the rounding does to a gradient is ignored. No codebook is learned, so no code can die
 Learns   the frame less the mean frame, by the squared error of all pixels and as much again of those that have changed
          since the frame before: a ball is 4 pixels of 7056, and an autoencoder that leaves it out errs by next to
          nothing. (More weight for what differs from the mean frame is not enough. On Breakout that is the bricks: after
@@ -84,7 +84,7 @@ class FrameTokenizer(nn.Module):
         """Squared error of the frames through their codes, and that of what moved.
 
         Args:
-            before: the frame before each, by which it is told what moved.
+            before: the frame before each, which shows what moved.
         """
         levels = self.levels(frames)
         shown = self.show(levels + (levels.round() - levels).detach())
@@ -94,7 +94,7 @@ class FrameTokenizer(nn.Module):
         return error.mean() + (error * moved).sum() / moved.sum().clamp(min=1)
 
     def fit(self, frames: np.ndarray, updates: int, batch: int, rate: float, rng: np.random.Generator) -> None:
-        """Learn from (N, C, H, W) uint8 frames in the order they were seen.
+        """Train on (N, C, H, W) uint8 frames in recorded order.
 
         Weights and draws are decided by torch's generator and `rng`.
         """
@@ -107,15 +107,15 @@ class FrameTokenizer(nn.Module):
                 for group in optimizer.param_groups:
                     group["lr"] = rate * min(1.0, 2 * (1 - update / updates))  # constant, then falling to zero
                 drawn = np.sort(rng.integers(len(frames), size=batch))
-                seen, before = (torch.from_numpy(frames[rows]) for rows in (drawn, np.maximum(drawn - 1, 0)))
-                loss = self.loss(seen, before)
+                current, before = (torch.from_numpy(frames[rows]) for rows in (drawn, np.maximum(drawn - 1, 0)))
+                loss = self.loss(current, before)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 drop_pages(frames)
                 bar.update()
         self.requires_grad_(False)
-        self.zero_grad()  # lest the first norm of the transformer's gradients count what is left of these
+        self.zero_grad()  # else they would count in the first gradient norm of the transformer
 
     def encode_all(self, frames: np.ndarray) -> np.ndarray:
         """(N, K) int16 codes of a column of frames, piece by piece."""

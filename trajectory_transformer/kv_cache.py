@@ -2,15 +2,15 @@
 
 Kept       a new token costs one token, not a window; beams that live on take their keys and values along (`survive`)
 Cropped    when the window moves on by a transition, all places change, and with them all keys: the past is then encoded
-           anew (`encode`), once for the transition instead of once for each of its tokens
+           again (`encode`), once for the transition instead of once for each of its tokens
 Shared     beams descend from common ancestors: transitions with the same past are encoded once (`family`), whatever the
            number of beams that share them. What all beams of an episode share (its `trunk`: the real past at least) is
            kept once, and their queries meet it in one product
-Siblings   the candidates of a beam share its memory; a mask keeps what they append apart
+Candidates of a beam share its cache; a mask hides each one's new tokens from the others
 Unread     past values have no keys and are never computed, in the last block only keys and the one output that is read
 
-Shapes     E episodes, B beams each, M = E B, S siblings, D tokens of a transition, C width, H heads, K = C / H;
-           n nodes of a family tree's level, m tokens of a node, T keys of the trunk, L of a beam
+Shapes     E episodes, B beams each, M = E B, S candidates of a beam, D tokens of a transition, C width, H heads,
+           K = C / H; n nodes of a family tree's level, m tokens of a node, T keys of the trunk, L of a beam
 """
 
 import math
@@ -39,7 +39,7 @@ class Level:
 def prefix_tree(windows: Int[Tensor, "M L"], whole: int, episodes: int = 1) -> tuple[list[Level], Int[Tensor, "M"]]:
     """The trees of the windows' transitions of `whole` tokens, and the leaf that each window ends in.
 
-    A value is read by nobody, unless it is the window's last token: then it predicts what follows.
+    No token attends to a value, unless it is the window's last token: then it predicts what follows.
     """
     rows, length = windows.shape
     levels = []
@@ -90,12 +90,12 @@ class KVCache:
         self.shared_prefix: list[Float[Tensor, "2 E H T K"]] = []  # of every block
         self.own: list[Float[Tensor, "2 E H B room K"]] = []
         self.length = 0  # of each beam's own keys
-        self.common_length = 0  # of these, all siblings see so many
+        self.common_length = 0  # of these, common to all candidates of a beam
         self.place = 0  # of the next token in the window
         self.forward_passes = self.tokens_read = 0
 
     def encode(self, windows: Int[Tensor, "M L"], common: int | None = None) -> Float[Tensor, "M C"]:
-        """Begin anew: what the network knows after the last token of each window.
+        """Start from windows; returns the hidden state after the last token of each.
 
         Args:
             common: as for `static_tree`; None: the beams' common ancestors are looked for.
@@ -126,7 +126,7 @@ class KVCache:
         return roomy
 
     def extend(self, tokens: Int[Tensor, "E B S"]) -> Float[Tensor, "E B S C"]:
-        """Append one token to each of S siblings that share a beam's memory: what the network knows after it."""
+        """Append one token to each of S candidates that share a beam's cache; returns the hidden states after it."""
         expansions = tokens.shape[2]
         x = self.network.embed(tokens[..., None], self.place).squeeze(-2)
         is_value = self.place % self.network.tokens == self.network.tokens - 1  # which has no key
@@ -154,7 +154,7 @@ class KVCache:
         return x.new_zeros(others.shape).masked_fill(others, -torch.inf)
 
     def select(self, kept: Int[Tensor, "E B"]) -> None:
-        """Go on with those candidates, siblings side by side in the order of their beams, as beams of their own."""
+        """Make these candidates the beams, those of one beam side by side in the order of the beams."""
         beams, sibling = kept // self.expansions, kept % self.expansions
         common = torch.arange(self.common_length, device=kept.device).expand(*kept.shape, -1)
         appended = (

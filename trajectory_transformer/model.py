@@ -5,7 +5,7 @@ Tokens   every number of a transition is one: observation, action, reward, value
          (discretizer.py); value is the discounted return from the next step on
 Learns   the next token, whatever it is, by cross-entropy; those of actions weigh five times
 Acts     by beam search (planner.py): candidates are drawn from the model, and kept for the reward and value it expects
-Differs  windows start at any step, the last of an episode too; the loss is a mean over the tokens that are learnt, not
+Differs  windows start at any step, the last of an episode too; the loss is a mean over the target tokens, not
          over those that lie past the time limit, of which theirs learns one stop token; the learning rate's cosine
          spans the whole run (theirs is down at epoch 20 of 50, and goes up again: README.md)
 
@@ -155,12 +155,12 @@ class TrajectoryTransformer(SequenceModel):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         assert isinstance(batch, TrajectoryBatch), "a Trajectory Transformer learns from batches of its own sample()"
-        tokens, learnt = self.tokenize(batch)
+        tokens, target_mask = self.tokenize(batch)
         piece = PIECE if tokens.device.type == "cpu" else len(tokens)
-        pieces = zip(torch.split(tokens, piece), torch.split(learnt, piece), strict=True)
+        pieces = zip(torch.split(tokens, piece), torch.split(target_mask, piece), strict=True)
         by_dimension = torch.stack([self.nll_by_dimension(*part) for part in pieces]).sum(0)  # (D,)
-        counts = learnt.sum().repeat(self.tokens_per_step)
-        counts[0] -= len(learnt)  # a window's first token is given
+        counts = target_mask.sum().repeat(self.tokens_per_step)
+        counts[0] -= len(target_mask)  # a window's first token is given
         observations, actions = self.observation_size, self.spec.action_size
         parts = {"observation": (observations, 1.0), "action": (actions, self.config.action_weight)}
         parts |= {"reward": (1, self.config.reward_weight), "value": (1, self.config.value_weight)}
@@ -173,15 +173,15 @@ class TrajectoryTransformer(SequenceModel):
 
     def loss_weight(self, batch: Batch) -> int:
         assert isinstance(batch, TrajectoryBatch), "a Trajectory Transformer learns from batches of its own sample()"
-        learnt = self.tokenize(batch)[1]
-        return int(learnt.sum()) * self.tokens_per_step - len(learnt)
+        target_mask = self.tokenize(batch)[1]
+        return int(target_mask.sum()) * self.tokens_per_step - len(target_mask)
 
-    def nll_by_dimension(self, tokens: Int[Tensor, "B T D"], learnt: Bool[Tensor, "B T"]) -> Float[Tensor, "D"]:
-        """Cross-entropy summed over all learned tokens of each dimension."""
+    def nll_by_dimension(self, tokens: Int[Tensor, "B T D"], target_mask: Bool[Tensor, "B T"]) -> Float[Tensor, "D"]:
+        """Cross-entropy of each dimension, summed over its target tokens."""
         logits = self.network.logits(self.network(tokens.flatten(1)))[:, :-1]  # (B, T D - 1, N)
         entropy = F.cross_entropy(logits.float().flatten(0, 1), tokens.flatten(1)[:, 1:].flatten(), reduction="none")
         entropy = F.pad(entropy.view(len(tokens), -1), (1, 0)).view(tokens.shape)
-        return (entropy * learnt[..., None]).sum((0, 1))
+        return (entropy * target_mask[..., None]).sum((0, 1))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Weight decay for matrices only: not for biases, norms, embeddings and places, as in the authors' code."""

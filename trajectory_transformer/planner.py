@@ -1,9 +1,9 @@
 """The planner that is used: what reference_planner.py defines, without computing anything twice (kv_cache.py).
 
-While the window holds all that is planned, a beam's memory only grows; once it is cropped, the past is encoded anew
+While the window holds all that is planned, a beam's cache only grows; once it is cropped, the past is encoded again
 with every transition. Episodes are planned in the same products.
 
-Shapes     E episodes, B beams each, M = E B, S siblings, D tokens of a transition, C width
+Shapes     E episodes, B beams each, M = E B, S candidates of a beam, D tokens of a transition, C width
 """
 
 import time
@@ -150,7 +150,9 @@ def act(
     """Every beam's candidates: their action, reward and value tokens, the reward and the value they expect."""
     episodes, network = len(draws), memory.network
     reward = search.observation_size + search.action_size
-    outputs = output[:, :, None].expand(-1, -1, search.expand, -1)  # (E, B, S, C): before they act, siblings are one
+    outputs = output[:, :, None].expand(
+        -1, -1, search.expand, -1
+    )  # (E, B, S, C): before they act, a beam's candidates are one
     born, estimates = [], []
     for dimension in range(search.observation_size, search.tokens):
         scores = network.next_logits(outputs, dimension - 1).flatten(0, 2)  # (E candidates, N)

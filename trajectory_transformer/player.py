@@ -53,9 +53,9 @@ class BeamPlayer:
     def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
         if self.last is not None:
             self.remember(*self.last, rewards)
-        seen = self.encode(observations.reshape(len(live), -1)[:, : self.search.observation_size], 0)
+        current = self.encode(observations.reshape(len(live), -1)[:, : self.search.observation_size], 0)
         if self.played >= min(self.model.config.plan_every, self.plan.shape[1]):
-            self.make_plan(seen, np.flatnonzero(live))
+            self.make_plan(current, np.flatnonzero(live))
         first = self.search.observation_size
         tokens = self.plan[:, self.played, first : first + self.search.action_size]
         actions = self.model.discretizer.decode(tokens, first).cpu().numpy()
@@ -76,15 +76,15 @@ class BeamPlayer:
         return self.model.discretizer.encode(torch.from_numpy(np.asarray(numbers, np.float32)).to(self.device), first)
 
     def remember(self, observations: np.ndarray, actions: np.ndarray, rewards: np.ndarray) -> None:
-        """The transition just completed. Its value is nobody's to read: any token will do."""
+        """The transition just completed. No token attends to its value: any token will do."""
         rows = len(rewards)
         kept = observations.reshape(rows, -1)[:, : self.search.observation_size]
         numbers = np.concatenate([kept, actions.reshape(rows, -1), rewards[:, None], np.zeros((rows, 1))], axis=1)
         self.past = [*self.past, self.encode(numbers, 0)][-self.prefix :]
 
-    def make_plan(self, seen: Int[Tensor, "E observation"], live: np.ndarray) -> None:
+    def make_plan(self, current: Int[Tensor, "E observation"], live: np.ndarray) -> None:
         """Plan for the live episodes, as many at once as the memory allows."""
-        context = torch.cat([*(self.past if self.model.config.prefix_context else []), seen], dim=1)  # (E, L)
+        context = torch.cat([*(self.past if self.model.config.prefix_context else []), current], dim=1)  # (E, L)
         together = self.together()
         deadline = time.perf_counter() + self.model.config.plan_seconds
         groups = [live[i : i + together] for i in range(0, len(live), together)]
@@ -95,7 +95,7 @@ class BeamPlayer:
                 seconds = max((deadline - time.perf_counter()) / (len(groups) - index), 1e-9)
             plans.append(self.search_for(context[torch.from_numpy(group).to(self.device)], group, seconds))
         length = min(made.tokens.shape[1] for made in plans)
-        self.plan = self.plan.new_zeros(len(seen), length, self.search.tokens)
+        self.plan = self.plan.new_zeros(len(current), length, self.search.tokens)
         for group, made in zip(groups, plans, strict=True):
             self.plan[torch.from_numpy(group).to(self.device)] = made.tokens[:, :length]
             self.forward_passes += made.forward_passes

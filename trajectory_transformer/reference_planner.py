@@ -1,8 +1,8 @@
 """The planner's definition, written for reading: no memory, every token a full forward pass over the cropped context.
 
 Paper    Janner et al. 2021, arXiv:2106.02039, algorithm 1; jannerm, trajectory/search/core.py:10-88 at 8834a6e
-Plan     every beam bears `expand` candidates; each draws an action, is worth its rewards so far plus the value it
-         expects after them, and the best `beam_width` go on to the next observation
+Plan     every beam bears `expand` candidates; each samples an action; its value is its rewards so far plus the
+         predicted value after them, and the best `beam_width` go on to the next observation
 
 This is what planner.py must compute. It is used by tests and benchmarks only.
 

@@ -1,4 +1,4 @@
-"""What a plan is, apart from how it is computed: settings, how a token is drawn, what a candidate is worth.
+"""What defines a plan, independent of its computation: settings, how a token is sampled, the value of a candidate.
 
 Both planners use these definitions, so that they differ only in how they come by their logits. Every random draw is one
 number in [0, 1) given from outside, by transition, dimension and candidate: the plan does not depend on batching.
