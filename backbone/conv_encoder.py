@@ -18,6 +18,7 @@ from backbone.image_shape import image_shape
 from backbone.images import channels_first
 from trajectories.store import drop_pages
 from trajectories.types import Spec
+from trajectories.windows import stacked, unstacked
 
 SOME = 2_000  # frames, spread over the data, from which their mean is taken
 
@@ -55,9 +56,16 @@ class FrameEncoder(nn.Module):
         drop_pages(frames)
 
     def forward(self, images: UInt8[Tensor, "*img"]) -> Float[Tensor, "*n D"]:
-        """`images` may be a view in which neighboring stacks share their frames."""
-        leading, kind = images.shape[: -self.axes], images.device.type
+        """Of a window, (B, T, S, H, W), neighboring stacks share their frames: each frame is scaled once."""
+        leading = images.shape[: -self.axes]
+        if self.stacked and len(leading) == 2:
+            pixels = stacked(self.scale(unstacked(images)), images.shape[2])
+        else:
+            pixels = self.scale(channels_first(images, len(leading)))
+        features = self.convolutions(pixels.flatten(0, -4)).flatten(1)
+        return torch.tanh(self.out(features)).view(*leading, -1)
+
+    def scale(self, pixels: UInt8[Tensor, "*n H W"]) -> Float[Tensor, "*n H W"]:
+        kind = pixels.device.type
         exact = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.out.weight.dtype
-        pixels = channels_first(images, len(leading)).to(exact).flatten(0, -4)  # 0 ... 255 are bfloat16s
-        pixels = (pixels - self.mean.to(exact)) / self.deviation.to(exact)
-        return torch.tanh(self.out(self.convolutions(pixels).flatten(1))).view(*leading, -1)
+        return (pixels.to(exact) - self.mean.to(exact)) / self.deviation.to(exact)  # 0 ... 255 are bfloat16s

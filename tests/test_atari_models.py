@@ -82,7 +82,14 @@ def test_it_does_not_read_its_own_last_action_or_reward(
     assert torch.equal(model(changed(batch, column, -1)), model(batch))
 
 
-@pytest.mark.parametrize("column", ["observations", "actions", "returns_to_go"])
+def test_it_reads_no_frame_of_the_future(model: AtariDecisionTransformer, batch: Batch) -> None:
+    observations = batch.observations.clone()
+    observations[:, -1, -1] = 255 - observations[:, -1, -1]  # the newest frame; neighboring stacks share the others
+    before = slice(None, -1)
+    assert torch.equal(model(replace(batch, observations=observations))[:, before], model(batch)[:, before])
+
+
+@pytest.mark.parametrize("column", ["actions", "returns_to_go"])
 def test_it_reads_nothing_of_the_future(model: AtariDecisionTransformer, batch: Batch, column: str) -> None:
     before = slice(None, -1)
     assert torch.equal(model(changed(batch, column, -1))[:, before], model(batch)[:, before])

@@ -102,6 +102,11 @@ def stacked(frames: torch.Tensor, stack: int) -> torch.Tensor:
     return frames.unfold(1, stack, 1).movedim(-1, 2)
 
 
+def unstacked(observations: torch.Tensor) -> torch.Tensor:
+    """The opposite of `stacked`: (B, T, S, *frame) to the (B, T + S - 1, *frame) frames, each of them once."""
+    return torch.cat([observations[:, :, 0], observations[:, -1, 1:]], dim=1)
+
+
 def sample_windows(data: Trajectories, rng: np.random.Generator, size: int, length: int) -> Batch:
     """Windows that end at steps drawn uniformly, hence at trajectories in proportion to their length.
 
