@@ -260,7 +260,7 @@ def test_actions_are_drawn_as_often_as_they_are_probable() -> None:
 
 
 def test_a_temperature_below_zero_is_refused() -> None:
-    with pytest.raises(UserError, match=r"--temperature is -1.*give a positive one"):
+    with pytest.raises(UserError, match=r"--temperature is -1.*give 0 or more"):
         find("dt", SCREEN).config(**{"temperature": -1.0})
 
 
