@@ -183,7 +183,9 @@ def seeds() -> Iterator[Row]:
     command = [sys.executable, "-m", "benchmarks.gpu", "--updates"]
 
     def together(count: int, updates: int) -> float:
-        each = [subprocess.Popen([*command, str(updates)], stdout=subprocess.PIPE, text=True) for _ in range(count)]
+        each = [
+            subprocess.Popen([*command, str(updates)], stdout=subprocess.PIPE, encoding="utf-8") for _ in range(count)
+        ]
         output = [process.communicate(timeout=120)[0] for process in each]
         return max(json.loads(line.splitlines()[-1])["seconds"] for line in output)
 

@@ -194,9 +194,9 @@ def test_a_gpu_beyond_the_last_one_is_one_sentence(monkeypatch: pytest.MonkeyPat
         find_device("cuda:2")
 
 
-@pytest.mark.parametrize("script", ["run.py", "play.py", "prompts.py"])
-def test_every_command_with_a_device_looks_for_it_first(script: str) -> None:
-    assert "find_device(" in (ROOT / "experiments" / script).read_text(encoding="utf-8")
+@pytest.mark.parametrize("file", ["training/run.py", "training/watch.py", "experiments/prompts.py"])
+def test_every_command_with_a_device_looks_for_it_first(file: str) -> None:
+    assert "find_device(" in (ROOT / file).read_text(encoding="utf-8")
 
 
 # ---- grids and Ray ---------------------------------------------------------------------------------------------------
