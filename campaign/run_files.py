@@ -39,7 +39,7 @@ def read_records(folder: Path) -> None:
     """All that a report makes of them but for figures; one that is damaged must not keep the others from it."""
     with redirect_stdout(StringIO()) as shown, redirect_stderr(StringIO()) as said:
         report.main(report.Options(results_dir=folder, figures=False))
-    check_said(said.getvalue())
+    check_messages(said.getvalue())
     found = re.search(r"^(\d+) records: ", shown.getvalue(), re.MULTILINE)
     if found is None or int(found[1]) < len(RECORDED) - 2:
         raise AssertionError(f"of {len(RECORDED)} records {found and found[1]} are in the report")
@@ -71,7 +71,7 @@ def read_prompts(folder: Path) -> None:
     with redirect_stderr(StringIO()) as said:
         prompts.page(prompts.read_all(folder / "runs"))
     shutil.rmtree(folder / "runs")
-    check_said(said.getvalue())
+    check_messages(said.getvalue())
 
 
 def settings(folder: Path) -> None:
@@ -91,7 +91,7 @@ def read_settings(folder: Path) -> None:
         plan(find("smoke", suites))
 
 
-def check_said(said: str) -> None:
+def check_messages(said: str) -> None:
     """What is said of each file that is left out is one sentence, too."""
     for line in said.splitlines():
         if len(line) > LONGEST or not line.isprintable():

@@ -90,11 +90,11 @@ def test_a_damaged_record_does_not_keep_the_others_from_the_report(tmp_path: Pat
         run_files.read_records(tmp_path)
 
 
-@pytest.mark.parametrize("said", ["Left out: " + "x" * 500, "Left out: \x1b[2J", "Traceback (most recent call last):"])
-def test_what_is_said_of_a_file_that_is_left_out_is_one_sentence(said: str) -> None:
-    run_files.check_said("Left out: a/record.json: damaged.")
+@pytest.mark.parametrize("line", ["Left out: " + "x" * 500, "Left out: \x1b[2J", "Traceback (most recent call last):"])
+def test_a_file_that_is_left_out_is_reported_in_one_sentence(line: str) -> None:
+    run_files.check_messages("Left out: a/record.json: damaged.")
     with pytest.raises(AssertionError):
-        run_files.check_said(said)
+        run_files.check_messages(line)
 
 
 def test_a_campaign_goes_on_where_it_was_interrupted(

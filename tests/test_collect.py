@@ -163,7 +163,7 @@ def test_an_interrupted_recording_leaves_nothing_behind(tmp_path: Path, monkeypa
     ("robot", "source", "sentence"),
     [
         ("walker2d", "hopper_medium-v2", "does not fit walker2d"),
-        ("hopper", "hopper_medium", "does not carry its behaviour policy"),
+        ("hopper", "hopper_medium", "does not carry its behaviou?r policy"),
         ("hopper", "missing", "There is no file"),
     ],
 )
@@ -185,7 +185,7 @@ def test_only_what_has_policies_is_available() -> None:
     assert available("toy", "medium")
     assert available("ant", "random")
     assert not available("ant", "expert")
-    with pytest.raises(UserError, match="No behaviour policy of ours"):
+    with pytest.raises(UserError, match=r"No behaviou?r policy of ours"):
         policies_digest("ant", "expert")
 
 

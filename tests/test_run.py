@@ -111,9 +111,9 @@ def test_a_run_on_hoppers_own_data_is_recorded(tmp_path: Path, capsys: pytest.Ca
     assert (record.data["steps"], record.updates, len(record.evaluations[0].returns)) == (1500, 10, 2)
     assert record.preset == "smoke"
     assert "--preset smoke" in record.command
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for fact in ("1,500 steps", "parameters", "behavior", "normalized score", "seconds", "record.json"):
-        assert fact in said
+        assert fact in output
 
 
 # ---- with what is wrong ---------------------------------------------------------------------------------------------

@@ -231,7 +231,7 @@ def test_a_number_outside_its_options_limits_is_refused_by_its_name(model: str, 
         (Limits(), "a finite number"),
     ],
 )
-def test_limits_are_said_in_words(limits: Limits, words: str) -> None:
+def test_limits_are_written_in_words(limits: Limits, words: str) -> None:
     assert str(limits) == words
 
 

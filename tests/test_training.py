@@ -158,10 +158,10 @@ def test_a_record_without_weights_is_trained_again_beside_it_and_compared(tmp_pa
     before = (made / RECORD).read_bytes()
     capsys.readouterr()
     run.main(usual)
-    said = capsys.readouterr().out
-    assert f"{made.name}, but git keeps no weights" in said
+    output = capsys.readouterr().out
+    assert f"{made.name}, but git keeps no weights" in output
     score = f"{read_record(made).evaluations[0].normalized:.1f}"
-    assert f"{score} now, {score} in results/runs/{made.name}" in said.replace(os.sep, "/")
+    assert f"{score} now, {score} in results/runs/{made.name}" in output.replace(os.sep, "/")
     run.main(usual)
     assert "finished already" in capsys.readouterr().out
     assert (made / RECORD).read_bytes() == before
