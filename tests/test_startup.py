@@ -40,6 +40,14 @@ def test_what_only_prints_imports_neither_torch_nor_simulators(line: str) -> Non
     assert imported(TYPED.format(words=[f"{command}.py", *words], command=command, names=HEAVY)) == []
 
 
+def test_training_imports_no_compiler(tmp_path: Path) -> None:
+    words = ["run.py", "--model", "bc", "--env", "toy-medium", "--source", "collected", "--steps", "200"]
+    words += ["--updates", "2", "--episodes", "1", "--threads", "1"]
+    words += ["--results-dir", str(tmp_path / "runs"), "--data-dir", str(tmp_path / "cache")]
+    names = ("torch._dynamo", "torch._inductor", "sympy", "torch.distributed.fsdp")
+    assert imported(TYPED.format(words=words, command="run", names=names)) == []
+
+
 @pytest.mark.parametrize(
     ("module", "spared"),
     [

@@ -14,6 +14,7 @@ from backbone.config import ModelConfig
 from backbone.interface import SequenceModel
 from report.curve import LOSS, Curve
 from training import distributed
+from training.adamw import AdamW
 from training.checkpoint import load_state, save_state
 from training.devices import device_name
 from training.run_lock import STATE
@@ -219,7 +220,7 @@ def adamw(model: SequenceModel) -> torch.optim.AdamW:
     """The optimizer of a model's configuration; on a GPU its learning rate is a tensor there, so that none waits."""
     config, device = model.config, next(model.parameters()).device
     on_gpu = device.type == "cuda"
-    return torch.optim.AdamW(
+    return AdamW(
         model.parameter_groups(),
         lr=torch.tensor(config.learning_rate, device=device) if on_gpu else config.learning_rate,
         betas=(config.beta1, config.beta2),
