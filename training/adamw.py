@@ -1,7 +1,7 @@
 """torch's AdamW without torch's compiler, whose import takes as long as torch's own, and which compiles nothing here.
 
-torch imports it in an optimizer's constructor (torch/_compile.py) and in its step (torch/optim/optimizer.py), to ask it
-to keep out of them. The numbers are the same.
+torch imports it in an optimizer's constructor (torch/_compile.py) and in its step (torch/optim/optimizer.py), to keep
+it out of them. The numbers are the same.
 """
 
 import inspect
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-MARK = "__dynamo_disable"  # torch's own: what to call instead, where the compiler has been asked
+MARK = "__dynamo_disable"  # torch's own: what to call instead, where that is known
 STEP = inspect.unwrap(torch.optim.AdamW.step)
 
 

@@ -22,18 +22,12 @@ def episodes(folder: Path, kind: str, rows: Layout, numbers: Sequence[int]) -> I
         UserError: pyarrow is not installed.
         DamagedFileError: an episode is empty or cannot be read.
     """
-    try:
-        from pyarrow.dataset import dataset
-    except ImportError as error:
-        raise UserError(
-            f"{folder} is stored as {kind}, which pyarrow reads: pip install -r requirements-extra.txt."
-        ) from error
     for number in numbers:
         parts = sorted((folder / str(number)).glob(f"*.{kind}"))
         if not parts:
             raise DamagedFileError(folder, f"{number} holds no {kind} file")
         try:
-            table = dataset(parts, format=kind).to_table().combine_chunks()
+            table = _read(parts)
             steps = table.num_rows - 1
             found = {
                 "observations": rows.rows(_values(table.column("observations"))),
@@ -57,24 +51,32 @@ def table(path: Path) -> dict[str, Any]:
         DamagedFileError: the file is neither.
     """
     try:
-        from pyarrow import OSFile, ipc, parquet
-    except ImportError as error:
-        raise UserError(f"{path} is read by pyarrow: pip install -r requirements-extra.txt.") from error
-    try:
-        if path.suffix.lower() == ".parquet":
-            check_declared(8 * parquet.read_metadata(path).num_rows, path.stat().st_size, str(path))
-            found = parquet.read_table(path)
-        else:
-            with OSFile(str(path)) as file:
-                whole = file.read(6) == b"ARROW1"
-                file.seek(0)
-                found = (ipc.open_file if whole else ipc.open_stream)(file).read_all()
-        found.validate(full=True)
+        found = _read([path])
         return {name: _values(found.column(name)) for name in found.column_names}
     except UserError:
         raise
     except Exception as error:  # of many types, each for another way of being damaged
         raise DamagedFileError(path, error) from error
+
+
+def _read(paths: Sequence[Path]) -> Any:
+    """The tables of some files, one behind another. Not by pyarrow.dataset, which damaged files can crash."""
+    try:
+        from pyarrow import OSFile, concat_tables, ipc, parquet
+    except ImportError as error:
+        raise UserError(f"{paths[0]} is read by pyarrow: pip install -r requirements-extra.txt.") from error
+    tables = []
+    for path in paths:
+        if path.suffix.lower() == ".parquet":
+            check_declared(8 * parquet.read_metadata(path).num_rows, path.stat().st_size, str(path))
+            tables.append(parquet.read_table(path))
+        else:
+            with OSFile(str(path)) as file:
+                whole = file.read(6) == b"ARROW1"
+                file.seek(0)
+                tables.append((ipc.open_file if whole else ipc.open_stream)(file).read_all())
+        tables[-1].validate(full=True)
+    return concat_tables(tables).combine_chunks()
 
 
 def _values(column: Any) -> Any:
