@@ -247,3 +247,21 @@ def test_the_audit_of_every_dimension_is_printed_and_kept_as_json(data: Trajecto
     rows = json.loads(json.dumps(model.metadata()))["discretizer audit"]
     assert len(rows) == model.tokens_per_step
     assert all(row["name"] in printed and row["used"] + row["empty"] == SMALL.bins for row in rows)
+
+
+def test_values_by_blocks_of_episodes_are_those_of_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = walk((5, 40, 1, 9, 33, 2))
+    whole = values(data.rewards, data.starts, 0.9)
+    monkeypatch.setattr("trajectory_transformer.values.BLOCK", 12)
+    assert np.array_equal(values(data.rewards, data.starts, 0.9), whole)
+
+
+def test_bins_of_very_many_steps_are_fitted_to_some_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = walk((12,) * 40)
+    whole, some = (TrajectoryTransformer(SMALL, data.spec) for _ in range(2))
+    whole.calibrate(data)
+    monkeypatch.setattr("trajectory_transformer.model.FITTED", 100)
+    some.calibrate(data)
+    assert not torch.equal(some.discretizer.edges, whole.discretizer.edges)
+    spread = np.abs(data.observations[::5, 0]).max()
+    assert some.discretizer.edges[0].abs().max() == pytest.approx(spread)

@@ -39,6 +39,7 @@ from trajectory_transformer.values import penalized, values
 OBSERVED_PREFIX = {"ant": 27, "kitchen": 30}
 MOST_NUMBERS = 256  # in an observation; images would need another tokenizer
 PIECE = 32  # windows that a CPU's caches hold; larger pieces are slower, and the sums are the same
+FITTED = 2**20  # steps from which bins are fitted at least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,13 +97,15 @@ class TrajectoryTransformer(SequenceModel):
         return self._columns[1:]
 
     def calibrate(self, data: Trajectories) -> None:
-        """Fit every dimension's bins to its whole column, one column in memory at a time."""
+        """Fit every dimension's bins to its column, one column in memory at a time; of more than two million steps, to
+        some million of them, evenly spread."""
         penalized_data, values_of = self.columns(data)
-        observations = penalized_data.observations.reshape(len(penalized_data), -1)
-        actions = penalized_data.actions.reshape(len(penalized_data), -1)
+        spread = slice(None, None, 1 if len(data) <= 2 * FITTED else -(-len(data) // FITTED))
+        observations = penalized_data.observations.reshape(len(penalized_data), -1)[spread]
+        actions = penalized_data.actions.reshape(len(penalized_data), -1)[spread]
         columns = [(f"observation {i}", observations[:, i]) for i in range(self.observation_size)]
         columns += [(f"action {i}", actions[:, i]) for i in range(actions.shape[1])]
-        columns += [("reward", penalized_data.rewards), ("value", values_of.numpy())]
+        columns += [("reward", penalized_data.rewards[spread]), ("value", values_of.numpy()[spread])]
         self.audit = []
         for dimension, (name, column) in enumerate(columns):
             if dimension in self.choices:
