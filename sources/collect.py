@@ -1,14 +1,15 @@
 """Data recorded here: behavior policies rolled out, and written as D4RL writes its files.
 
     reroll     the policy that a D4RL v2 file carries, played again: the same data in the physics in which we evaluate
-    collect    policies of our own, by D4RL's recipe for each quality (policies/recipes.py)
+    collect    policies of our own, by D4RL's recipe for each quality (experts/recipes.py)
 
 Layout   observations, actions, rewards, next_observations, terminals, timeouts, infos/qpos, infos/qvel, metadata/...,
          float32 and bool; read by formats/own_files.py like any file of D4RL's
 Chance   from the seed, the policy's place in the recipe and the episode's number alone: the same seed gives the same
          file, bit for bit, however many copies were stepped together
 Ends     where a policy's share of the steps runs out in the middle of an episode, the episode is cut and marked as
-         timed out; at the file's end it is left unfinished, as D4RL's are
+         timed out; in replay data it is played to its end, and the next policy has so much less. At the file's end it
+         is left unfinished, as D4RL's are
 """
 
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ import numpy as np
 from environments.make import make
 from sources.experts.d4rl_policy import from_d4rl
 from sources.experts.policy import Policy
-from sources.experts.recipes import available, parts, policies_digest
+from sources.experts.recipes import available, parts, plays_whole_episodes, policies_digest
 from sources.hdf5_writer import NewHdf5, new_hdf5
 from sources.rollout import Columns, Recordable, rolled
 from trajectories import catalog
@@ -67,10 +68,11 @@ def collect(
     name = f"{environment}-{quality}"
     total = catalog.dataset(name).collected_steps if steps is None else steps
     recipe = parts(environment, quality)
-    cuts = np.linspace(0, total, len(recipe) + 1).astype(int)
-    shares = [(part.policy(), int(count)) for part, count in zip(recipe, np.diff(cuts), strict=True)]
+    ends = np.cumsum([part.steps for part in recipe]) * total // sum(part.steps for part in recipe)
+    shares = [(part.policy(), int(end)) for part, end in zip(recipe, ends, strict=True)]
+    whole = plays_whole_episodes(quality)
     with _written(destination, environment, total) as file:
-        _record(file, environment, shares, seed, physics, f"collecting {name}")
+        _record(file, environment, shares, seed, physics, f"collecting {name}", whole)
         names = ", ".join(part.name for part in recipe)
         _describe(file, {"environment": environment, "seed": seed, "physics": physics, "policies": names})
 
@@ -86,11 +88,23 @@ def play(
 
 
 def _record(
-    file: NewHdf5, environment: str, shares: list[tuple[Policy, int]], seed: int, physics: str, doing: str
+    file: NewHdf5,
+    environment: str,
+    shares: list[tuple[Policy, int]],
+    seed: int,
+    physics: str,
+    doing: str,
+    whole: bool = False,
 ) -> None:
-    """Fill the file's columns with each policy's share of the steps, one after the other."""
-    total = sum(steps for _, steps in shares)
-    if min(steps for _, steps in shares) < 1:
+    """Fill the file's columns with what each policy plays, one after the other.
+
+    Args:
+        shares: policies, and at which step of the file each has played its share.
+        whole: an episode that is going on then is played to its end, at the cost of the next share.
+    """
+    ends = [end for _, end in shares]
+    total = ends[-1]
+    if total < 1 or (min(np.diff([0, *ends])) < 1 and not whole):
         raise UserError(f"{total} steps are too few to be recorded by {len(shares)} policies: choose more.")
     if seed < 0:
         raise UserError(f"The seed {seed} is negative: choose 0 or more.")
@@ -98,26 +112,29 @@ def _record(
     _check_fits(shares[0][0], copies)
     filled = 0
     with progress(total, doing) as bar:
-        for place, (policy, steps) in enumerate(shares):
-            episodes = _cut(rolled(copies, policy, (seed, place), steps=steps), steps, filled + steps < total)
+        for place, (policy, end) in enumerate(shares):
+            if (steps := end - filled) < 1:
+                continue
+            episodes = rolled(copies, policy, (seed, place), steps=steps)
+            episodes = _cut(episodes, steps, total - filled if whole else steps, marked=end < total and not whole)
             for block in _blocks(episodes):
                 filled = _append(file, block, filled, total)
                 bar.update(len(block["rewards"]))
     copies.close()
 
 
-def _cut(episodes: Iterator[Columns], steps: int, more_follows: bool) -> Iterator[Columns]:
-    """Exactly `steps` steps; the cut is marked as a time-out if another policy's episode follows it in the file."""
+def _cut(episodes: Iterator[Columns], steps: int, room: int, marked: bool) -> Iterator[Columns]:
+    """Episodes until they hold `steps` steps; the last of them cut to `room`, and with `marked` timed out there."""
     for episode in episodes:
         length = len(episode["rewards"])
         if length >= steps:
-            episode = {name: column[:steps] for name, column in episode.items()}
-            if more_follows and not episode["terminals"][-1]:
+            episode = {name: column[:room] for name, column in episode.items()}
+            if marked and not episode["terminals"][-1]:
                 episode["timeouts"][-1] = True
             yield episode
             return
         yield episode
-        steps -= length
+        steps, room = steps - length, room - length
 
 
 def _blocks(episodes: Iterator[Columns]) -> Iterator[Columns]:

@@ -39,8 +39,11 @@ def rolled(
     due = 0
     done: dict[int, Columns] = {}  # ended before an earlier one did
     while True:
-        # Every episode begun so far comes before the next one, so that `taken` steps are sure to be of use.
+        # Every episode begun so far comes before the next one, so that `taken` steps are sure to be of use; and no more
+        # are begun at once than are of use if none ends early.
         while not rollout.live.all() and rollout.begun < episodes and rollout.taken < steps:
+            if rollout.live.sum() * copies.spec.max_episode_steps >= steps - rollout.taken:
+                break
             rollout.begin(int(np.argmin(rollout.live)))
         if not rollout.live.any():
             return

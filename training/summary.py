@@ -34,6 +34,8 @@ def summarize(record: Record, folder: Path) -> str:
     steps = f"{record.data.get('steps', 0):,} steps"
     if kind_of(record) is ATARI and record.source == "collected":
         steps += " requested, and the games begun in them to their ends"  # sources/collect_atari.py
+    elif record.source == "collected":
+        steps += ", recorded here by policies of our own and not D4RL's (sources/experts/README.md)"
     where = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     lines = (
         f"data    {record.dataset} from {record.source}, {steps}",

@@ -1,18 +1,21 @@
-"""Choose the behaviour policies of `collected` data among training's checkpoints, and write their cards.
+"""Choose among a training's snapshots which are the behavior policies of `collected` data, and pack them in one file.
 
     python -m sources.experts.choose --env hopper --checkpoints checkpoints/hopper
 
-    medium      the checkpoint whose return is nearest to D4RL's own medium file's
-    ladder-NN   checkpoints from the untrained policy to medium, evenly spaced in the order of training
-    expert      the checkpoint of highest score, of any of the folders
+medium   a snapshot that earns what D4RL's medium policy earned, within a tenth, and with its mean action within a fifth
+         of that. Of those, the one taken nearest to where D4RL's own was, as its medium-replay file tells: so that the
+         replay buffer before it has D4RL's size
+expert   the snapshot of highest return, from medium on
 
-The few episodes that training played only say which checkpoints are worth 100. What is chosen by those 100 is played
+Up to medium a snapshot every EVERY steps is kept, since they record medium-replay; from there to expert LATER of them.
+
+The few episodes that training played only say which snapshots are worth 100. What is chosen by those 100 is played
 another 100 times with other seeds for its card, so that the card is not flattered by the choice.
 """
 
 import csv
 import json
-import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,88 +25,134 @@ import tyro
 
 from environments.scores import normalized
 from sources.collect import play
-from sources.experts.policy import load, save
-from sources.experts.recipes import FOLDER
+from sources.experts import snapshots
+from sources.experts.policy import Noiseless, Policy, load
 from trajectories.catalog import dataset
 from trajectories.errors import UserError
 from trajectories.output import print_any_text
 
-RUNGS = 10
 EPISODES = 100
 CHOOSING, CARD = 1, 2  # seeds; training's own plays use the training's
+EVERY = 5000  # steps between two snapshots that lead to medium
+LATER = 40  # snapshots from medium to expert
+NEAR, NEAR_WITHOUT_NOISE = 0.1, 0.2  # of D4RL's return
 
 
 @dataclass(frozen=True)
 class Config:
-    checkpoints: tuple[Path, ...]  # folders that train.py wrote; medium and its ladder come from the first
+    checkpoints: Path  # a folder that train.py wrote
     env: str = "hopper"  # environment, a row of the catalog
-    candidates: int = 6  # checkpoints of each kind that are played at length
+    candidates: int = 8  # snapshots of each kind that are played at length
+    medium: int | None = None  # which snapshot, by its steps; else chosen
+    expert: int | None = None  # likewise
 
 
-def score(env: str, checkpoint: Path, seed: int) -> float:
-    returns, _ = play(env, load(checkpoint), EPISODES, seed, physics=_card(checkpoint)["physics"])
-    value = float(normalized(env, returns).mean())
-    print(f"{checkpoint}  {value:.1f}", flush=True)
-    return value
+@dataclass(frozen=True)
+class Training:
+    """A folder of checkpoints."""
+
+    env: str
+    folder: Path
+    curve: dict[int, float]  # steps: the mean return that training saw
+
+    @classmethod
+    def of(cls, env: str, folder: Path) -> "Training":
+        with (folder / "curve.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return cls(env, folder, {int(row["steps"]): float(row["return_mean"]) for row in rows})
+
+    def path(self, steps: int) -> Path:
+        return self.folder / f"{steps:08d}.safetensors"
+
+    def policy(self, steps: int) -> Any:
+        return load(self.path(steps))
+
+    def card(self, steps: int) -> dict[str, Any]:
+        return json.loads(self.path(steps).with_suffix(".json").read_text(encoding="utf-8"))
+
+    def earned(self, steps: int, seed: int, of: Callable[[Policy], Policy] = lambda policy: policy) -> np.ndarray:
+        """Returns of EPISODES episodes; and their lengths, (2, EPISODES)."""
+        played = play(self.env, of(self.policy(steps)), EPISODES, seed, physics=self.card(steps)["physics"])
+        print(f"{self.env} after {steps:,} steps: {played[0].mean():.0f}", flush=True)
+        return np.array(played)
 
 
-def keep(env: str, checkpoint: Path, name: str) -> None:
-    """Copy a checkpoint into the repository under its new name, with what 100 sampled episodes say about it."""
-    card, policy = _card(checkpoint), load(checkpoint)
-    returns, lengths = play(env, policy, EPISODES, CARD, physics=card["physics"])
-    card |= {
-        "actions": "sampled",
+def medium(training: Training, candidates: int) -> int:
+    """The steps of the medium policy.
+
+    Raises:
+        UserError: nothing is published of D4RL's, or no snapshot earns as much, with noise and without.
+    """
+    wanted = dataset(f"{training.env}-medium").mean_return
+    where = dataset(f"{training.env}-medium-replay").collected_steps
+    if wanted is None:
+        raise UserError(f"Nothing is published about {training.env}-medium: add its mean_return to catalog.toml.")
+    likely = [steps for steps, mean in training.curve.items() if abs(mean / wanted - 1) < 2 * NEAR]
+    for steps in sorted(likely, key=lambda steps: abs(steps - where))[:candidates]:
+        if abs(training.earned(steps, CHOOSING)[0].mean() / wanted - 1) < NEAR:
+            without_noise = training.earned(steps, CHOOSING, Noiseless)[0].mean()
+            if abs(without_noise / wanted - 1) < NEAR_WITHOUT_NOISE:
+                return steps
+    raise UserError(
+        f"No snapshot in {training.folder} earns about {wanted:.0f}, with noise and without: train on, or with another "
+        f"--seed."
+    )
+
+
+def expert(training: Training, first: int, candidates: int) -> int:
+    """The steps of the best policy."""
+    later = {steps: mean for steps, mean in training.curve.items() if steps >= first}
+    best = sorted(later, key=lambda steps: -later[steps])[:candidates]
+    return max(best, key=lambda steps: training.earned(steps, CHOOSING)[0].mean())
+
+
+def level(training: Training, steps: int) -> dict[str, Any]:
+    """What a chosen policy's card says."""
+    returns, lengths = training.earned(steps, CARD)
+    without_noise = training.earned(steps, CARD, Noiseless)[0]
+    return {
+        "steps": steps,
         "episodes": EPISODES,
         "return_mean": round(float(returns.mean()), 1),
         "return_std": round(float(returns.std()), 1),
         "return_best": round(float(returns.max()), 1),
         "length_mean": round(float(lengths.mean()), 1),
-        "length_std": round(float(lengths.std()), 1),
+        "score": round(float(normalized(training.env, returns).mean()), 1),
+        "without_noise_mean": round(float(without_noise.mean()), 1),
+        "without_noise_std": round(float(without_noise.std()), 1),
     }
-    card["score"] = round(float(normalized(env, np.array(card["return_mean"]))), 1)
-    save(FOLDER / env / f"{name}.safetensors", policy, card)
-    print(name, card, flush=True)
 
 
-def wanted(env: str) -> float:
-    """The score of D4RL's own medium file, by its row of the catalog."""
-    mean = dataset(f"{env}-medium").mean_return
-    if mean is None:
-        raise UserError(f"Nothing is published about {env}-medium: add its mean_return to catalog.toml.")
-    return float(normalized(env, np.array(mean)))
+def kept(curve: list[int], medium: int, expert: int) -> list[int]:
+    """A snapshot every so often up to medium, and so many of those that lead from there to expert, evenly spaced."""
+    climb = [steps for steps in curve if steps < medium and steps % EVERY == 0]
+    later = [steps for steps in curve if medium < steps <= expert]
+    places = np.linspace(0, len(later) - 1, min(LATER, len(later))).round().astype(int)
+    return [*climb, medium, *(later[place] for place in places)]
+
+
+def settings(training: Training, steps: list[int]) -> list[dict[str, Any]]:
+    """With which settings the training went, and from which step on where they were changed."""
+    stages: list[dict[str, Any]] = []
+    for before, one in zip([0, *steps], steps, strict=False):
+        stage = training.card(one)["settings"]
+        if not stages or stages[-1] != {"from": stages[-1]["from"], **stage}:
+            stages.append({"from": before, **stage})
+    return stages
 
 
 def main(config: Config) -> None:
-    target = wanted(config.env)
-    curves = [_curve(folder) for folder in config.checkpoints]
-    first_scores = {checkpoint: float(normalized(config.env, np.array(mean))) for checkpoint, mean in curves[0].items()}
-    near = sorted(first_scores, key=lambda checkpoint: abs(first_scores[checkpoint] - target))[: config.candidates]
-    every = {checkpoint: mean for curve in curves for checkpoint, mean in curve.items()}
-    best = sorted(every, key=lambda checkpoint: -every[checkpoint])[: config.candidates]
-    medium = min(near, key=lambda checkpoint: abs(score(config.env, checkpoint, CHOOSING) - target))
-    expert = max(best, key=lambda checkpoint: score(config.env, checkpoint, CHOOSING))
-
-    folder = FOLDER / config.env
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    keep(config.env, medium, "medium")
-    keep(config.env, expert, "expert")
-    climb = [checkpoint for checkpoint in curves[0] if checkpoint <= medium]  # their names are their steps
-    for rung, place in enumerate(np.linspace(0, len(climb) - 1, RUNGS).round().astype(int)):
-        keep(config.env, climb[place], f"ladder-{rung:02d}")
-    for source in {config.checkpoints[0], expert.parent}:
-        shutil.copy(source / "curve.csv", folder / f"curve-seed{_card(next(iter(_curve(source))))['seed']}.csv")
-
-
-def _curve(folder: Path) -> dict[Path, float]:
-    """Checkpoints in the order of training, with the mean return that training saw."""
-    with (folder / "curve.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return {folder / f"{int(row['steps']):08d}.safetensors": float(row["return_mean"]) for row in rows}
-
-
-def _card(checkpoint: Path) -> dict[str, Any]:
-    return json.loads(checkpoint.with_suffix(".json").read_text(encoding="utf-8"))
+    training = Training.of(config.env, config.checkpoints)
+    middle = config.medium or medium(training, config.candidates)
+    best = config.expert or expert(training, middle, config.candidates)
+    steps = kept(list(training.curve), middle, best)
+    first = training.card(0)
+    card = {name: first[name] for name in ("environment", "algorithm", "seed", "physics")}
+    card |= {"settings": settings(training, steps)}
+    card |= {"medium": level(training, middle), "expert": level(training, best)}
+    card |= {"snapshots": [{"steps": one, "return_mean": training.curve[one]} for one in steps]}
+    snapshots.write(config.env, [(one, training.policy(one)) for one in steps], card)
+    print(f"{len(steps)} snapshots: {snapshots.files(config.env)[0]}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ Numbers  float64 inside, so that an action rounded to float32 does not depend on
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -122,6 +123,19 @@ class Deterministic:
 
 
 @dataclass(frozen=True)
+class Noiseless:
+    """A policy that does what it finds best, its mean action."""
+
+    policy: Policy
+
+    def draw(self, generator: np.random.Generator, steps: int) -> np.ndarray:
+        return np.zeros_like(self.policy.draw(generator, steps))
+
+    def act(self, observations: np.ndarray, chance: np.ndarray) -> np.ndarray:
+        return self.policy.act(observations, chance)
+
+
+@dataclass(frozen=True)
 class Uniform:
     """Actions drawn evenly from [-1, 1], whatever is observed."""
 
@@ -139,13 +153,7 @@ def save(path: Path, policy: Gaussian | TanhGaussian, card: dict[str, Any]) -> N
 
     A Gaussian is stored in float32; a TanhGaussian, whose network is larger, in float16. It is played as it is stored.
     """
-    tensors = {"mean.weight": policy.mean.weight.T, "mean.bias": policy.mean.bias}
-    if isinstance(policy, Gaussian):
-        tensors |= {name: getattr(policy, name) for name in NORMALISATION}
-    else:
-        tensors |= {"log_std.weight": policy.log_std.weight.T, "log_std.bias": policy.log_std.bias}
-    for depth, layer in enumerate(policy.hidden):
-        tensors |= {f"hidden.{depth}.weight": layer.weight.T, f"hidden.{depth}.bias": layer.bias}
+    tensors = tensors_of(policy)
     dtype = np.float32 if isinstance(policy, Gaussian) else np.float16
     with atomic_file(path) as fresh:
         save_file({name: np.ascontiguousarray(value, dtype=dtype) for name, value in tensors.items()}, fresh)
@@ -159,14 +167,34 @@ def load(path: Path) -> Gaussian | TanhGaussian:
         UserError: the file is missing or damaged.
     """
     try:
-        tensors = load_file(path)
-        depth = sum(name.startswith("hidden.") for name in tensors) // 2
-        squashed = "log_std.weight" in tensors
-        names = [*(f"hidden.{number}" for number in range(depth)), "mean", *(["log_std"] if squashed else [])]
-        layers = [Layer.of(tensors[f"{name}.weight"], tensors[f"{name}.bias"]) for name in names]
-        if squashed:
-            return TanhGaussian(hidden=tuple(layers[:-2]), mean=layers[-2], log_std=layers[-1])
-        flat: dict[str, Any] = {name: tensors[name].astype(np.float64) for name in NORMALISATION}
+        return from_tensors(load_file(path))
     except (OSError, KeyError, SafetensorError) as error:
         raise UserError(f"The policy {path} cannot be read ({error}): restore it from the repository.") from error
+
+
+def tensors_of(policy: Gaussian | TanhGaussian) -> dict[str, np.ndarray]:
+    """A policy's numbers by name, weights in torch's layout."""
+    tensors = {"mean.weight": policy.mean.weight.T, "mean.bias": policy.mean.bias}
+    if isinstance(policy, Gaussian):
+        tensors |= {name: getattr(policy, name) for name in NORMALISATION}
+    else:
+        tensors |= {"log_std.weight": policy.log_std.weight.T, "log_std.bias": policy.log_std.bias}
+    for depth, layer in enumerate(policy.hidden):
+        tensors |= {f"hidden.{depth}.weight": layer.weight.T, f"hidden.{depth}.bias": layer.bias}
+    return tensors
+
+
+def from_tensors(tensors: Mapping[str, np.ndarray]) -> Gaussian | TanhGaussian:
+    """The policy whose numbers these are.
+
+    Raises:
+        KeyError: one is missing.
+    """
+    depth = sum(name.startswith("hidden.") for name in tensors) // 2
+    squashed = "log_std.weight" in tensors
+    names = [*(f"hidden.{number}" for number in range(depth)), "mean", *(["log_std"] if squashed else [])]
+    layers = [Layer.of(tensors[f"{name}.weight"], tensors[f"{name}.bias"]) for name in names]
+    if squashed:
+        return TanhGaussian(hidden=tuple(layers[:-2]), mean=layers[-2], log_std=layers[-1])
+    flat: dict[str, Any] = {name: tensors[name].astype(np.float64) for name in NORMALISATION}
     return Gaussian(**flat, hidden=tuple(layers[:-1]), mean=layers[-1])

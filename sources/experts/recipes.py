@@ -1,12 +1,12 @@
 """Which policies record a data set of our own, and how many of its steps each: D4RL's recipe for every quality.
 
 random          uniform actions
-medium          one policy of about a third of the expert's score
-medium-replay   the ladder: checkpoints from untrained to medium in the order of training, equal steps each. D4RL
-                keeps what a learner saw on its way to medium, and PPO throws each rollout away, so the checkpoints
-                are played again instead
+medium          the snapshot of a training that earns what D4RL's medium policy earned
+expert          its best snapshot
 medium-expert   half medium, half expert, one after the other
-expert          one policy
+medium-replay   what the learner's replay buffer held when it had come to medium: uniform actions at first, then of each
+                snapshot as many steps as training took until the next
+full-replay     likewise when it had come to expert, and of that the last million steps
 """
 
 import hashlib
@@ -17,11 +17,15 @@ from pathlib import Path
 
 import numpy as np
 
+from sources.experts import snapshots
 from sources.experts.policy import Policy, Uniform, load
+from sources.experts.snapshots import Snapshots
 from trajectories.catalog import environment as environment_row
 from trajectories.errors import UserError
 
 FOLDER = Path(__file__).parent
+REPLAY = {"medium-replay": "medium", "full-replay": "expert"}  # up to which snapshot
+BUFFER = 1_000_000  # steps; D4RL's learner kept no more, and its full-replay files hold as many
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Part:
     name: str
     identity: bytes
     policy: Callable[[], Policy]  # read when asked for
+    steps: int = 1  # its share of the data set, in proportion to the others'
 
 
 def recipe(environment: str, quality: str) -> list[Part]:
@@ -63,11 +68,31 @@ def recipe(environment: str, quality: str) -> list[Part]:
         return [
             Part(str(strider), str(strider).encode(), partial(replace, strider)) for strider in TOY.get(quality, ())
         ]
+    if trained := snapshots.read(environment):
+        return _of_training(trained, quality, row.action_shape[0])
     patterns = {"medium-replay": ["ladder-*"], "medium-expert": ["medium", "expert"]}.get(quality, [quality])
     paths = [sorted((FOLDER / environment).glob(f"{pattern}.safetensors")) for pattern in patterns]
     if not all(paths):
         return []
     return [Part(path.stem, path.read_bytes(), partial(load, path)) for found in paths for path in found]
+
+
+def _of_training(trained: Snapshots, quality: str, action_size: int) -> list[Part]:
+    """The recipe of what a training's snapshots record; empty if it never came so far."""
+
+    def part(taken: int, steps: int = 1, name: str = "") -> Part:
+        return Part(name or f"after {taken}", trained.identity(taken), partial(trained.policy, taken), steps)
+
+    if quality not in REPLAY:
+        levels = ["medium", "expert"] if quality == "medium-expert" else [quality]
+        return [part(trained.card[level]["steps"], 1, level) for level in levels if level in trained.card]
+    if REPLAY[quality] not in trained.card:
+        return []
+    played = trained.intervals(trained.card[REPLAY[quality]]["steps"], BUFFER)
+    warmup = trained.card["settings"][0]["warmup"] if played[0][0] == 0 else 0
+    uniform = Part("random", b"uniform", lambda: Uniform(action_size), warmup)
+    (first, steps), *others = played
+    return [*([uniform] if warmup else []), part(first, steps - warmup), *(part(*one) for one in others)]
 
 
 def available(environment: str, quality: str) -> bool:
@@ -81,9 +106,14 @@ def policies_digest(environment: str, quality: str) -> str:
     Raises:
         UserError: there are none.
     """
-    return hashlib.sha256(
-        b"".join(hashlib.sha256(part.identity).digest() for part in parts(environment, quality))
-    ).hexdigest()
+    found = parts(environment, quality)
+    shares = b"".join(part.steps.to_bytes(8) for part in found if plays_whole_episodes(quality))
+    return hashlib.sha256(b"".join(hashlib.sha256(part.identity).digest() for part in found) + shares).hexdigest()
+
+
+def plays_whole_episodes(quality: str) -> bool:
+    """Whether an episode is played to its end though its policy's steps are over: no learner resets for a snapshot."""
+    return quality in REPLAY
 
 
 def parts(environment: str, quality: str) -> list[Part]:

@@ -3,8 +3,8 @@
     python -m sources.experts.table            # rewrite the README; data sets that are cached are counted anew
     python -m sources.experts.table --check    # exit 1 if it is not what the cards and counts give
 
-The cards stand beside the policies (choose.py), the counts in collected.json, what Atari's players earn in atari.json
-(atari_card.py). Nothing in the tables is typed.
+The cards stand beside the policies (snapshots.py), the counts in collected.json, what Atari's players earn in
+atari.json (atari_card.py). Nothing in the tables is typed.
 """
 
 import json
@@ -18,7 +18,7 @@ import tyro
 
 from environments.scores import normalized
 from sources.collect_atari import PLAYERS
-from sources.experts import atari_card
+from sources.experts import atari_card, snapshots
 from sources.experts.recipes import FOLDER, available
 from sources.loading import Request, load
 from trajectories.atomic import write_text
@@ -27,6 +27,7 @@ from trajectories.disk import data_folder
 from trajectories.output import print_any_text
 
 README, COUNTS = FOLDER / "README.md", FOLDER / "collected.json"
+LEVELS = ("medium", "expert")
 BEGIN, END = "<!-- {}: generated -->", "<!-- end of {} -->"
 
 
@@ -36,11 +37,10 @@ class Options:
     check: bool = False  # write nothing
 
 
-def cards() -> list[dict[str, Any]]:
-    """Every policy's card, with its name."""
-    return [
-        {"name": path.stem, **json.loads(path.read_text(encoding="utf-8"))} for path in sorted(FOLDER.glob("*/*.json"))
-    ]
+def cards() -> dict[str, dict[str, Any]]:
+    """The card of every robot's training."""
+    found = {env: snapshots.read(env) for env in sorted({dataset(name).env for name in names()})}
+    return {env: trained.card for env, trained in found.items() if trained}
 
 
 def names() -> list[str]:
@@ -63,49 +63,74 @@ def count(name: str, folder: Path) -> dict[str, Any] | None:
         "return_mean": round(float(returns.mean()), 1),
         "return_std": round(float(returns.std()), 1),
         "return_best": round(float(returns.max()), 1),
+        "return_90th": round(float(np.percentile(returns, 90)), 1),
         "score": round(float(normalized(row.env, returns).mean()), 1),
         "megabytes": round(files[0].stat().st_size / 1e6, 1),
         "sha256": data.origin.digest,
     }
 
 
-def policies_table() -> str:
-    """A line for each policy."""
+def trainings_table() -> str:
+    """A line for each robot, and where its training was given other settings, one for each of these."""
     lines = [
-        "| policy | trained by | steps | return of 100 sampled episodes | best | length | score |",
-        "|---|---|---|---|---|---|---|",
+        "| robot | learner | seed | policy | from step | learning rate | gradient steps for 4 steps | snapshots |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for card in cards():
-        lines.append(
-            f"| {card['environment']}/{card['name']} | {card['algorithm'].split()[0]} | {card['steps']:,} | "
-            f"{card['return_mean']:,.0f} ± {card['return_std']:,.0f} | {card['return_best']:,.0f} | "
-            f"{card['length_mean']:.0f} | {card['score']:.1f} |"
-        )
+    for env, card in cards().items():
+        taken = [one["steps"] for one in card["snapshots"]]
+        for stage in card["settings"]:
+            lines.append(
+                f"| {env} | {card['algorithm'].split()[0]} | {card['seed']} | {stage['actor']} x {stage['actor']} | "
+                f"{stage['from']:,} | {stage['learning_rate']:g} | {stage['gradient_steps']} | {len(taken)} |"
+            )
+    return "\n".join(lines)
+
+
+def policies_table() -> str:
+    """A line for each policy that was chosen."""
+    lines = [
+        "| policy | steps | return of 100 episodes | best | length | score | without noise | D4RL's |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for env, card in cards().items():
+        for name in (name for name in LEVELS if name in card):
+            one, theirs = card[name], dataset(f"{env}-{name}").mean_return
+            lines.append(
+                f"| {env}-{name} | {one['steps']:,} | {one['return_mean']:,.0f} ± {one['return_std']:,.0f} | "
+                f"{one['return_best']:,.0f} | {one['length_mean']:.0f} | {one['score']:.1f} | "
+                f"{one['without_noise_mean']:,.0f} ± {one['without_noise_std']:,.0f} | "
+                f"{'' if theirs is None else f'{theirs:,.0f}'} |"
+            )
     return "\n".join(lines)
 
 
 def data_table(counts: dict[str, dict[str, Any]]) -> str:
     """A line for each data set; what nobody has counted yet is said."""
     lines = [
-        "| data set | steps | episodes | return | best | score | D4RL's own score | MB | sha256 of the columns |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| data set | steps | D4RL's | episodes | D4RL's | return | D4RL's | 90th percentile | best | score | "
+        "sha256 of the columns |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name in names():
         row = dataset(name)
-        theirs = "" if row.mean_return is None else f"{float(normalized(row.env, np.array(row.mean_return))):.1f}"
+        steps, episodes, mean = (
+            "" if one is None else f"{one:,.0f}" for one in (row.steps, row.episodes, row.mean_return)
+        )
         if name not in counts:
-            lines.append(f"| {name} | not counted yet | | | | | {theirs} | | |")
+            lines.append(f"| {name} | not counted yet | {steps} | | {episodes} | | {mean} | | | | |")
             continue
         one = counts[name]
         cells = [
             name,
             f"{one['steps']:,}",
+            steps,
             f"{one['episodes']:,}",
+            episodes,
             f"{one['return_mean']:,.0f} ± {one['return_std']:,.0f}",
+            mean,
+            f"{one['return_90th']:,.0f}",
             f"{one['return_best']:,.0f}",
             f"{one['score']:.1f}",
-            theirs,
-            f"{one['megabytes']:.1f}",
             f"`{one['sha256'][:12]}`",
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -115,6 +140,7 @@ def data_table(counts: dict[str, dict[str, Any]]) -> str:
 def filled(text: str, counts: dict[str, dict[str, Any]]) -> str:
     """The README with its tables made anew between their markers."""
     tables = {
+        "trainings": trainings_table(),
         "policies": policies_table(),
         "data sets": data_table(counts),
         "Atari": atari_card.table(atari_card.read(), PLAYERS),
@@ -136,7 +162,7 @@ def main(options: Options) -> int:
             counts[name] = found
     write_text(COUNTS, json.dumps(dict(sorted(counts.items())), indent=2) + "\n")
     write_text(README, filled(text, counts))
-    print(f"{len(cards())} policies; {len(counts)} of {len(names())} data sets counted: {README}")
+    print(f"{len(cards())} robots; {len(counts)} of {len(names())} data sets counted: {README}")
     return 0
 
 
