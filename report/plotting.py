@@ -119,13 +119,14 @@ def over_updates(axes: Axes) -> None:
 
 
 def over_cost(axes: Axes, values: Sequence[float]) -> None:
-    """A logarithmic x axis with three ticks at most, whatever the data span."""
+    """A logarithmic x axis with one or two round ticks."""
     low, high = min(values) / 1.4, max(values) * 1.4
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     axes.xaxis.set_minor_locator(NullLocator())
-    ticks = {float(f"{tick:.1g}") for tick in np.geomspace(low * 1.3, high / 1.6, 3 if high > 8 * low else 2)}
-    axes.set_xticks([tick for tick in sorted(ticks) if low <= tick <= high])
+    count = 1 + (high > 5 * low)
+    middle = np.geomspace(low, high, count + 2)[1:-1]
+    axes.set_xticks(sorted({tick for tick in (float(f"{tick:.1g}") for tick in middle) if low <= tick <= high}))
     axes.xaxis.set_major_formatter(FuncFormatter(short))
 
 
