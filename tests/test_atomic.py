@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from filelock import Timeout
 
+from training import run_lock
 from training.run_lock import hold_run
 from trajectories import atomic
 from trajectories.atomic import (
@@ -204,3 +205,14 @@ def test_what_a_killed_process_was_writing_goes_with_the_next_lock(tmp_path: Pat
     with file_lock(target):
         assert leftovers(target) == []
     assert names(tmp_path) == ["hopper.hdf5.tag"]
+
+
+def test_what_a_finished_run_removes_stays_removed_after_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[list[str]] = []
+    monkeypatch.setattr(run_lock, "sync", lambda folder: flushed.append([path.name for path in folder.iterdir()]))
+    with run_lock.hold_run(tmp_path / "run", {}):
+        for name in (run_lock.STATE, run_lock.PLAYED, "record.json"):
+            (tmp_path / "run" / name).write_text("x")
+    assert flushed == [["record.json"]]

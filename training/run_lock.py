@@ -19,7 +19,7 @@ from typing import Any
 from filelock import Timeout
 
 from report.store import plain
-from trajectories.atomic import LEFTOVER, acquire, disk_errors, release, remove, write_text
+from trajectories.atomic import LEFTOVER, acquire, disk_errors, release, remove, sync, write_text
 from trajectories.errors import UserError
 
 WEIGHTS, CARD = "model.safetensors", "model.json"
@@ -54,6 +54,7 @@ def hold_run(folder: Path, identity: Mapping[str, Any]) -> Iterator[None]:
             for name in (UNFINISHED, STATE, PLAYED):
                 (folder / name).unlink(missing_ok=True)
         release(lock)
+        sync(folder)  # else a power cut brings back what was removed
         with suppress(OSError):
             folder.rmdir()  # where nothing was begun
 
