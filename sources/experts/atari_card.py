@@ -81,9 +81,9 @@ def read() -> dict[str, list[dict[str, Any]]]:
 
 
 def table(card: dict[str, list[dict[str, Any]]], games: Iterable[str]) -> str:
-    """Markdown, a line for each game and level; what nobody has measured yet is said."""
+    """Markdown, a line for each game and level; "not measured yet" where that is so."""
     lines = [
-        "| game | random actions | return | best | steps | human-normalised |",
+        "| game | random actions | return | best | steps | human-normalized |",
         "|---|---|---|---|---|---|",
     ]
     for game in games:

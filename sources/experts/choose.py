@@ -3,14 +3,14 @@
     python -m sources.experts.choose --env hopper --checkpoints checkpoints/hopper
 
 medium   a snapshot that earns what D4RL's medium policy earned, within a tenth, and with its mean action within a fifth
-         of that. Of those, the one taken nearest to where D4RL's own was, as its medium-replay file tells: so that the
-         replay buffer before it has D4RL's size
+         of that. Of those, the one taken nearest to where D4RL's own was, by the size of its medium-replay file: then
+         the replay buffer before it has D4RL's size
 expert   the snapshot of highest return, from medium on
 
 Up to medium a snapshot every EVERY steps is kept, since they record medium-replay; from there to expert LATER of them.
 
-The few episodes that training played only say which snapshots are worth 100. What is chosen by those 100 is played
-another 100 times with other seeds for its card, so that the card is not flattered by the choice.
+The few episodes that training played only suggest which snapshots to play for 100. What is chosen by those 100 is
+played another 100 times with other seeds for its card, so that the card is not flattered by the choice.
 """
 
 import csv
@@ -83,18 +83,18 @@ def medium(training: Training, candidates: int) -> int:
     Raises:
         UserError: nothing is published of D4RL's, or no snapshot earns as much, with noise and without.
     """
-    wanted = dataset(f"{training.env}-medium").mean_return
+    theirs = dataset(f"{training.env}-medium").mean_return
     where = dataset(f"{training.env}-medium-replay").collected_steps
-    if wanted is None:
+    if theirs is None:
         raise UserError(f"Nothing is published about {training.env}-medium: add its mean_return to catalog.toml.")
-    likely = [steps for steps, mean in training.curve.items() if abs(mean / wanted - 1) < 2 * NEAR]
+    likely = [steps for steps, mean in training.curve.items() if abs(mean / theirs - 1) < 2 * NEAR]
     for steps in sorted(likely, key=lambda steps: abs(steps - where))[:candidates]:
-        if abs(training.earned(steps, CHOOSING)[0].mean() / wanted - 1) < NEAR:
+        if abs(training.earned(steps, CHOOSING)[0].mean() / theirs - 1) < NEAR:
             without_noise = training.earned(steps, CHOOSING, Noiseless)[0].mean()
-            if abs(without_noise / wanted - 1) < NEAR_WITHOUT_NOISE:
+            if abs(without_noise / theirs - 1) < NEAR_WITHOUT_NOISE:
                 return steps
     raise UserError(
-        f"No snapshot in {training.folder} earns about {wanted:.0f}, with noise and without: train on, or with another "
+        f"No snapshot in {training.folder} earns about {theirs:.0f}, with noise and without: train on, or with another "
         f"--seed."
     )
 

@@ -24,9 +24,7 @@ def from_d4rl(path: Path, trailing_zeros: int = 0) -> TanhGaussian | Gaussian | 
     with open_hdf5(path) as file:
         stored = file.get("metadata/policy")
         if not isinstance(stored, Hdf5Group):
-            raise DatasetError(
-                f"{path} does not carry its behaviour policy: give a D4RL file of medium (v2) or expert."
-            )
+            raise DatasetError(f"{path} does not carry its behavior policy: give a D4RL file of medium (v2) or expert.")
         kind = tuple(_text(stored.array(key)) for key in ("nonlinearity", "output_distribution"))
         names = LAYERS[:-1] if kind[1:] == ("deterministic",) else LAYERS
         parts = [[_matrix(stored.array(f"{name}/{part}"), axes) for part, axes in PARTS] for name in names]
@@ -59,7 +57,7 @@ def _dapg(path: Path, layers: list[Layer], log_std: Hdf5Array) -> Gaussian:
     """Adroit's expert. Its deviations never change and are beside each action.
 
     The file's last_fc_log_std is none of that: D4RL's script wrote last_fc, the mean, there once more
-    (scripts/generation/hand_dapg_policies.py:48 at 61b0d25), and whoever sampled with it would sample nonsense.
+    (scripts/generation/hand_dapg_policies.py:48 at 61b0d25), and to sample with it would give nonsense.
     """
     if not np.array_equal(log_std[0], log_std[-1]):
         raise DatasetError(

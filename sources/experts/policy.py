@@ -1,12 +1,12 @@
-"""Behaviour policies in NumPy: what recorded the data, and what records it again.
+"""Behavior policies in NumPy: what recorded the data, and what records it again.
 
 All kinds share one shape: chance is drawn beforehand, and an action is a function of an observation and its draw.
 
     TanhGaussian   soft actor-critic's policy as D4RL's v2 files store it under metadata/policy (Haarnoja et al. 2018,
                    arXiv:1801.01290; trained with rlkit, whose log standard deviation is held within [-20, 2])
-    Gaussian       proximal policy optimisation's as Stable-Baselines3 trains it, with the observations' normalisation;
+    Gaussian       proximal policy optimization's as Stable-Baselines3 trains it, with the observations' normalization;
                    also DAPG's (Rajeswaran et al. 2018, arXiv:1709.10087), which recorded D4RL's Adroit experts
-    Deterministic  behaviour cloning's, which filled half of D4RL's Adroit `cloned` files; clipped to [-1, 1]
+    Deterministic  behavior cloning's, which filled half of D4RL's Adroit `cloned` files; clipped to [-1, 1]
     Uniform        actions drawn evenly from [-1, 1]
 
 Shapes   E environments, S observation numbers, A action numbers
@@ -28,7 +28,7 @@ from trajectories.errors import UserError
 
 LOG_STD_RANGE = (-20.0, 2.0)  # rlkit/torch/sac/policies/gaussian_policy.py
 OBSERVATION_CLIP = 10.0  # VecNormalize's default
-NORMALISATION = ("observation_mean", "observation_std", "log_std")  # what a stored Gaussian has besides its layers
+NORMALIZATION = ("observation_mean", "observation_std", "log_std")  # what a stored Gaussian has besides its layers
 
 
 @runtime_checkable
@@ -176,7 +176,7 @@ def tensors_of(policy: Gaussian | TanhGaussian) -> dict[str, np.ndarray]:
     """A policy's numbers by name, weights in torch's layout."""
     tensors = {"mean.weight": policy.mean.weight.T, "mean.bias": policy.mean.bias}
     if isinstance(policy, Gaussian):
-        tensors |= {name: getattr(policy, name) for name in NORMALISATION}
+        tensors |= {name: getattr(policy, name) for name in NORMALIZATION}
     else:
         tensors |= {"log_std.weight": policy.log_std.weight.T, "log_std.bias": policy.log_std.bias}
     for depth, layer in enumerate(policy.hidden):
@@ -196,5 +196,5 @@ def from_tensors(tensors: Mapping[str, np.ndarray]) -> Gaussian | TanhGaussian:
     layers = [Layer.of(tensors[f"{name}.weight"], tensors[f"{name}.bias"]) for name in names]
     if squashed:
         return TanhGaussian(hidden=tuple(layers[:-2]), mean=layers[-2], log_std=layers[-1])
-    flat: dict[str, Any] = {name: tensors[name].astype(np.float64) for name in NORMALISATION}
+    flat: dict[str, Any] = {name: tensors[name].astype(np.float64) for name in NORMALIZATION}
     return Gaussian(**flat, hidden=tuple(layers[:-1]), mean=layers[-1])

@@ -51,7 +51,7 @@ class Part:
 
     name: str
     identity: bytes
-    policy: Callable[[], Policy]  # read when asked for
+    policy: Callable[[], Policy]  # read when it is needed
     steps: int = 1  # its share of the data set, in proportion to the others'
 
 
@@ -125,7 +125,7 @@ def parts(environment: str, quality: str) -> list[Part]:
     found = recipe(environment, quality)
     if not found:
         raise UserError(
-            f"No behaviour policy of ours records {environment}-{quality}: "
+            f"No behavior policy of ours records {environment}-{quality}: "
             f"use --source reroll with a D4RL file, or train one with sources/experts/train.py."
         )
     return found

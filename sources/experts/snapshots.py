@@ -39,7 +39,7 @@ class Snapshots:
         return cast(TanhGaussian, from_tensors({name: stacked[place] for name, stacked in self.tensors.items()}))
 
     def identity(self, steps: int) -> bytes:
-        """What tells this policy from every other."""
+        """What distinguishes this policy from every other."""
         place = self.steps.index(steps)
         return b"".join(name.encode() + self.tensors[name][place].tobytes() for name in sorted(self.tensors))
 

@@ -105,7 +105,7 @@ def policies_table() -> str:
 
 
 def data_table(counts: dict[str, dict[str, Any]]) -> str:
-    """A line for each data set; what nobody has counted yet is said."""
+    """A line for each data set; "not counted yet" where that is so."""
     lines = [
         "| data set | steps | D4RL's | episodes | D4RL's | return | D4RL's | 90th percentile | best | score | "
         "sha256 of the columns |",

@@ -1,4 +1,4 @@
-"""Train the behaviour policies that record `collected` data, by PPO or SAC, and keep many checkpoints on the way.
+"""Train the behavior policies that record `collected` data, by PPO or SAC, and keep many checkpoints on the way.
 
     pip install -r requirements-policies.txt
     python -m sources.experts.train --env hopper --out checkpoints/hopper           # half an hour on one core
@@ -7,14 +7,14 @@
 
 Source   PPO: Schulman et al. 2017, arXiv:1707.06347; SAC: Haarnoja et al. 2018, arXiv:1801.01290, which recorded D4RL's
          own; both as Stable-Baselines3 2.9.2 implements them. PPO does not get HalfCheetah to run fast
-Differs  PPO: observations and rewards are normalised (VecNormalize) and the learning rate falls to zero, without which
+Differs  PPO: observations and rewards are normalized (VecNormalize) and the learning rate falls to zero, without which
          it climbs past its best and falls again. SAC: fewer gradient steps than environment steps and batches of 128,
          since gradient steps are what it costs, and a policy narrower than D4RL's 256, since all of them are kept
 
 Each checkpoint is played with sampled actions, as data are recorded; its mean return is a row of curve.csv. SAC takes
 hours: the same command again goes on from the last checkpoint (its random numbers begin anew, so that a run that was
 interrupted is as good as another but not the same), and with other settings if the command says so; the card of each
-checkpoint tells which. With a lower --learning-rate it ends more steadily.
+checkpoint shows which. With a lower --learning-rate it ends more steadily.
 """
 
 import csv
