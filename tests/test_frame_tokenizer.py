@@ -100,7 +100,7 @@ def test_the_trajectory_transformer_of_images_reads_the_newest_frame_s_codes(dat
 
 
 def test_a_resumed_run_uses_the_tokenizer_it_began_with(data: Trajectories) -> None:
-    first, again = (small("tt", data, tokenizer_updates=updates) for updates in (3, 0))
+    first, again = (small("tt", data, tokenizer_updates=updates) for updates in (3, 1))
     assert isinstance(first, AtariTrajectoryTransformer)
     assert isinstance(again, AtariTrajectoryTransformer)
     assert not np.array_equal(first.columns(data)[0].observations, again.columns(data)[0].observations)
@@ -172,9 +172,3 @@ def test_some_actions_are_random_so_that_a_game_does_not_stand_still(
 def test_other_bins_than_the_codes_are_refused(data: Trajectories) -> None:
     with pytest.raises(UserError, match="--bins is 100, but the codes of frames are 512"):
         small("tt", data, bins=100)
-
-
-@pytest.mark.parametrize("share", [-0.1, 1.5])
-def test_a_share_of_blind_actions_beyond_all_of_them_is_refused(data: Trajectories, share: float) -> None:
-    with pytest.raises(UserError, match=r"--random-actions is .*: give one from 0 to 1"):
-        small("tt", data, random_actions=share)

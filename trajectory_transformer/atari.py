@@ -48,8 +48,6 @@ class AtariTrajectoryTransformer(model.TrajectoryTransformer):
     def __init__(self, config: ImageConfig, spec: Spec) -> None:
         if config.bins != CODES:
             raise UserError(f"--bins is {config.bins}, but the codes of frames are {CODES}: leave it out.")
-        if not 0 <= config.random_actions <= 1:
-            raise UserError(f"--random-actions is {config.random_actions}, but it is a share: give one from 0 to 1.")
         channels, high, wide = image_shape(spec)
         shape = (1 if spec.frame_stack > 1 else channels, high, wide)  # of a stack the newest frame alone is read
         tokenizer = FrameTokenizer(shape, config.tokenizer_width)
