@@ -9,8 +9,10 @@ compute-<row>    score against training seconds, tokens and parameters
 profile-<suite>  performance profiles over a suite's data sets
 """
 
+import hashlib
+import pickle
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from report.plotting import (
     SOFT,
     STYLE,
     color,
+    drawn_from,
     label_ends,
     logarithmic,
     over_cost,
@@ -42,12 +45,12 @@ from report.table import Report
 OURS = re.compile(
     r"((learning|loss|episodes|targets|compute|profile)-.*|return_conditioning)\.(png|svg)"
 )  # may be removed
-Drawings = dict[str, Callable[[], Figure]]  # by figure name
+Drawings = dict[str, partial[Figure]]  # by figure name
 Several = Sequence[Mapping[str, np.ndarray]]  # curves of one model, by seed
 
 
 def draw(folder: Path, curves: Curves, report: Report) -> list[Path]:
-    """Draw every figure into `folder`, and remove those of rows that are gone."""
+    """Draw into `folder` every figure that is new or shows other numbers, and remove those of rows that are gone."""
     folder.mkdir(parents=True, exist_ok=True)
     planned = plan(curves, report)
     for old in folder.iterdir():
@@ -55,8 +58,18 @@ def draw(folder: Path, curves: Curves, report: Report) -> list[Path]:
             old.unlink()
     with plt.rc_context(STYLE):
         for name, make in planned.items():
-            save(make(), folder / f"{name}.svg")
+            path, inputs = folder / f"{name}.svg", digest(make)
+            if not drawn_from(path, inputs):
+                save(make(), path, inputs)
     return paths(folder, curves, report)
+
+
+def digest(make: partial[Figure]) -> str:
+    """A digest of the numbers that a figure shows and of the code that draws it."""
+    content = hashlib.sha256(pickle.dumps((make.func.__name__, make.args)))
+    for module in ("figures", "plotting", "compare"):
+        content.update(Path(__file__).with_name(f"{module}.py").read_bytes())
+    return content.hexdigest()[:16]
 
 
 def paths(folder: Path, curves: Curves, report: Report) -> list[Path]:

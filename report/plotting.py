@@ -74,14 +74,31 @@ def subplots(title: str, height: float, rows: int = 1, columns: int = 1, **optio
     return figure, axes
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as SVG with both color schemes, and close it."""
+def save(figure: Figure, path: Path, inputs: str) -> None:
+    """Write a figure as SVG with both color schemes, and close it.
+
+    Args:
+        inputs: a digest of what it shows, kept in its last line for `drawn_from`.
+    """
     with atomic_file(path) as fresh:
         figure.savefig(fresh, format="svg", metadata=NO_METADATA)
         svg = fresh.read_text(encoding="utf-8")
         assert svg.count(MATPLOTLIB_RULE) == 1
-        fresh.write_text(svg.replace(MATPLOTLIB_RULE, MATPLOTLIB_RULE + dark_rules()), encoding="utf-8")
+        svg = svg.replace(MATPLOTLIB_RULE, MATPLOTLIB_RULE + dark_rules())
+        fresh.write_text(f"{svg.rstrip()}\n{stamp(inputs)}\n", encoding="utf-8")
     plt.close(figure)
+
+
+def stamp(inputs: str) -> str:
+    return f"<!-- inputs {inputs} -->"
+
+
+def drawn_from(path: Path, inputs: str) -> bool:
+    """Whether a figure is there and shows these inputs."""
+    try:
+        return path.read_text(encoding="utf-8").rstrip().endswith(stamp(inputs))
+    except (OSError, UnicodeError):
+        return False
 
 
 def dark_rules() -> str:

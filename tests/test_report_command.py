@@ -107,6 +107,21 @@ def test_damaged_records_curves_and_prompts_are_named_and_the_rest_is_reported(
     ]  # fmt: skip
 
 
+def test_only_figures_of_changed_records_are_drawn_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = made_up(seed=0, score=60.0), made_up(dataset="walker2d-medium", seed=0, score=60.0)
+    figures.draw(tmp_path, {}, table.report([one, other]))
+    saved = []
+    monkeypatch.setattr(figures, "save", lambda figure, path, inputs: saved.append(path.stem))
+    figures.draw(tmp_path, {}, table.report([one, other]))
+    assert saved == []
+    figures.draw(tmp_path, {}, table.report([one, made_up(dataset="walker2d-medium", seed=0, score=61.0)]))
+    assert {name.split("-")[1] for name in saved} == {"walker2d"}
+    (tmp_path / f"{saved[0]}.svg").write_text("<svg/>")
+    saved.clear()
+    figures.draw(tmp_path, {}, table.report([one, other]))
+    assert len(saved) == 1
+
+
 def test_the_same_records_give_the_same_figures_and_old_ones_go(repository: Path) -> None:
     folder = repository / "results" / "figures"
     records = [made_up(seed=0, score=60.0), made_up(seed=1, score=64.0), made_up(model="bc", targets=(None,))]
@@ -117,5 +132,7 @@ def test_the_same_records_give_the_same_figures_and_old_ones_go(repository: Path
     assert sorted(folder.iterdir()) == sorted(drawn)
     assert {path.stem.split("-")[0] for path in drawn} == {"learning", "loss", "episodes", "targets", "compute"}
     before = {path: path.read_bytes() for path in drawn}
+    for path in drawn:
+        path.unlink()
     figures.draw(folder, curves, table.report(records))
     assert {path: path.read_bytes() for path in drawn} == before
