@@ -9,8 +9,6 @@ compute-<row>    score against training seconds, tokens and parameters
 profile-<suite>  performance profiles over a suite's data sets
 """
 
-import hashlib
-import pickle
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -31,6 +29,7 @@ from report.plotting import (
     SOFT,
     STYLE,
     color,
+    digest,
     drawn_from,
     label_ends,
     logarithmic,
@@ -62,14 +61,6 @@ def draw(folder: Path, curves: Curves, report: Report) -> list[Path]:
             if not drawn_from(path, inputs):
                 save(make(), path, inputs)
     return paths(folder, curves, report)
-
-
-def digest(make: partial[Figure]) -> str:
-    """A digest of the numbers that a figure shows and of the code that draws it."""
-    content = hashlib.sha256(pickle.dumps((make.func.__name__, make.args)))
-    for module in ("figures", "plotting", "compare"):
-        content.update(Path(__file__).with_name(f"{module}.py").read_bytes())
-    return content.hexdigest()[:16]
 
 
 def paths(folder: Path, curves: Curves, report: Report) -> list[Path]:

@@ -4,7 +4,11 @@ A figure is drawn in the light colors; a style sheet inside the SVG exchanges th
 The colors differ for color-blind readers, too. The same figure gives the same SVG, to the byte.
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -87,6 +91,21 @@ def save(figure: Figure, path: Path, inputs: str) -> None:
         svg = svg.replace(MATPLOTLIB_RULE, MATPLOTLIB_RULE + dark_rules())
         fresh.write_text(f"{svg.rstrip()}\n{stamp(inputs)}\n", encoding="utf-8")
     plt.close(figure)
+
+
+def digest(make: partial[Figure]) -> str:
+    """A digest of the numbers that a figure shows and of the code that draws it."""
+    content = hashlib.sha256(json.dumps([make.func.__name__, *make.args], default=_plain).encode())
+    for module in ("figures", "plotting", "compare"):
+        content.update(Path(__file__).with_name(f"{module}.py").read_bytes())
+    return content.hexdigest()[:16]
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold, of what a figure is drawn from."""
+    if is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else dict(value)
 
 
 def stamp(inputs: str) -> str:

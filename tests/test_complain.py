@@ -49,7 +49,11 @@ def test_ctrl_c_says_how_to_continue_and_exits_130(capsys: pytest.CaptureFixture
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_command_with_one_sentence(number: signal.Signals, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_signal_ends_a_command_with_one_sentence(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(SystemExit) as exit, exit_on_user_error("Run it again to continue."):
         os.kill(os.getpid(), number)
