@@ -89,7 +89,8 @@ def entry_of(record: Record) -> Entry | None:
         return _entry(record.model)
     try:
         if record.spec:
-            return _entry(record.model, build(Spec, record.spec, "spec"))
+            row = {("max_episode_steps" if name == "horizon" else name): value for name, value in record.spec.items()}
+            return _entry(record.model, build(Spec, row, "spec"))  # the name of Spec.to_json
         if record.env.partition("?")[0] in environment_names():
             return _entry(record.model, environment(record.env).spec())
     except (ValueError, UserError):
