@@ -1,6 +1,6 @@
 """Old names in records, and today's: what was recorded under old names is read under today's.
 
-FIELDS    of records and prompts.json themselves, old name: today's name
+FIELDS    of records, prompts.json and specs themselves, old name: today's name
 RENAMED   settings, old name: today's name. To rename a setting, rename its field and add a line here.
 ADDED     by model ("all": every model; "run": what every run has): a setting that was added after records were made,
           and the value that means what was done before it was there
@@ -17,7 +17,7 @@ from typing import Any
 
 from report.commands import words
 
-FIELDS = {"behaviour": "behavior", "normalised": "normalized"}
+FIELDS = {"behaviour": "behavior", "normalised": "normalized", "horizon": "max_episode_steps"}
 RENAMED: dict[str, str] = {
     "clip": "max_grad_norm",
     "warmup": "warmup_fraction",

@@ -210,10 +210,5 @@ def _spec_to_json(spec: Spec | tuple[Spec, ...]) -> Any:
 
 def _spec_from_json(row: Any) -> Spec | tuple[Spec, ...]:
     if isinstance(row, list):
-        return tuple(build(Spec, _today(each), "spec") for each in row)
-    return build(Spec, _today(row), "spec")
-
-
-def _today(row: dict[str, Any]) -> dict[str, Any]:
-    """A spec's fields by their names of today (Spec.to_json)."""
-    return {("max_episode_steps" if name == "horizon" else name): value for name, value in row.items()}
+        return tuple(build(Spec, each, "spec") for each in row)
+    return build(Spec, row, "spec")

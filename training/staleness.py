@@ -89,8 +89,7 @@ def entry_of(record: Record) -> Entry | None:
         return _entry(record.model)
     try:
         if record.spec:
-            row = {("max_episode_steps" if name == "horizon" else name): value for name, value in record.spec.items()}
-            return _entry(record.model, build(Spec, row, "spec"))  # the name of Spec.to_json
+            return _entry(record.model, build(Spec, record.spec, "spec"))
         if record.env.partition("?")[0] in environment_names():
             return _entry(record.model, environment(record.env).spec())
     except (ValueError, UserError):
