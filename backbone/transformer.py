@@ -129,7 +129,7 @@ def prefers_manual_attention(query: Tensor, key: Tensor) -> bool:
 
 
 def causal(real: Bool[Tensor, "B L"]) -> Bool[Tensor, "B L L"]:
-    """Who sees whom: every token itself (padding too, lest its softmax be empty) and the real tokens before it."""
+    """Who sees whom: every token itself (padding too: its softmax must not be empty) and the real tokens before it."""
     length = real.shape[1]
     before = torch.ones(length, length, dtype=torch.bool, device=real.device).tril()
     return (real[:, None, :] & before) | torch.eye(length, dtype=torch.bool, device=real.device)

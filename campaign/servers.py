@@ -53,7 +53,7 @@ def drips(send: Send, turn: int) -> None:
 
 
 def exchanged(send: Send, turn: int) -> None:
-    """Half of one file, then the other one's rest to whoever resumes."""
+    """Half of one file, then the other one's rest to a client that resumes."""
     send(ok() + BODY[:HALF] if turn < 3 else ok(HALF, f"Content-Range: bytes {HALF}-\r\n", "206 P") + OTHER[HALF:])
 
 

@@ -99,7 +99,7 @@ def test_gato_learns_the_same_with_logits_in_pieces_and_blocks_computed_twice() 
         torch.testing.assert_close(again[parameter], gradient, rtol=1e-4, atol=1e-6)
 
 
-def test_a_gpu_that_is_full_leaves_columns_in_memory() -> None:
+def test_columns_stay_in_memory_where_a_model_is_not_on_a_gpu() -> None:
     data = walk(LENGTHS)
     model = small("dt", data)
     assert train.to_gpu(data, model) is data

@@ -1,16 +1,16 @@
 """Keys and values of the beams of a plan: each token is read once, and what beams have in common is read together.
 
-Kept       a new token costs one token, not a window; beams that live on take their keys and values along (`survive`)
+Kept       a new token costs one token, not a window; beams that live on take their keys and values along (`select`)
 Cropped    when the window moves on by a transition, all places change, and with them all keys: the past is then encoded
            again (`encode`), once for the transition instead of once for each of its tokens
-Shared     beams descend from common ancestors: transitions with the same past are encoded once (`family`), whatever the
-           number of beams that share them. What all beams of an episode share (its `trunk`: the real past at least) is
-           kept once, and their queries meet it in one product
+Shared     beams descend from common ancestors: transitions with the same past are encoded once (`prefix_tree`),
+           whatever the number of beams that share them. What all beams of an episode share (`shared_prefix`: the real
+           past at least) is kept once, and their queries meet it in one product
 Candidates of a beam share its cache; a mask hides each one's new tokens from the others
 Unread     past values have no keys and are never computed, in the last block only keys and the one output that is read
 
 Shapes     E episodes, B beams each, M = E B, S candidates of a beam, D tokens of a transition, C width, H heads,
-           K = C / H; n nodes of a family tree's level, m tokens of a node, T keys of the trunk, L of a beam
+           K = C / H; n nodes of a family tree's level, m tokens of a node, T keys of the shared prefix, L of a beam
 """
 
 import math
@@ -204,8 +204,8 @@ def attend(
     own: Float[Tensor, "2 E H B L K"],
     mask: Float[Tensor, "S L"],
 ) -> Float[Tensor, "E H B S K"]:
-    """Attention of many short queries, for which the fused kernel would have to be started each time: to the trunk all
-    of an episode's at once, to a beam's own keys one by one."""
+    """Attention of many short queries, for which the fused kernel would have to be started each time: to the shared
+    prefix all of an episode's at once, to a beam's own keys one by one."""
     scale = query.shape[-1] ** -0.5
     together = query.flatten(0, 1).flatten(1, 2)  # (E H, B S, K)
     far = torch.bmm(together * scale, shared_prefix[0].flatten(0, 1).mT)  # (E H, B S, T)
