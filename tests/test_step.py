@@ -13,8 +13,9 @@ from backbone.interface import SequenceModel
 from gato import scores
 from tests.toys import SCREEN, small, walk
 from training import train
-from training.settings import Run
+from training.settings import Run, parse
 from training.step import GradientStep, copy_of, refill
+from trajectories.errors import UserError
 from trajectories.windows import sample_windows, to_device
 
 LENGTHS = (12, 1, 7, 12, 3)
@@ -103,3 +104,15 @@ def test_columns_stay_in_memory_where_a_model_is_not_on_a_gpu() -> None:
     data = walk(LENGTHS)
     model = small("dt", data)
     assert train.to_gpu(data, model) is data
+
+
+def test_pieces_are_refused_where_torchrun_shares_the_batch_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train.distributed, "size", lambda: 2)
+    with pytest.raises(UserError, match=r"--micro-batch is 4.*leave it out"):
+        train.make_step(small("dt", walk(LENGTHS)), "fp32", micro_batch=4)
+
+
+def test_recompute_is_refused_for_a_model_that_would_ignore_it() -> None:
+    assert parse(["--model", "gato", "--recompute"]).machine.recompute
+    with pytest.raises(UserError, match="--recompute is Gato's, and dt"):
+        parse(["--model", "dt", "--recompute"])

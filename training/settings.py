@@ -283,6 +283,8 @@ def check(settings: Settings) -> None:
     check_options(settings.run)
     check_options(settings.machine)
     check_tasks(settings.run)
+    if settings.machine.recompute and settings.run.model in MODELS and settings.run.model != "gato":
+        raise UserError(f"--recompute is Gato's, and {settings.run.model} keeps its activations: leave it out.")
 
 
 def check_tasks(run: Run) -> None:

@@ -141,7 +141,7 @@ def rows_of(batch: Any, rows: slice) -> Any:
         return replace(batch, parts=parts) if parts else None
     columns = {field.name: getattr(batch, field.name) for field in fields(batch)}
     if columns.get("patches") is not None:
-        raise UserError("A batch whose images are cut already cannot be shared out: run without torchrun.")
+        raise UserError("A batch of cut images cannot be shared out: run without torchrun and --micro-batch.")
     count = max(len(column) for column in columns.values() if isinstance(column, Tensor))
     if not len(range(count)[rows]):
         return None

@@ -206,7 +206,13 @@ def update(
 
 
 def make_step(model: SequenceModel, precision: str, shard: bool = False, micro_batch: int = 0) -> GradientStep:
-    """The step of this process, with its optimizer: one of a team, captured on a GPU, or plain."""
+    """The step of this process, with its optimizer: one of a team, captured on a GPU, or plain.
+
+    Raises:
+        UserError: a process of a team is to read its share in pieces, too.
+    """
+    if distributed.size() > 1 and micro_batch:
+        raise UserError(f"--micro-batch is {micro_batch}, but torchrun shares batches out already: leave it out.")
     if distributed.size() > 1:
         learner = distributed.learner(model, shard)  # before the optimizer, which is given the sharded weights
         return distributed.TeamStep(model, adamw(model), precision, learner)
