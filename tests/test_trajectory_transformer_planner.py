@@ -101,8 +101,8 @@ def test_no_token_is_read_twice_while_the_window_holds_the_whole_plan() -> None:
 def test_plans_in_static_shapes_are_the_plans(
     transitions: int, past: int, horizon: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    search = Search(3, 2, horizon, 6, 2, past, 0.99, SamplingFilter(top=1), SamplingFilter(cdf=0.6))
-    network, discretizer = scattered(search, 9, (8, 2, 2), seed=1)
+    search = Search(3, 2, horizon, 6, 2, past, 0.99, SamplingFilter(top=4), SamplingFilter())  # beams that differ
+    network, discretizer = scattered(search, 9, (8, 2, 2), seed=3)
     network.double()
     contexts, draws = questions(search, 9, 3, transitions)
     plain = planner.plan(network, discretizer, search, contexts, draws)
@@ -120,8 +120,8 @@ def test_plans_in_static_shapes_are_the_plans(
 
 
 def test_episodes_planned_together_are_planned_as_if_alone() -> None:
-    search = Search(3, 2, 5, 6, 2, 2, 0.99, SamplingFilter(top=1), SamplingFilter(cdf=0.6))
-    network, discretizer = scattered(search, 9, (8, 2, 2), seed=1)
+    search = Search(3, 2, 5, 6, 2, 2, 0.99, SamplingFilter(top=4), SamplingFilter())  # beams that differ
+    network, discretizer = scattered(search, 9, (8, 2, 2), seed=3)
     network.double()
     contexts, draws = questions(search, 9, 4, 3)
     together = planner.plan(network, discretizer, search, contexts, draws).tokens
