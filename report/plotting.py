@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -22,6 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from report.store import plain
 from trajectories.atomic import atomic_file
 
 PAGE, INK, SOFT, LINE, RECORDED = "#ffffff", "#16191d", "#5c6672", "#e2e6ea", "#7a8490"
@@ -94,18 +95,25 @@ def save(figure: Figure, path: Path, inputs: str) -> None:
 
 
 def digest(make: partial[Figure]) -> str:
-    """A digest of the numbers that a figure shows and of the code that draws it."""
-    content = hashlib.sha256(json.dumps([make.func.__name__, *make.args], default=_plain).encode())
-    for module in ("figures", "plotting", "compare"):
-        content.update(Path(__file__).with_name(f"{module}.py").read_bytes())
-    return content.hexdigest()[:16]
+    """A digest of the numbers that a figure shows and of the code that computes and draws it."""
+    shown = json.dumps([make.func.__name__, *make.args], default=_fields)
+    return hashlib.sha256(shown.encode() + code()).hexdigest()[:16]
 
 
-def _plain(value: Any) -> Any:
-    """What JSON can hold, of what a figure is drawn from."""
+@cache
+def code() -> bytes:
+    """All of this room's code and published numbers, and the version of matplotlib, as a digest."""
+    content = hashlib.sha256(matplotlib.__version__.encode())
+    for path in sorted([*Path(__file__).parent.glob("*.py"), *Path(__file__).parent.glob("*.toml")]):
+        content.update(path.read_bytes())
+    return content.digest()
+
+
+def _fields(value: Any) -> Any:
+    """What `json.dumps` does not know: a dataclass by its fields, the rest as records have it."""
     if is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in fields(value)}
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else dict(value)
+    return plain(value)
 
 
 def stamp(inputs: str) -> str:

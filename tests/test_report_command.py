@@ -120,6 +120,10 @@ def test_only_figures_of_changed_records_are_drawn_again(tmp_path: Path, monkeyp
     saved.clear()
     figures.draw(tmp_path, {}, table.report([one, other]))
     assert len(saved) == 1
+    saved.clear()
+    monkeypatch.setattr("report.plotting.code", lambda: b"another version")
+    drawn = figures.draw(tmp_path, {}, table.report([one, other]))
+    assert sorted(saved) == sorted(path.stem for path in drawn)
 
 
 def test_the_same_records_give_the_same_figures_and_old_ones_go(repository: Path) -> None:
