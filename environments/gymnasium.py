@@ -1,8 +1,8 @@
 """Any environment of gymnasium's, as it ships it: for the user's own data and Minari's.
 
 Source   https://gymnasium.farama.org; gymnasium-robotics and minigrid register theirs there
-Differs  observations of several parts are laid out in one row (trajectories/spaces.py); actions are [-1, 1] here, and
-         stretched to the environment's own bounds; where these are infinite they are the environment's own
+Differs  observations of several parts are one row, of numbers or bytes (trajectories/spaces.py); actions are [-1, 1]
+         here, and stretched to the environment's own bounds; where these are infinite they are the environment's own
 
 Each copy is an environment of its own, stepped one after the other: what takes time is inside.
 """

@@ -8,6 +8,7 @@ from environments.scores import normalized
 from sources.description import TOLERANCE, against_published, is_published
 from trajectories.catalog import dataset
 from trajectories.errors import UserError
+from trajectories.parts import view
 from trajectories.rows import DatasetRow
 from trajectories.statistics import blocks, extremes, moments
 from trajectories.types import Trajectories
@@ -72,7 +73,7 @@ def print_dimensions(data: Trajectories) -> None:
     known = row is not None and row.state_mean is not None and data.origin.source != "minari"
     lines = [["", "min", "max", "mean", "std", *(["D4RL mean", "D4RL std", "away"] if known else [])]]
     titles = {}  # of the parts of the table, by the line that they stand above
-    for kind, values in (("observation", data.observations), ("action", data.actions), ("reward", data.rewards)):
+    for kind, values in (*observed(data).items(), ("action", data.actions), ("reward", data.rewards)):
         mean, std, low, high = statistics(values)
         titles[len(lines)] = kind
         for place in range(len(mean)):
@@ -85,6 +86,14 @@ def print_dimensions(data: Trajectories) -> None:
         print(f"{titles[place]}\n{line}" if place in titles else line)
     if known:
         print("away: difference of the means, in D4RL's published deviations")
+
+
+def observed(data: Trajectories) -> dict[str, np.ndarray]:
+    """What has numbers in the observations, by its name: all of them, or each part that is no text."""
+    if not data.spec.parts:
+        return {"observation": data.observations}
+    columns = view(data.observations, data.spec.parts)
+    return {f"observation, {part.name}": columns[part.name] for part in data.spec.parts if part.kind != "text"}
 
 
 def statistics(values: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -130,7 +139,7 @@ def row_of(data: Trajectories) -> DatasetRow | None:
 
 def not_finite(data: Trajectories) -> int:
     """How many numbers of the columns are NaN or infinite; block by block, for columns may be larger than memory."""
-    columns = [data.observations, data.actions, data.rewards]
+    columns = [*observed(data).values(), data.actions, data.rewards]
     return sum(
         int(np.count_nonzero(~np.isfinite(column[rows])))
         for column in columns

@@ -13,6 +13,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from sources.hdf5_writer import new_hdf5
@@ -22,6 +23,7 @@ from trajectories.atomic import atomic_directory, atomic_file, disk_errors
 from trajectories.catalog import environment
 from trajectories.errors import UserError
 from trajectories.names import path_name, plain_name
+from trajectories.parts import TEXT, Part, to_text, view
 from trajectories.progress import progress
 from trajectories.rows import EnvironmentRow
 from trajectories.types import Spec, Trajectories
@@ -64,7 +66,7 @@ def to_minari(data: Trajectories, name: str, root: Path | None = None) -> Path:
             "total_steps": len(data),
             "data_format": "hdf5",
             "jpeg_encoding": False,
-            "observation_space": json.dumps(_observation_space(data.spec)),
+            "observation_space": json.dumps(_observation_space(data)),
             "action_space": json.dumps(_action_space(data.spec, row)),
             **_environment(row),
             "dataset_id": name,
@@ -84,8 +86,13 @@ def to_d4rl(data: Trajectories, path: Path) -> Path:
     """Write one HDF5 file in D4RL's layout, where only an unfinished last episode stays unfinished.
 
     Raises:
-        UserError: the file is there already, or the disk is full.
+        UserError: the file is there already, or the disk is full; or there is no place for an observation's parts.
     """
+    if data.spec.parts:
+        names = ", ".join(part.name for part in data.spec.parts)
+        raise UserError(
+            f"D4RL's layout has one array of observations, and {data.origin.name} has {names}: --to minari."
+        )
     if path.exists():
         raise UserError(f"{path} is there already: choose another --out, or remove it.")
     size = data.observations.nbytes + data.actions.nbytes + 6 * len(data)
@@ -112,16 +119,27 @@ def _write_episodes(path: Path, data: Trajectories, row: EnvironmentRow) -> None
             group.attrs["id"], group.attrs["total_steps"] = number, int(end - start)
             observations = data.observations[start:end]
             columns = {
-                "observations": np.concatenate([observations, observations[-1:]]),
+                **_observations(np.concatenate([observations, observations[-1:]]), data.spec),
                 "actions": _own_actions(data, row, slice(start, end)),
                 "rewards": data.rewards[start:end],
                 "terminations": data.terminated[start:end],
                 "truncations": truncated[start:end],
             }
             for name, values in columns.items():
-                group.create_dataset(name, data=values, chunks=True, maxshape=(None, *values.shape[1:]))
+                kind = h5py.string_dtype() if values.dtype == object else None
+                group.create_dataset(name, data=values, dtype=kind, chunks=True, maxshape=(None, *values.shape[1:]))
             file.check()
             bar.update(1)
+
+
+def _observations(rows: np.ndarray, spec: Spec) -> dict[str, np.ndarray]:
+    """The columns of an episode's observations by their place in the file; a part of a dictionary is a data set."""
+    columns = {}
+    for part in spec.parts:
+        values = view(rows, spec.parts)[part.name]
+        place = "/".join(("observations", *part.path))
+        columns[place] = np.array(list(map(to_text, values)), object) if part.kind == "text" else values
+    return columns or {"observations": rows}
 
 
 def _own_actions(data: Trajectories, row: EnvironmentRow, steps: slice = slice(None)) -> np.ndarray:
@@ -138,11 +156,38 @@ def _environment(row: EnvironmentRow) -> dict[str, Any]:
     return metadata if row.family == "gymnasium" else {**metadata, "environment": row.name}
 
 
-def _observation_space(spec: Spec) -> dict[str, Any]:
+def _observation_space(data: Trajectories) -> dict[str, Any]:
+    spec = data.spec
+    if spec.parts:
+        return _dictionary({part.path: _part_space(part, data) for part in spec.parts})
     if spec.observation_dtype == "uint8":
         return _box(spec.frame_shape, "uint8", 0, 255)  # of a stack each frame once, as we keep it
     bound = math.inf if spec.observation_dtype == "float32" else 2**31
     return _box(spec.observation_shape, spec.observation_dtype, -bound, bound)
+
+
+def _dictionary(spaces: dict[tuple[str, ...], dict[str, Any]]) -> dict[str, Any]:
+    """Spaces by their paths as nested dictionaries; the only one without a path as it is."""
+    if () in spaces:
+        return spaces[()]
+    inner = {
+        key: _dictionary({path[1:]: space for path, space in spaces.items() if path[0] == key})
+        for key in dict.fromkeys(path[0] for path in spaces)
+    }
+    return {"type": "Dict", "subspaces": inner}
+
+
+def _part_space(part: Part, data: Trajectories) -> dict[str, Any]:
+    if part.kind == "text":
+        texts = np.unique(view(data.observations, data.spec.parts)[part.name], axis=0)
+        characters = "".join(sorted({character for text in texts for character in to_text(text)}))
+        return {"type": "Text", "max_length": TEXT, "min_length": 0, "charset": characters or " "}
+    if part.shape == () and part.sizes:
+        return {"type": "Discrete", "dtype": "int64", "start": 0, "n": part.sizes[0]}
+    if part.kind == "float":
+        return _box(part.shape, part.dtype, -math.inf, math.inf)
+    bound = (-(2**31), 2**31) if part.dtype == "int64" else (0, 255)
+    return _box(part.shape, part.dtype, *((0, np.array(part.sizes) - 1) if part.sizes else bound))
 
 
 def _action_space(spec: Spec, row: EnvironmentRow) -> dict[str, Any]:
@@ -153,6 +198,6 @@ def _action_space(spec: Spec, row: EnvironmentRow) -> dict[str, Any]:
     return box
 
 
-def _box(shape: tuple[int, ...], dtype: str, low: float | int, high: float | int) -> dict[str, Any]:
+def _box(shape: tuple[int, ...], dtype: str, low: float | int, high: float | int | np.ndarray) -> dict[str, Any]:
     low_and_high = {"low": np.full(shape, low).tolist(), "high": np.full(shape, high).tolist()}
     return {"type": "Box", "dtype": dtype, "shape": list(shape), **low_and_high}

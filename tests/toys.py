@@ -6,11 +6,21 @@ import numpy as np
 
 from backbone.interface import SequenceModel
 from training.registry import find_named
+from trajectories.parts import TEXT, Part, pack, row_size, to_bytes
 from trajectories.types import Provenance, Spec, Trajectories
 
 POINT = Spec("point", (3,), (2,), max_episode_steps=12)
 CHOICES = Spec("choices", (3,), (), max_episode_steps=12, actions=5)
 SCREEN = Spec("screen", (4, 36, 36), (), max_episode_steps=12, actions=5, observation_dtype="uint8", frame_stack=4)
+PARTS = (
+    Part(("cells",), (2, 2, 2), "integer", "uint8", (3, 4)),
+    Part(("facing",), (), "integer", "int64", (4,)),
+    Part(("mission",), (TEXT,), "text", "uint8"),
+    Part(("picture",), (16, 16, 3), "image", "uint8"),
+    Part(("speed",), (2,), "float", "float32"),
+)
+MISSION = Spec("mission", (row_size(PARTS),), (), 12, actions=5, observation_dtype="uint8", parts=PARTS)
+SENTENCES = ("go to the red ball", "open a door", "put the grey box next to the yellow key")
 
 # Small enough for a test, and still with everything that the real ones have.
 SMALL: dict[str, dict[str, object]] = {
@@ -49,9 +59,21 @@ def walk(lengths: Sequence[int], seed: int = 0, spec: Spec = POINT) -> Trajector
 
 def random_observations(rng: np.random.Generator, spec: Spec, shape: tuple[int, ...]) -> np.ndarray:
     """Noise such as an environment might show."""
+    if spec.parts:
+        steps = int(np.prod(shape[:-1]))
+        columns = {part.name: _random_part(rng, part, steps) for part in spec.parts}
+        return pack(columns, spec.parts).reshape(shape)
     if spec.observation_dtype == "uint8":
         return rng.integers(256, size=shape, dtype=np.uint8)
     return rng.normal(3, 2, shape).astype(np.float32)
+
+
+def _random_part(rng: np.random.Generator, part: Part, steps: int) -> np.ndarray:
+    if part.kind == "text":
+        return to_bytes(SENTENCES[place] for place in rng.integers(len(SENTENCES), size=steps))
+    if part.kind == "float":
+        return rng.normal(3, 2, (steps, *part.shape)).astype(np.float32)
+    return rng.integers(part.sizes or 256, size=(steps, *part.shape)).astype(part.dtype)
 
 
 def done(rng: np.random.Generator, spec: Spec, steps: int) -> np.ndarray:

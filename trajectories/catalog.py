@@ -17,6 +17,7 @@ from pathlib import Path
 from trajectories import foreign, minari_folders
 from trajectories.errors import DamagedFileError, DatasetError, UserError, did_you_mean
 from trajectories.own_names import own_parts
+from trajectories.parts import alike
 from trajectories.rows import DatasetRow, EnvironmentRow, dataset_rows, environment_rows
 from trajectories.unknown import like_minari_id, unknown_dataset, unknown_environment
 
@@ -105,7 +106,7 @@ def recorded_in(folder: Path) -> EnvironmentRow:
             f"and an environment that can."
         ) from error
     recorded = minari_folders.observation_layout(folder, metadata)
-    if recorded.shape != row.observation_shape:
+    if recorded.shape != row.observation_shape or not alike(recorded.kept_apart, row.parts):
         raise DatasetError(
             f"{folder} holds observations of the shape {recorded.shape}, but {gym_id} shows {row.observation_shape}"
             f"{f' without the wrappers {wrappers}' if wrappers else ''}: name another environment with --task."

@@ -58,6 +58,7 @@ def environment_row(name: str) -> EnvironmentRow:
         max_episode_steps=int(max_episode_steps),
         observation_shape=observation.shape,
         observation_dtype=observation.dtype,
+        parts=observation.kept_apart,
         action_shape=action_shape,
         actions=actions,
         action_low=low,

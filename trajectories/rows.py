@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from trajectories.parts import Part
 from trajectories.types import Spec
 
 FILE = Path(__file__).with_name("catalog.toml")
@@ -42,6 +43,7 @@ class EnvironmentRow:
     action_high: tuple[float, ...] = ()
     observation_dtype: str = "float32"
     frame_stack: int = 1  # frames that make an observation
+    parts: tuple[Part, ...] = ()  # of an observation that is a row of bytes
     rounded_scores: tuple[float, ...] = ()  # of random actions and of an expert, as a paper rounds them
     trailing_zeros: int = 0  # trailing columns of recorded observations that are zero throughout and are left out
     options: dict[str, Any] = field(default_factory=dict)  # for the family: a maze, tasks, keyword arguments
@@ -73,6 +75,7 @@ class EnvironmentRow:
             actions=self.actions,
             observation_dtype=self.observation_dtype,
             frame_stack=self.frame_stack,
+            parts=self.parts,
         )
 
 

@@ -14,13 +14,18 @@ from typing import Any
 import numpy as np
 
 from trajectories.errors import DatasetError
+from trajectories.parts import Part, row_size
 
 PAGE = 1000  # characters kept of a text in a file's metadata
 
 
 @dataclass(frozen=True)
 class Spec:
-    """An environment as a model sees it."""
+    """An environment as a model sees it.
+
+    Raises:
+        ValueError: parts that do not fill an observation's row of bytes.
+    """
 
     name: str
     observation_shape: tuple[int, ...]
@@ -32,6 +37,11 @@ class Spec:
     action_low: tuple[float, ...] = ()  # the value of -1, where the data's range is used as bounds (actions.py), flat
     action_high: tuple[float, ...] = ()  # the value of 1
     clipped_rewards: bool = False  # the data's are the environment's own, clipped to [-1, 1]: DQN-replay's
+    parts: tuple[Part, ...] = ()  # what an observation that is a row of bytes holds; empty: it is one array
+
+    def __post_init__(self) -> None:
+        if self.parts and (self.observation_shape, self.observation_dtype) != ((row_size(self.parts),), "uint8"):
+            raise ValueError(f"an observation of shape {self.observation_shape} does not hold the parts of {self.name}")
 
     @property
     def frame_shape(self) -> tuple[int, ...]:
@@ -61,7 +71,7 @@ class Spec:
         row["horizon"] = row.pop("max_episode_steps")  # its first name, so that hashes and stored specs stay valid
         if self.frame_stack == 1:  # so that hashes from before there were stacks stay valid
             del row["frame_stack"]
-        for name in ("clipped_rewards", "action_low", "action_high"):  # likewise
+        for name in ("clipped_rewards", "action_low", "action_high", "parts"):  # likewise
             if not row[name]:
                 del row[name]
         return row
@@ -70,6 +80,7 @@ class Spec:
     def from_json(cls, row: dict[str, Any]) -> "Spec":
         values: dict[str, Any] = {name: tuple(each) if isinstance(each, list) else each for name, each in row.items()}
         values["max_episode_steps"] = values.pop("horizon")
+        values["parts"] = tuple(map(Part.from_json, values.get("parts", ())))
         return cls(**values)
 
 

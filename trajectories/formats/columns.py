@@ -11,6 +11,7 @@ import numpy as np
 
 from trajectories.errors import DatasetError
 from trajectories.formats.episodes import divide, filled
+from trajectories.parts import TEXT, view, were_cut
 from trajectories.types import Provenance, Spec, Trajectories
 
 BLOCK = 1 << 16  # rows
@@ -40,17 +41,19 @@ def trajectories(
     terminated = flags(table.pop("terminals"), "terminals", file)
     timeouts = flags(table.pop("timeouts"), "timeouts", file) if "timeouts" in table else None
     starts, finished, caveats = divide(terminated, timeouts, bounds, spec, long_episodes)
-    if caveats := unfilled + caveats:
-        origin = replace(origin, details={**origin.details, "caveats": caveats})
+    origin = _noted(origin, unfilled + caveats)
     observations = fitting(table.pop("observations"), spec.frame_shape, "observations", file, trailing_zeros)
     actions = fitting(table.pop("actions"), spec.action_shape, "actions", file)
     rewards = fitting(flat(table.pop("rewards")), (), "rewards", file)
+    observations = numbers(observations, spec.observation_dtype, "observations", file)
+    if spec.parts:
+        origin = _noted(origin, check_parts(observations, spec, file))
     if spec.actions is not None:
         actions = choices(actions, spec.actions, file)
     data = Trajectories.of(
         spec,
         origin,
-        observations=numbers(observations, spec.observation_dtype, "observations", file),
+        observations=observations,
         actions=numbers(actions, spec.action_dtype, "actions", file),
         rewards=numbers(rewards, "float32", "rewards", file),
         terminated=terminated,
@@ -61,6 +64,37 @@ def trajectories(
         largest = np.abs(data.rewards).max()
         raise DatasetError(f"{file}: its rewards, as large as {largest:.3g}, add up to infinity: scale them.")
     return data
+
+
+def _noted(origin: Provenance, caveats: list[str]) -> Provenance:
+    """The origin with more caveats."""
+    known = origin.details.get("caveats", [])
+    return replace(origin, details={**origin.details, "caveats": known + caveats}) if caveats else origin
+
+
+def check_parts(observations: np.ndarray, spec: Spec, file: str) -> list[str]:
+    """Check what is in rows of bytes; the notes are about texts that are longer than what is kept of them.
+
+    Raises:
+        DatasetError: a number is NaN or infinite, or a cell holds what it cannot.
+    """
+    notes, columns = [], view(observations, spec.parts)
+    for part in spec.parts:
+        values = columns[part.name]
+        if part.kind == "float":
+            numbers(values, part.dtype, part.name, file)
+        elif part.kind == "text" and (cut := sum(int(were_cut(block).sum()) for _, block in _blocks(values))):
+            notes.append(f"{cut:,} of {len(values):,} texts of {part.name} are longer than the {TEXT} bytes kept.")
+        elif part.sizes:
+            for first, block in _blocks(values):
+                outside = (block < 0) | (block >= part.sizes)
+                if outside.any():
+                    row = int(np.argmax(outside.reshape(len(block), -1).any(axis=1)))
+                    raise DatasetError(
+                        f"{file}: {part.name} holds {block[outside][0]} at step {first + row}, where {spec.name} has "
+                        f"values below {part.sizes}: name the environment of this file with --task."
+                    )
+    return notes
 
 
 def numbers(values: np.ndarray, dtype: str, column: str, file: str) -> np.ndarray:

@@ -13,6 +13,7 @@ from trajectories.errors import DamagedFileError, DatasetError, UserError
 from trajectories.formats.hdf5 import Hdf5Array, Hdf5Group, metadata, open_hdf5
 from trajectories.formats.limits import RATIO, check_declared, check_memory
 from trajectories.formats.restricted_unpickler import UNCOMPRESSED, as_array, unpickle
+from trajectories.parts import Part, pack, to_bytes
 
 SHOWN, TEXT = 8, 40  # names that a summary lists, and characters of each
 
@@ -22,6 +23,7 @@ class Content:
 
     def __init__(self, path: Path, root: Any, ratio: int = RATIO, details: dict[str, Any] | None = None) -> None:
         self.path, self.root, self.details = path, root, details or {}
+        self.parts: tuple[Part, ...] = ()  # that its observations are to have
         self._ratio, self._stored, self._size = ratio, path.stat().st_size, 0
 
     def array(self, value: Any, place: str) -> np.ndarray | None:
@@ -36,6 +38,29 @@ class Content:
         check_declared(self._size, self._stored, str(self.path), self._ratio)
         check_memory(self._size, str(self.path))
         return values
+
+    def packed(self, tree: Mapping[str, Any], place: str) -> np.ndarray:
+        """An observation's parts in nested tables as rows of bytes.
+
+        Raises:
+            DatasetError: one is missing, or of another shape or length.
+        """
+        found = {part.name: self._part(tree, part, place) for part in self.parts}
+        lengths = {name: len(values) for name, values in found.items()}
+        if len(set(lengths.values())) > 1:
+            raise DatasetError(
+                f"{self.path}: the parts of {place} have different lengths ({lengths}): write all alike."
+            )
+        return pack(found, self.parts)
+
+    def _part(self, tree: Any, part: Part, place: str) -> np.ndarray:
+        for key in part.path:
+            tree = tree.get(key) if isinstance(tree, Mapping) else None
+        values = None if tree is None else self.array(tree, f"{place}/{part.name}")
+        if values is None or (part.kind != "text" and values.shape[1:] != part.shape):
+            found = "is not there" if values is None else f"has the shape {values.shape[1:]} at each step"
+            raise DatasetError(f"{self.path}: {place}/{part.name} {found}: write it as {part.shape}, {part.kind}.")
+        return to_bytes(values) if part.kind == "text" else values
 
 
 class NpzArray:

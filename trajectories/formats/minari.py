@@ -29,6 +29,7 @@ from trajectories.formats import columns
 from trajectories.formats.hdf5 import Hdf5Array, Hdf5Group, open_hdf5
 from trajectories.formats.limits import check_declared
 from trajectories.minari_folders import metadata, metadata_file, observation_layout, space
+from trajectories.parts import alike
 from trajectories.spaces import Layout, actions_of
 from trajectories.types import Provenance, Spec, Trajectories
 
@@ -49,6 +50,12 @@ def read(
     folder = Path(path)
     about = metadata(folder)
     rows = observation_layout(folder, about)
+    if not alike(rows.kept_apart, spec.parts):
+        held, shown = (", ".join(part.name for part in parts) for parts in (rows.parts, spec.parts))
+        raise DatasetError(
+            f"{folder} holds observations of {held}, but {spec.name} shows {shown or 'one array'}: name the "
+            f"environment that recorded it with --task."
+        )
     if "action_space" in about:
         space(folder, about, "action_space", actions_of)
     table, lengths = _table(folder, about, rows)

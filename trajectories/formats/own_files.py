@@ -64,6 +64,7 @@ def read(
     """
     path, notes = Path(path), list[str]()
     with opened(path) as content:
+        content.parts = spec.parts
         found = _found(content.root, DEPTH)
         if found is None:
             raise _unreadable(path, content.root, "no actions")
@@ -120,6 +121,8 @@ def _arrays(content: Content, table: Mapping[Any, Any], place: str = "") -> Colu
 
 
 def _array(content: Content, value: Any, place: str) -> np.ndarray:
+    if isinstance(value, Mapping) and content.parts:
+        return content.packed(value, place)
     if isinstance(value, Mapping):  # an observation of several parts
         parts = [_array(content, value[key], f"{place}/{key}") for key in in_order(list(value))]
         if parts and {len(part) for part in parts} == {len(parts[0]) or 1}:
