@@ -8,7 +8,7 @@ Each copy is an environment of its own, stepped one after the other: what takes 
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,7 +21,12 @@ from trajectories.spaces import layout
 
 
 class GymnasiumEnvironments:
-    """E environments of gymnasium's, as `environments.interface.Environments`. Families may change the observations."""
+    """E environments of gymnasium's, as `environments.interface.Environments`.
+
+    Families may change the observations; those that know success say so, and read it from a step.
+    """
+
+    knows_success: ClassVar[bool] = False
 
     def __init__(
         self, row: EnvironmentRow, count: int, render_mode: str | None = None, options: dict[str, Any] | None = None
@@ -34,6 +39,7 @@ class GymnasiumEnvironments:
         self._copies = [self._make(render_mode) for _ in range(count)]
         self._layout = layout(self._copies[0].observation_space)
         self._observations = np.zeros((count, *self.spec.observation_shape), self.spec.observation_dtype)
+        self._success = np.zeros(count, bool)
 
     @property
     def step_seconds(self) -> float | None:
@@ -46,6 +52,7 @@ class GymnasiumEnvironments:
         for copy in range(self.count) if only is None else np.flatnonzero(only).tolist():
             observation, _ = self._copies[copy].reset(seed=int(seeds[copy]))
             self._observations[copy] = self._observation(copy, observation)
+            self._success[copy] = False
         return self._observations.copy()
 
     def step(self, actions: np.ndarray, live: np.ndarray) -> Step:
@@ -58,11 +65,17 @@ class GymnasiumEnvironments:
         rewards, terminated = np.zeros(self.count), np.zeros(self.count, bool)
         truncated = np.zeros(self.count, bool)
         for copy in np.flatnonzero(live).tolist():
-            observation, reward, ended, cut, _ = self._copies[copy].step(self._action(actions[copy]))
+            observation, reward, ended, cut, info = self._copies[copy].step(self._action(actions[copy]))
             self._observations[copy] = self._observation(copy, observation)
             rewards[copy], terminated[copy] = float(reward), bool(ended)
             truncated[copy] = not ended and bool(cut)
-        return Step(self._observations.copy(), rewards, terminated, truncated)
+            self._success[copy] |= self._succeeded(info, rewards[copy])
+        success = self._success.copy() if self.knows_success else None
+        return Step(self._observations.copy(), rewards, terminated, truncated, success)
+
+    def inside(self, index: int) -> Any:
+        """The package's own environment of one copy, for experts that look inside."""
+        return self._copies[index].unwrapped
 
     def infos(self) -> dict[str, np.ndarray]:
         """Empty: the simulator's state is not known."""
@@ -100,6 +113,10 @@ class GymnasiumEnvironments:
     def _observation(self, copy: int, observation: Any) -> np.ndarray:
         """One observation, (*obs), from what the environment gave."""
         return self._layout.rows(_one(observation))[0]
+
+    def _succeeded(self, info: dict[str, Any], reward: float) -> bool:
+        """Whether the step that gave this solved the task."""
+        return False
 
     def _action(self, action: np.ndarray) -> Any:
         space = self._copies[0].action_space

@@ -15,6 +15,7 @@ class Step(NamedTuple):
     rewards: np.ndarray  # (E,) float64
     terminated: np.ndarray  # (E,) bool: the task itself ended
     truncated: np.ndarray  # (E,) bool: the time limit cut the episode off
+    success: np.ndarray | None = None  # (E,) bool: the episode has succeeded by now; None: the family knows no success
 
 
 @runtime_checkable

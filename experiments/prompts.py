@@ -90,7 +90,8 @@ def measure(options: Options, model: SequenceModel, record: Record) -> prompts.A
         played = evaluate(model, environments, None, f"playing, prompt {prompt}", task)
         score = float(record.protocol.score(played.returns).mean())
         name = prompt if prompt in prompts.MEANING else Path(prompt).name
-        prompted.append(prompts.Prompted(name, Evaluation.of(None, played.returns, played.lengths, score)))
+        evaluation = Evaluation.of(None, played.returns, played.lengths, score, played.success)
+        prompted.append(prompts.Prompted(name, evaluation))
     environments.close()
     head, dirty = provenance.commit()
     return prompts.Ablation(

@@ -6,7 +6,7 @@ import numpy as np
 
 from report.grid import Cell, Row
 from report.published import Published
-from report.score_families import ATARI, kind_of
+from report.score_families import D4RL, SUCCESS, kind_of
 
 ABSENT = "—"
 MARK = "†"
@@ -37,9 +37,11 @@ def measured(cell: Cell, place: int = 0, bold: bool = False) -> Text:
     """A model's score at the target return in that place."""
     summary = cell.summaries[place]
     episodes = f"{len(cell.first.evaluations[place].returns)} episodes"
-    points = (f"return {mean_return(cell, place):.1f}",) if kind_of(cell.first) is ATARI else ()
+    kind = kind_of(cell.first)
+    digits = ".2f" if kind is SUCCESS else ".1f"
+    points = (f"return {mean_return(cell, place):{digits}}",) if kind is not D4RL else ()
     if summary.seeds == 1:
-        spare = (f"± {spread(cell, place):.1f} over episodes",)
+        spare = (f"± {spread(cell, place):.1f} over episodes",) if kind is not SUCCESS else ()
         return Text(f"{summary.mean:.1f}", (*points, f"1 seed × {episodes}"), spare, value=summary.mean)
     return Text(
         f"{summary.mean:.1f} ± {summary.std:.1f}",
@@ -67,9 +69,18 @@ def spread(cell: Cell, place: int) -> float:
 def behavior(row: Row) -> Text:
     recorded = row.first.behavior
     text = (f"{recorded.episodes} episodes", f"best {recorded.best:.0f}")
+    if kind_of(row.first) is SUCCESS:
+        return _success(row)
     if recorded.normalized is None:
         return Text(ABSENT, ("of clipped rewards",), text)
     return Text(f"{recorded.normalized:.1f}", (), text, value=recorded.normalized)
+
+
+def _success(row: Row) -> Text:
+    """The share of the recorded episodes that succeeded, where that is known."""
+    share = row.first.recorded_success
+    points = (f"return {row.first.behavior.mean:.2f}",)
+    return Text(ABSENT, points) if share is None else Text(f"{100 * share:.1f}", points, value=100 * share)
 
 
 def quoted(column: Published, row: Row) -> Text:

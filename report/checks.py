@@ -37,6 +37,8 @@ def check_evaluation(played: "Evaluation", episodes: int, where: str) -> None:
     for name in ("returns", "lengths"):
         count = len(getattr(played, name))
         require([(f"the number of {where}.{name}", count, count == episodes, f"the {episodes} episodes'")])
+    known = len(played.success)
+    require([(f"the number of {where}.success", known, known in (0, episodes), f"the {episodes} episodes', or 0")])
     shortest = min(played.lengths)
     require([(f"a length of {where}", shortest, shortest >= 0, "0 or more")])
 

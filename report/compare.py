@@ -121,7 +121,7 @@ def runs(row: Row) -> int:
 
 def scores(row: Row, column: str) -> np.ndarray:
     """A model's headline scores in a row, one a seed."""
-    return np.array([record.evaluations[0].normalized for record in row.cells[column].records])
+    return np.array([record.evaluations[0].score for record in row.cells[column].records])
 
 
 def bold_model(row: Row) -> str | None:

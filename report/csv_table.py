@@ -15,8 +15,8 @@ from report.store import run_hash
 CSV_COLUMNS = (
     "dataset", "source", "digest", "physics", "environment", "checkpoint", "model", "settings", "updates", "parameters",
     "target_return", "headline", "seeds", "seed_list", "episodes", "score_mean", "score_std_over_seeds", "score_iqm",
-    "score_iqm_low", "score_iqm_high", "score_std_over_episodes", "return_mean", "length_mean", "behavior_return",
-    "behavior_score", "train_seconds", "command",
+    "score_iqm_low", "score_iqm_high", "score_std_over_episodes", "return_mean", "length_mean", "success",
+    "behavior_return", "behavior_score", "train_seconds", "command",
 )  # fmt: skip
 
 
@@ -46,6 +46,7 @@ def csv_line(row: Row, cell: Cell, place: int) -> list[str | int | float]:
         *map(number, (summary.mean, summary.std, summary.iqm, summary.low, summary.high, spread(cell, place))),
         number(float(np.mean([np.mean(each.returns) for each in evaluations]))),
         number(float(np.mean([np.mean(each.lengths) for each in evaluations]))),
+        number(float(np.mean([np.mean(each.success) for each in evaluations])) if evaluations[0].success else None),
         number(first.behavior.mean), number(first.behavior.normalized),
         number(float(np.mean([record.seconds.get("train", 0) for record in cell.records]))), command(first),
     ]  # fmt: skip

@@ -22,9 +22,10 @@ def load_results(root: Path | str | None = None) -> "pd.DataFrame":
 
     Returns:
         The record's own columns (model, dataset, source, seed, updates, ...), then `target_return` (NaN where the model
-        takes none), `score` (mean normalized score, 0 random, 100 expert; NaN where none is known), `return_mean`,
-        `return_std` over the episodes, `episodes`, `returns` and `lengths` of each episode (tuples), `train_seconds`,
-        `evaluate_seconds`, and `folder`, below `root`.
+        takes none), `score` (mean normalized score, 0 random, 100 expert; NaN where none is known), `success` (share of
+        the episodes that succeeded; NaN where the environment knows none), `return_mean`, `return_std` over the
+        episodes, `episodes`, `returns` and `lengths` of each episode (tuples), `train_seconds`, `evaluate_seconds`, and
+        `folder`, below `root`.
     """
     import pandas as pd
 
@@ -39,6 +40,7 @@ def load_results(root: Path | str | None = None) -> "pd.DataFrame":
                 | {
                     "target_return": evaluation.target_return,
                     "score": evaluation.normalized,
+                    "success": float(np.mean(evaluation.success)) if evaluation.success else np.nan,
                     "return_mean": returns.mean(),
                     "return_std": returns.std(),
                     "episodes": len(returns),

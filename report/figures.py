@@ -162,7 +162,7 @@ def compute(row: Row) -> Figure:
         costs = []
         for column, cell in row.cells.items():
             cost = [costs_of(record)[place] for record in cell.records]
-            scores = [record.evaluations[0].normalized for record in cell.records]
+            scores = [record.evaluations[0].score for record in cell.records]
             panel.plot(cost, scores, "o", color=color(column), markersize=6, markeredgecolor=PAGE, label=label(column))
             costs += cost
         over_cost(panel, costs)

@@ -60,7 +60,7 @@ class Cell:
     def summaries(self) -> tuple[Summary, ...]:
         """Of each target return, in the records' order."""
         places = range(len(self.first.evaluations))
-        return tuple(summarize([each.evaluations[place].normalized for each in self.records]) for place in places)
+        return tuple(summarize([each.evaluations[place].score for each in self.records]) for place in places)
 
     def returns(self, place: int) -> list[np.ndarray]:
         """Of each run's episodes, (episodes,), of the target return at that place in the records."""

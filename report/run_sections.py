@@ -29,7 +29,7 @@ def runs(report: Report, folder: Path, here: Callable[[str], str]) -> str:
 
 
 def run(record: Record, row: Row, films: str) -> str:
-    score = f"{record.evaluations[0].normalized:.1f}"
+    score = f"{record.evaluations[0].score:.1f}"
     return (
         f'<details id="{escape(record.name)}" data-key="{escape(record.dataset)}"><summary><b>{escape(row.label)}</b>'
         f"<span>{escape(label(record.column))}, seed {record.seed}, {escape(record.source)}, "
@@ -49,6 +49,8 @@ def outcome(record: Record) -> dict[str, str]:
             f"{np.mean(played.returns):.1f} ± {np.std(played.returns):.1f} over {len(played.returns)} episodes of "
             f"{np.mean(played.lengths):.0f} steps: score {played.normalized:.1f}"
         )
+        if played.success:
+            lines[heading] += f", {sum(played.success)} succeeded"
     recorded = record.behavior
     score = ", of clipped rewards" if recorded.normalized is None else f": score {recorded.normalized:.1f}"
     lines["behavior"] = f"{recorded.mean:.1f} ± {recorded.std:.1f} over {recorded.episodes:,} episodes{score}"

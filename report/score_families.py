@@ -1,4 +1,4 @@
-"""Which table a run's score stands in: D4RL's environments and Atari's games have other scales and other papers."""
+"""Which table a run's score stands in: D4RL's environments, Atari's games and tasks that are solved or not."""
 
 from dataclasses import dataclass
 
@@ -27,11 +27,20 @@ ATARI = ScoreFamily(
 )
 
 
+SUCCESS = ScoreFamily(
+    "Success",
+    "Percentage of episodes that succeeded, where the environment knows success; below it the mean return.",
+    "other data",
+)
+
+
 def kind_of(record: Record) -> ScoreFamily:
     """Which table a run stands in."""
+    if record.evaluations[0].success:
+        return SUCCESS
     return ATARI if record.protocol.environment.startswith("ALE/") else D4RL
 
 
 def fits(column: Published, kind: ScoreFamily) -> bool:
     """Whether a published column belongs into the table."""
-    return column.of_games == (kind is ATARI)
+    return kind is not SUCCESS and column.of_games == (kind is ATARI)

@@ -87,16 +87,25 @@ class Evaluation:
     returns: tuple[float, ...]  # raw, one an episode
     lengths: tuple[int, ...]  # steps, one an episode
     normalized: float  # mean score
+    success: tuple[bool, ...] = ()  # whether each episode succeeded; () where the environment knows no success
 
     @classmethod
-    def of(cls, target_return: float | None, returns: Any, lengths: Any, normalized: float) -> "Evaluation":
+    def of(
+        cls, target_return: float | None, returns: Any, lengths: Any, normalized: float, success: Any = None
+    ) -> "Evaluation":
         """From arrays (E,) as the evaluator has them."""
         return cls(
             target_return=None if target_return is None else float(target_return),
             returns=tuple(float(value) for value in returns),
             lengths=tuple(int(value) for value in lengths),
             normalized=float(normalized),
+            success=() if success is None else tuple(bool(value) for value in success),
         )
+
+    @property
+    def score(self) -> float:
+        """What a table shows: the percentage of episodes that succeeded, or else the normalized score."""
+        return 100 * sum(self.success) / len(self.success) if self.success else self.normalized
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +139,13 @@ class Record:
     spec: dict[str, Any] = field(default_factory=dict)  # what the environment looks like to a model, where it is known
     numerics: int = 1  # the model's NUMERICS: below today's, the same command gives other numbers now
     format: int = FORMAT
+
+    @property
+    def recorded_success(self) -> float | None:
+        """The share of the recorded episodes that succeeded, where the data say so."""
+        about = self.data.get("metadata")
+        share = about.get("success_rate") if isinstance(about, dict) else None
+        return float(share) if isinstance(share, int | float) and 0 <= share <= 1 else None
 
     @property
     def digest(self) -> str:

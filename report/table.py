@@ -7,7 +7,7 @@ from report.cell_text import ABSENT, MARK, Table, Text, behavior, comparable, me
 from report.compare import SuiteComparison, bold_model, comparisons, improvements, summaries
 from report.grid import Row, differences, label, missing, models, rows
 from report.published import Published, published
-from report.score_families import ATARI, D4RL, ScoreFamily, fits, kind_of
+from report.score_families import ATARI, D4RL, SUCCESS, ScoreFamily, fits, kind_of
 from report.store import Record
 
 
@@ -39,7 +39,7 @@ def report(
     """
     arranged, columns = rows(records), models(records, expected)
     over = comparisons(arranged, suites or {})
-    first = filled(scores(arranged, columns, kind) for kind in (D4RL, ATARI))
+    first = filled(scores(arranged, columns, kind) for kind in (D4RL, ATARI, SUCCESS))
     further = [against_published(arranged), other_targets(arranged), other_settings(arranged)]
     further += [published_scores(arranged, kind) for kind in (D4RL, ATARI)]
     return Report(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 from sources import dqn_replay_download
+from sources.experts.interface import has_expert
 from sources.experts.recipes import available
 from sources.fetch import PART
 from sources.request import CachedSource
@@ -95,14 +96,21 @@ def _matching(path: Path, source: str, ending: str = "") -> list[Kept]:
 
 def sources_of(row: DatasetRow) -> tuple[str, ...]:
     """Where a data set can be had from without a file of one's own."""
+    ours = ["collected"] if collectable(row) else []
     if row.format == "dqn_replay":
-        return ("dqn-replay", *(["collected"] if row.collected_steps else []))
+        return ("dqn-replay", *ours)
     published = ["d4rl"] if row.urls else []
     carries = {"mujoco": ("medium", "expert"), "adroit": ("expert",)}  # qualities whose files hold their policy
     first = row.name.endswith(("-v0", "-v1"))
     rerolled = ["reroll"] if row.quality in carries.get(row.environment.family, ()) and not first else []
-    ours = ["collected"] if row.collected_steps and available(row.env, row.quality) else []
     return (*published, *rerolled, *ours, *(["minari"] if row.minari else []))
+
+
+def collectable(row: DatasetRow) -> bool:
+    """Whether policies, players or an expert of ours record the data set here."""
+    if not row.collected_steps and not row.collected_episodes:
+        return False
+    return row.format == "dqn_replay" or has_expert(row.environment) or available(row.env, row.quality)
 
 
 def other_source(row: DatasetRow) -> str:

@@ -22,9 +22,10 @@ from typing import Any
 
 from sources import dqn_replay_download
 from sources.description import check_environment
+from sources.experts import interface
 from sources.fetch import FetchError, Published, fetch
 from sources.folders import cannot_be_read
-from sources.inventory import other_source
+from sources.inventory import collectable, other_source
 from sources.recording import Recording, read
 from sources.request import REROLL_STEPS, Request
 from trajectories import minari_folders
@@ -66,9 +67,7 @@ def _auto(request: Request, row: DatasetRow) -> Recording:
     try:
         return _d4rl(request, row)
     except FetchError as error:
-        from sources import collect
-
-        if not row.collected_steps or not collect.available(row.env, row.quality):
+        if not collectable(row):
             raise
         print(f"D4RL's {row.name} is not in the cache and cannot be fetched ({error.reasons}): using collected data.")
         return _collected(request, row)
@@ -120,15 +119,40 @@ def _reroll(request: Request, row: DatasetRow) -> Recording:
 def _collected(request: Request, row: DatasetRow) -> Recording:
     if row.environment.family == "atari":
         return _collected_atari(request, row)
+    if not collectable(row):
+        raise UserError(f"{row.name} has no behavior policies here, and no expert: {other_source(row)}")
+    if interface.has_expert(row.environment):
+        return _demonstrated(request, row)
     from sources import collect
 
-    if not row.collected_steps or not collect.available(row.env, row.quality):
-        raise UserError(f"{row.name} has no behavior policies here: {other_source(row)}")
     policies = collect.policies_digest(row.env, row.quality)
     recording = _recorded(request, row, "collected", request.steps or row.collected_steps, policies)
     file, steps = recording.path, recording.details["steps"]
     collecting = partial(collect.collect, row.env, row.quality, file, steps, request.seed, request.physics)
     make_once(file, collecting, WHOLE)
+    return recording
+
+
+def _demonstrated(request: Request, row: DatasetRow) -> Recording:
+    """What an expert of the task's family plays."""
+    version = interface.version(row.environment)
+    episodes = row.collected_episodes if request.steps is None else 0
+    amount = {"episodes": episodes} if episodes else {"steps": request.steps or row.collected_steps}
+    size = f"{episodes}-episodes" if episodes else str(amount["steps"])
+    file = f"{path_name(row.name)}-{size}-seed{request.seed}-{path_name(version)}.hdf5"
+    recording = Recording(
+        row,
+        "collected",
+        data_folder(request.data_dir) / "collected" / file,
+        details={"seed": request.seed, "expert": version, **amount},
+    )
+
+    def collect() -> None:
+        from sources import demonstrate
+
+        demonstrate.collect(row.name, recording.path, request.steps, request.seed)
+
+    make_once(recording.path, collect, WHOLE)
     return recording
 
 

@@ -42,6 +42,7 @@ class Scores:
     returns: np.ndarray  # (E,) undiscounted, in the environment's units
     lengths: np.ndarray  # (E,) steps
     normalized: np.ndarray  # (E,) 0: random policy, 100: expert
+    success: np.ndarray | None = None  # (E,) bool, where the environment knows it
 
     @property
     def mean(self) -> float:
@@ -49,7 +50,8 @@ class Scores:
         return float(self.normalized.mean())
 
     def __repr__(self) -> str:
-        return f"Scores({len(self.returns)} episodes: return {self.returns.mean():.1f}, score {self.mean:.1f})"
+        success = "" if self.success is None else f", success {self.success.mean():.0%}"
+        return f"Scores({len(self.returns)} episodes: return {self.returns.mean():.1f}, score {self.mean:.1f}{success})"
 
 
 def train(
@@ -136,7 +138,7 @@ def evaluate(
         played = evaluation.evaluate(model, environments, target_return, task=task, precision=precision)
     finally:
         environments.close()
-    return Scores(played.returns, played.lengths, np.asarray(normalized(row.env, played.returns)))
+    return Scores(played.returns, played.lengths, np.asarray(normalized(row.env, played.returns)), played.success)
 
 
 def load_model(folder: Path | str, device: str = "cpu", model: str | None = None) -> SequenceModel:

@@ -27,6 +27,7 @@ class Played:
 
     returns: np.ndarray  # (E,) float64, undiscounted, in the environment's units
     lengths: np.ndarray  # (E,) steps
+    success: np.ndarray | None = None  # (E,) bool, where the environments know it
 
 
 @runtime_checkable
@@ -161,6 +162,7 @@ def play(
     count = environments.count
     returns, lengths = np.zeros(count), np.zeros(count, np.int64)
     rewards, live = np.zeros(count), np.ones(count, bool)
+    success = None
     observations = environments.reset(seeds)
     known = iter(log.resume(player, observations, rewards, live) if log else ())
     with progress(environments.spec.max_episode_steps, doing) as bar:
@@ -173,9 +175,10 @@ def play(
             step = environments.step(actions, live)
             returns[live] += step.rewards[live]
             lengths[live] += 1
+            success = step.success  # of an episode that is over, what it was
             observations, rewards = step.observations, step.rewards
             live = live & ~(step.terminated | step.truncated)
             bar.set_postfix_str(f"{count - live.sum()} of {count} episodes over", refresh=False)
             bar.update()
         bar.total = bar.n  # all may be over long before the limit
-    return Played(returns, lengths)
+    return Played(returns, lengths, success)

@@ -42,7 +42,7 @@ class EvaluationLog:
         self.path, self.interval = folder / PLAYED, interval
         self.device = next(model.parameters()).device
         self._weights = digest(model)
-        self._finished: dict[str, tuple[list[float], list[int]]] = {}  # returns and lengths
+        self._finished: dict[str, tuple[list[Any] | None, ...]] = {}  # returns, lengths, success
         self._under_way: tuple[dict[str, Any], dict[str, Tensor]] | None = None
         spent = 0.0
         if self.path.exists():
@@ -64,11 +64,12 @@ class EvaluationLog:
     def keep(self, name: str, play: Callable[[], Played]) -> Played:
         """What came of the episodes called `name`, which are played by `play` unless that was done before."""
         if name in self._finished:
-            returns, lengths = self._finished[name]
-            return Played(np.array(returns), np.array(lengths))
+            returns, lengths, success = self._finished[name]
+            return Played(np.array(returns), np.array(lengths), None if success is None else np.array(success))
         self._name, self._actions = name, []
         played = play()
-        self._finished[name] = played.returns.tolist(), played.lengths.tolist()
+        success = None if played.success is None else played.success.tolist()
+        self._finished[name] = played.returns.tolist(), played.lengths.tolist(), success
         self._write(None, {})
         return played
 

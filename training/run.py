@@ -259,7 +259,7 @@ def measure(
         arguments = (model, environments, target, doing, which, run.delayed_reward, run.precision, log)
         played = log.keep(f"{task} {target}", partial(evaluate, *arguments)) if log else evaluate(*arguments)
         score = float(normalized(environment, played.returns).mean())
-        evaluations.append(Evaluation.of(target, played.returns, played.lengths, score))
+        evaluations.append(Evaluation.of(target, played.returns, played.lengths, score, played.success))
     environments.close()
     return tuple(evaluations)
 

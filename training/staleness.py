@@ -19,6 +19,7 @@ from report.grid import options
 from report.migration import differences
 from report.parsing import build
 from report.store import Record, plain
+from sources.experts.interface import has_expert, version
 from sources.experts.recipes import available, policies_digest
 from sources.request import REROLL_STEPS
 from training.registry import MODELS, Entry, find
@@ -71,8 +72,11 @@ def changed_data(record: Record) -> Iterator[str]:
     row, data = dataset(record.dataset), record.data
     requested = record.config.get("run", {}).get("steps")
     steps = row.collected_steps if record.source == "collected" else REROLL_STEPS
-    if requested is None and steps and data.get("steps") not in (None, steps):
+    if requested is None and steps and "expert" not in data and data.get("steps") not in (None, steps):
         yield f"its data hold {data['steps']:,} steps, and today's {steps:,}"
+    expert = data.get("expert")
+    if expert is not None and has_expert(row.environment) and expert != version(row.environment):
+        yield f"its data were recorded by {expert}, and today's expert is {version(row.environment)}"
     ours = record.source == "collected" and row.format == "d4rl" and available(row.env, row.quality)
     if ours and data.get("policy") not in (None, _policies(row.env, row.quality)):
         yield "its data were recorded by other policies than today's"

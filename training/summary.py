@@ -15,18 +15,21 @@ def summarize(record: Record, folder: Path) -> str:
     """The run's results, its data, its duration and the place of its record."""
     behavior = record.behavior
     table = Table(title=f"{record.column} on {record.dataset}, seed {record.seed}", title_justify="left")
-    for heading in ("target return", "return (mean ± std)", "normalized score", "episodes"):
+    solved = any(played.success for played in record.evaluations)
+    for heading in ("target return", "return (mean ± std)", "normalized score", "episodes", *["success"] * solved):
         table.add_column(heading, justify="right")
     for played in record.evaluations:
         target = "none" if played.target_return is None else f"{played.target_return:g}"
         spread = f"{np.mean(played.returns):.1f} ± {np.std(played.returns):.1f}"
-        table.add_row(target, spread, f"{played.normalized:.1f}", str(len(played.returns)))
+        success = (f"{np.mean(played.success):.0%}",) if played.success else ()
+        table.add_row(target, spread, f"{played.normalized:.1f}", str(len(played.returns)), *success)
     table.add_section()
     table.add_row(
         "behavior",
         f"{behavior.mean:.1f} ± {behavior.std:.1f}",
         "" if behavior.normalized is None else f"{behavior.normalized:.1f}",
         str(behavior.episodes),
+        *([] if record.recorded_success is None or not solved else [f"{record.recorded_success:.0%}"]),
     )
     text = Console(file=io.StringIO(), width=80, markup=False, emoji=False)  # names are not markup
     text.print(table)

@@ -74,7 +74,8 @@ def agent(record: Record, model: SequenceModel, target_return: float, seed: int)
 
 def line_of_episode(record: Record, number: int, played: Played) -> str:
     score = float(record.protocol.score(played.returns[0]))
-    return f"episode {number}: return {played.returns[0]:.1f}, {played.lengths[0]} steps, score {score:.1f}"
+    success = "" if played.success is None else ", solved" if played.success[0] else ", not solved"
+    return f"episode {number}: return {played.returns[0]:.1f}, {played.lengths[0]} steps, score {score:.1f}{success}"
 
 
 def line_of_plans(plans: Plans) -> str:

@@ -1,4 +1,7 @@
-"""The catalog's rows as types: every environment and data set of catalog.toml and atari.toml.
+"""The catalog's rows as types: every environment and data set of catalog.toml, atari.toml and families/*.toml.
+
+    families/NAME.toml   [environment] and [dataset] are what its tasks share, [environments.TASK] and [datasets.TASK]
+                         their own columns
 
 A new data set is a row there, not a branch here. A number that no source gives is absent from its row, and None here.
 """
@@ -17,6 +20,8 @@ from trajectories.types import Spec
 
 FILE = Path(__file__).with_name("catalog.toml")
 ATARI = FILE.with_name("atari.toml")
+FAMILIES = FILE.with_name("families")  # a file each: a family of tasks that an expert records here
+MEASURED = FAMILIES / "measured"  # a file each: what its random actions and experts earn (sources/experts/measure.py)
 CHECKSUMS = FILE.with_name("checksums.toml")
 REALS = (
     *("target_returns", "return_scale", "random_score", "expert_score", "rounded_scores"),
@@ -63,7 +68,7 @@ class EnvironmentRow:
     @property
     def upstream_physics_only(self) -> bool:
         """Whether it is played in today's physics only, as its package has it, whatever --physics is."""
-        return self.family in ("adroit", "atari", "gymnasium", "kitchen", "minigrid")
+        return self.family in ("adroit", "atari", "gymnasium", "kitchen", "minigrid", *families())
 
     def spec(self) -> Spec:
         """This environment as a model sees it."""
@@ -88,6 +93,7 @@ class DatasetRow:
     quality: str = ""  # random, medium, medium-replay, full-replay, medium-expert, expert; human, cloned; or nothing
     version: str = "v2"  # D4RL's, which may follow the name
     collected_steps: int = 0  # default number of steps of `--source collected`; 0: it cannot be collected
+    collected_episodes: int = 0  # likewise of episodes, where an expert of experts/<family>.py demonstrates the task
     file: str | None = None  # D4RL's file name; None: only collected
     path: str | None = None  # where the file lies below D4RL's address, or the files below DQN-replay's
     format: str = "d4rl"  # the file trajectories/formats/<format>.py of what is published
@@ -131,7 +137,32 @@ def environment_rows() -> dict[str, EnvironmentRow]:
         game: {**shared, **limits, "gym_id": f"ALE/{_title(game)}-v5", **own} for game, own in _atari()["games"].items()
     }
     tables = {**_tables()["env"], **games}
+    for family in families().values():
+        for name, own in family["environments"].items():
+            tables[name] = _scores(name, family["measured"].get(name, {})) | family["environment"] | own
     return {name: EnvironmentRow(name=name, **_frozen(table)) for name, table in tables.items()}
+
+
+def _scores(name: str, measured: dict[str, Any]) -> dict[str, Any]:
+    """The reference scores of a task: those measured here, unless its row has others."""
+    if not measured:
+        caveat = f"There are no reference scores of {name}: its normalized scores are its returns."
+        return {"target_returns": [], "random_score": 0, "expert_score": 100, "caveat": caveat}
+    scores = {"random_score": measured["random_return"], "expert_score": measured["expert_return"]}
+    return {"target_returns": [], **scores}
+
+
+@cache
+def families() -> dict[str, dict[str, Any]]:
+    """The families of tasks by name: what each family's file says, and what was measured of its tasks."""
+    found = {}
+    for path in sorted(FAMILIES.glob("*.toml")):
+        measured = MEASURED / path.name
+        scores = tomllib.loads(measured.read_text(encoding="utf-8")) if measured.is_file() else {}
+        family = tomllib.loads(path.read_text(encoding="utf-8"))
+        found[path.stem] = {"environment": {}, "environments": {}, "dataset": {}, "datasets": {}, **family}
+        found[path.stem]["measured"] = scores
+    return found
 
 
 @cache
@@ -144,6 +175,8 @@ def dataset_rows() -> dict[str, DatasetRow]:
         shared = _atari()["dataset"]
         path, steps = shared["path"].format(game=_title(game)), _atari()["collected"].get(game, 0)
         tables[game] = {**shared, "env": game, "path": path, "collected_steps": steps}
+    for family in families().values():
+        tables |= {name: {**family["dataset"], **own} for name, own in family["datasets"].items()}
     environments = environment_rows()
     order = list(environments)
 
@@ -152,8 +185,8 @@ def dataset_rows() -> dict[str, DatasetRow]:
 
     rows = {}
     for name, table in sorted(tables.items(), key=place):
-        environment = environments[table.pop("env")]
-        rows[name] = DatasetRow(name=name, environment=environment, **_frozen(table))
+        own = {key: value for key, value in table.items() if key != "env"}
+        rows[name] = DatasetRow(name=name, environment=environments[table["env"]], **_frozen(own))
     return rows
 
 

@@ -25,6 +25,7 @@ from trajectories.atomic import write_text
 from trajectories.catalog import dataset, dataset_names
 from trajectories.disk import data_folder
 from trajectories.output import print_any_text
+from trajectories.rows import families
 
 README, COUNTS = FOLDER / "README.md", FOLDER / "collected.json"
 LEVELS = ("medium", "expert")
@@ -137,12 +138,32 @@ def data_table(counts: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def demonstrations_table() -> str:
+    """A line for each task that an expert demonstrates and that was measured (measure.py)."""
+    lines = [
+        "| task | expert | episodes | return of random actions | expert's return | length | success of random actions "
+        "| expert's success |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for family in families().values():
+        for name, one in family["measured"].items():
+            success = [f"{one[key]:.0%}" if key in one else "" for key in ("random_success", "expert_success")]
+            given_up = f" ({one['dropped']} given up)" if one["dropped"] else ""
+            lines.append(
+                f"| {name} | {one['expert']} | {one['episodes']}{given_up} | {one['random_return']:.4g} | "
+                f"{one['expert_return']:.4g} ± {one['expert_std']:.3g} | {one['expert_length']:.0f} | "
+                f"{success[0]} | {success[1]} |"
+            )
+    return "\n".join(lines)
+
+
 def filled(text: str, counts: dict[str, dict[str, Any]]) -> str:
     """The README with its tables made anew between their markers."""
     tables = {
         "trainings": trainings_table(),
         "policies": policies_table(),
         "data sets": data_table(counts),
+        "demonstrations": demonstrations_table(),
         "Atari": atari_card.table(atari_card.read(), PLAYERS),
     }
     for name, table in tables.items():
