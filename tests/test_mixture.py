@@ -51,6 +51,20 @@ def three(dataset: str, seed: int = 0, **changes) -> store.Record:
 # From the command line to the records
 
 
+def test_skip_missing_leaves_out_tasks_that_cannot_be_played_here(monkeypatch, capsys):
+    def check(environment, physics):
+        if environment == "hopper":
+            raise UserError("hopper needs a package: pip install it.")
+
+    monkeypatch.setattr(whole_run, "check_playable", check)
+    settings = parse(["--model", "gato", "--env", "toy-medium", "hopper-medium", "--task-weights", "1", "2"])
+    left = whole_run.playable(settings).run
+    assert (left.env, left.task_weights) == (("toy-medium",), (1.0,))
+    assert "Left out: hopper-medium. hopper needs a package: pip install it." in capsys.readouterr().out
+    with pytest.raises(UserError, match="needs a package"):
+        whole_run.playable(parse(["--model", "gato", "--env", "hopper-medium"]))
+
+
 def test_a_run_of_several_data_sets_leaves_one_model_and_a_record_for_each(finished):
     assert finished.name.startswith("gato-2-tasks-collected-s0-")
     assert [path.parent.name for path in sorted(finished.rglob("*.safetensors"))] == [finished.name]

@@ -45,7 +45,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_a_ray_worker_killed_in_the_middle_costs_nothing_but_time(tmp_path: Path, cluster: str) -> None:
+def test_a_grid_on_ray_begun_in_another_folder_survives_a_killed_worker(tmp_path: Path, cluster: str) -> None:
     options = ("--models", "bc", "--seeds", "0", "1", "--checkpoint-seconds", "0")
     local, remote = tmp_path / "local" / "runs", tmp_path / "remote" / "runs"
     process = subprocess.Popen(

@@ -4,14 +4,16 @@ import re
 import tomllib
 from dataclasses import Field, dataclass, fields
 from math import inf, isfinite, nan
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
 from backbone.options import HELP, LIMITS, Limits, check_options, dashed, option
 from training import suites
+from training.presets import IMAGES, PRESETS, fill, preset_names, preset_values
 from training.registry import MODELS, Entry, find
-from training.settings import IMAGES, PRESETS, Machine, Run, fill, parse, preset_names, preset_values, spec_of
+from training.settings import Machine, Run, parse, spec_of
 from trajectories.catalog import dataset_names
 from trajectories.errors import UserError
 
@@ -296,3 +298,35 @@ def test_a_runs_own_command_means_the_same_settings(words: str) -> None:
     again = parse(command.split()[2:])
     assert again.resolved() == settings.resolved()
     assert again.run.preset == settings.run.preset
+
+
+# ---- suites ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A suite `two` of the toy's data sets."""
+    text = '[two]\nmodels = ["gato"]\nenvs = ["toy-medium", "toy-expert"]\nseeds = [0]\nsource = "collected"\n'
+    (tmp_path / "suites.toml").write_text(text + "weights = { toy-expert = 3 }\n")
+    monkeypatch.setattr(suites.find, "__defaults__", (tmp_path / "suites.toml",))
+
+
+def test_a_suite_is_its_data_sets_at_once_by_their_weights(suite: None) -> None:
+    run = parse(["--model", "gato", "--suite", "two"]).run
+    assert (run.env, run.task_weights, run.source) == (("toy-medium", "toy-expert"), (1.0, 3.0), "collected")
+    assert parse(["--model=gato", "--suite=two"]) == parse(["--model", "gato", "--suite", "two"])
+
+
+def test_the_command_line_changes_a_suite(suite: None) -> None:
+    run = parse(["--model", "gato", "--suite", "two", "--env", "toy-expert", "--source", "auto"]).run
+    assert (run.env, run.task_weights, run.source) == (("toy-expert",), (), "auto")
+
+
+def test_a_weight_of_a_data_set_that_a_suite_lacks_is_an_error() -> None:
+    with pytest.raises(UserError, match="weighs toy-medum, which is none of its envs: did you mean toy-medium"):
+        suites.Suite(("gato",), ("toy-medium",), (0,), weights={"toy-medum": 1.0})
+
+
+def test_a_suite_that_does_not_exist_is_an_error_before_anything_else() -> None:
+    with pytest.raises(UserError, match="no suite called 'generalst'"):
+        parse(["--model", "gato", "--suite", "generalst"])

@@ -44,6 +44,7 @@ from training.summary import compared, summarize
 from training.tensorboard_log import writer
 from training.train import Clock, Progress, train
 from trajectories.catalog import dataset
+from trajectories.errors import UserError
 from trajectories.mixture import Mixture
 from trajectories.names import file_name
 from trajectories.types import Trajectories
@@ -55,6 +56,7 @@ def run(settings: Settings) -> None:
     """Train, play and record what these settings say, or show what came of it before."""
     began = time.monotonic()
     device = prepare(settings.machine)
+    settings = playable(settings) if settings.run.skip_missing else settings
     tasks = load_tasks(settings)
     settings = resolve(settings, tasks, device)
     identity = settings.resolved() | {"data": digests(tasks)}
@@ -135,6 +137,29 @@ def prepare(machine: Machine) -> torch.device:
     if machine.threads:
         torch.set_num_threads(machine.threads)
     return find_device(machine.device)
+
+
+def playable(settings: Settings) -> Settings:
+    """The settings without the tasks that cannot be played here, each of which is named with the reason.
+
+    Raises:
+        UserError: none of them can be.
+    """
+    run, kept = settings.run, []
+    for place, name in enumerate(run.env):
+        try:
+            check_playable(dataset(name).env, run.physics)
+        except UserError as error:
+            if len(run.env) == 1:
+                raise
+            print(f"Left out: {name}. {error}")
+        else:
+            kept.append(place)
+    if not kept:
+        raise UserError(f"None of {len(run.env)} data sets can be played here: install what they need.")
+    rest: dict[str, Any] = {name: tuple(getattr(run, name)[place] for place in kept)
+                            for name in ("env", "task_weights", "path") if getattr(run, name)}  # fmt: skip
+    return replace(settings, run=replace(run, **rest))
 
 
 def load_tasks(settings: Settings) -> tuple[Trajectories, ...]:

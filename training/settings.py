@@ -4,7 +4,6 @@ The dataclasses' defaults < the environment's row < one preset of presets.toml <
 in the model's Config decides the result and is part of the run's identity; what is in Machine does not and is not.
 """
 
-import fnmatch
 import shlex
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -15,18 +14,19 @@ from typing import Any, Literal
 import tyro
 
 from backbone.config import ModelConfig
-from backbone.options import as_option, check_options, check_words, fits, option, read_tables
+from backbone.options import check_options, check_words, option
 from sources.request import Physics, Source
+from training.presets import DEFAULT, PRESETS, environment_values, fill, preset_names, preset_values
 from training.registry import MODELS, Entry, find, find_named
+from training.suites import find as find_suite
 from trajectories import gym_registry
-from trajectories.catalog import dataset, environment, environment_names
+from trajectories.catalog import dataset
 from trajectories.errors import UserError, did_you_mean
 from trajectories.own_names import check_named, own_name
 from trajectories.types import Spec
 
-PRESETS = Path(__file__).parents[1] / "experiments" / "presets.toml"
 Precision = Literal["auto", "fp32", "bf16"]
-IMAGES = "images"  # in presets: all data sets that show images
+UNSAID = ("path", "preset", "task", "suite", "skip_missing")  # options that a run's own command says otherwise
 DESCRIPTION = "Train a model on recorded trajectories, play it in the real environment, record the result."
 
 
@@ -41,7 +41,9 @@ class Run:
     task_weights: tuple[float, ...] = option(
         (), "how often each of several --env is drawn; else equally often", above=0
     )
-    preset: str = option("default", "budget and settings to start from: see above, and experiments/presets.toml")
+    suite: str = option("", "all data sets of a suite of experiments/suites.toml at once, by its weights (gato)")
+    skip_missing: bool = option(False, "of several --env, leave out those whose package is not installed")
+    preset: str = option(DEFAULT, "budget and settings to start from: see above, and experiments/presets.toml")
     source: Source = option("auto", "where the data come from; auto: the first of them that has the data set")
     path: tuple[Path, ...] = option(
         (), "a data file of your own, or the D4RL file whose policy is to be rerolled; one for each --env"
@@ -97,6 +99,7 @@ class Settings:
         """What decides the result, for the record; where a file lies does not, what is in it does (the digest)."""
         run = asdict(self.run)
         del run["path"], run["preset"], run["task"], run["allow_mismatch"]  # the task is in the data set's name
+        del run["suite"], run["skip_missing"]  # in the data sets' names
         del run["replay_steps"], run["replay_checkpoints"]  # likewise in the digest
         if len(self.run.env) == 1:
             del run["task_weights"]
@@ -112,7 +115,10 @@ class Settings:
         for owner, other in ((self.run, usual.run), (self.config, usual.config)):
             for field in fields(owner):
                 value = getattr(owner, field.name)
-                if field.name in ("path", "preset", "task") or (field.name, value) == ("source", "file"):
+                if field.name in ("path", "preset", "task", "suite", "skip_missing") or (field.name, value) == (
+                    "source",
+                    "file",
+                ):
                     continue  # a user's own file is named by --path
                 if value != getattr(other, field.name):
                     words += flag(field.name, value)
@@ -126,6 +132,7 @@ def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:
         UserError: an unknown model, preset or option, or a value out of range.
         SystemExit: --help, or a value of the wrong type (tyro says which, exit code 2).
     """
+    arguments = expanded(arguments)
     first = ArgumentParser(add_help=False, allow_abbrev=False)
     for name in ("model", "preset", "source", "task"):
         first.add_argument(f"--{name}", default=getattr(Run(), name))
@@ -153,6 +160,26 @@ def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:
     settings = Settings(replace(line.run, model=entry.name, env=tuple(chosen.env)), line.config, line.machine)
     check(settings)
     return settings
+
+
+def expanded(arguments: Sequence[str]) -> list[str]:
+    """A command line in which `--suite NAME` is spelled out: its data sets, their weights, source and preset.
+
+    What the command line says itself stands.
+
+    Raises:
+        UserError: there is no such suite.
+    """
+    words = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--suite=") else [word])]
+    if "--suite" not in words[:-1]:
+        return words
+    place = words.index("--suite")
+    suite = find_suite(words[place + 1])
+    del words[place : place + 2]
+    given = {word.partition("=")[0] for word in words}
+    options = {"--env": suite.envs, "--task-weights": suite.task_weights} if "--env" not in given else {}
+    options |= {"--source": (suite.source,), "--preset": (suite.preset,)}
+    return words + [f"{word}" for name, values in options.items() if name not in given for word in (name, *values)]
 
 
 def preset_settings(entry: Entry, env: Sequence[str], preset: str, presets: Path = PRESETS) -> Settings:
@@ -202,76 +229,6 @@ def closest(unknown: str, line: Any) -> str:
     """The end of the sentence about an option that does not exist."""
     names = [flag(field.name, 0)[0] for group in fields(line) for field in fields(getattr(line, group.name))]
     return did_you_mean(unknown.partition("=")[0], names, "--help lists what there is.")
-
-
-def preset_tables(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
-    """The presets of a file: by preset, then by model or "all".
-
-    Raises:
-        UserError: it cannot be read, or says something that would be for no model.
-    """
-    tables = read_tables(path)
-    for preset, parts in tables.items():
-        for part, rows in parts.items():
-            if part not in ("all", *MODELS) or not isinstance(rows, dict):
-                where = f"[{preset}.all] or of a model's table, as [{preset}.dt]"
-                raise UserError(f"{path.name}: [{preset}] has {part:.40}, which is no part of {where}: move it there.")
-    return tables
-
-
-def preset_names(path: Path, entry: Entry) -> list[str]:
-    """The presets that a model has: `default`, tables of the file that speak of it, then its own, as Gato's sizes."""
-    tables = preset_tables(path)
-    in_file = [name for name, table in tables.items() if {"all", entry.name} & set(table)]
-    return list(dict.fromkeys([Run.preset, *in_file, *entry.config.presets]))
-
-
-def preset_values(path: Path, preset: str, entry: Entry, env: Sequence[str]) -> dict[str, Any]:
-    """What `preset` says of a model on a data set: for all models, for this one, for data sets like this one.
-
-    Several data sets are called "one+another": "*+*" is for all mixtures. "images" is for all that show images.
-
-    Raises:
-        UserError: the model does not have this preset.
-    """
-    names = preset_names(path, entry)
-    if preset not in names:
-        near, known = did_you_mean(preset, names), f"choose one of {', '.join(names)}."
-        hint = f"{near} Else {known}" if near.startswith("did") else known
-        raise UserError(f"There is no preset called {preset!r} for {entry.name}: {hint}")
-    called = "+".join(env)
-    values: dict[str, Any] = {}
-    table = preset_tables(path).get(preset, {})
-    for part in ("all", entry.name):
-        rows = table.get(part, {})
-        values |= {key: value for key, value in rows.items() if not isinstance(value, dict)}
-        for pattern, row in rows.items():
-            if not isinstance(row, dict) or ("+" in pattern) != ("+" in called):
-                continue
-            if fnmatch.fnmatch(called, pattern) or (pattern == IMAGES and entry.of_images):
-                values |= row
-    return values | dict(entry.config.presets.get(preset, {}))
-
-
-def environment_values(entry: Entry) -> dict[str, Any]:
-    """What the catalog's row of the model's environment says of its settings."""
-    scaled = "return_scale" in {each.name for each in fields(entry.config)}
-    scale = environment(entry.environment).return_scale if entry.environment in environment_names() else 0.0
-    return {"return_scale": scale} if scaled and scale else {}
-
-
-def fill(config: Any, values: dict[str, Any]) -> Any:
-    """`config` with the values that are its own, which are taken out of `values`.
-
-    Raises:
-        UserError: a value is of another kind than the option.
-    """
-    own = {field.name: values.pop(field.name) for field in fields(config) if field.name in values}
-    for name, value in own.items():
-        usual = getattr(config, name)
-        if not fits(value, usual):
-            raise UserError(f"A preset has {name} = {value!s:.40}: give a value like {usual!r}.")
-    return replace(config, **{key: as_option(value, getattr(config, key)) for key, value in own.items()})
 
 
 def check(settings: Settings) -> None:

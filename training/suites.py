@@ -1,4 +1,4 @@
-"""Suites of runs, as data: experiments/suites.toml."""
+"""Suites, as data: experiments/suites.toml. A grid runs each of its data sets, `run.py --suite` all of them at once."""
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -10,13 +10,18 @@ from trajectories.errors import UserError, did_you_mean
 EXAMPLES: dict[str, Any] = {
     **{"models": ("dt",), "envs": ("hopper-medium",), "seeds": (0,), "source": "auto", "preset": "default"},
     "options": {"dt": {"updates": 100}},
+    "weights": {"hopper-medium": 1.0},
 }
 FILE = Path(__file__).parents[1] / "experiments" / "suites.toml"
 
 
 @dataclass(frozen=True)
 class Suite:
-    """What a suite runs."""
+    """What a suite runs.
+
+    Raises:
+        UserError: it weighs a data set that it does not have.
+    """
 
     models: tuple[str, ...]
     envs: tuple[str, ...]
@@ -24,6 +29,19 @@ class Suite:
     source: str = "auto"
     preset: str = "default"
     options: dict[str, dict[str, Any]] = field(default_factory=dict)  # of experiments/run.py, by model
+    weights: dict[str, float] = field(
+        default_factory=dict
+    )  # how often each is drawn where all are learned at once; else 1
+
+    def __post_init__(self) -> None:
+        for name in self.weights:
+            if name not in self.envs:
+                raise UserError(f"A suite weighs {name}, which is none of its envs: {did_you_mean(name, self.envs)}")
+
+    @property
+    def task_weights(self) -> tuple[float, ...]:
+        """How often each of `envs` is drawn: 1 where it has no weight."""
+        return tuple(self.weights.get(name, 1.0) for name in self.envs)
 
 
 def suites(path: Path = FILE) -> dict[str, Suite]:
@@ -54,7 +72,8 @@ def alike(value: Any, example: Any) -> bool:
     if type(value) is not type(example):
         return False
     if isinstance(example, dict):
-        return all(isinstance(one, dict) for one in value.values())
+        kinds = (dict,) if isinstance(next(iter(example.values())), dict) else (float, int)
+        return all(isinstance(one, kinds) for one in value.values())
     return not isinstance(example, tuple) or all(type(one) is type(example[0]) for one in value)
 
 
