@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from trajectories.errors import UserError
 from trajectories.types import Spec
 
-CHANNELS = (1, 3, 4)  # what tells an axis of channels from one of pixels
+CHANNELS = (1, 3, 4)  # by which an axis of channels is known from one of pixels
 
 
 def shows_images(spec: Spec) -> bool:

@@ -81,7 +81,7 @@ class SequenceModel(nn.Module, ABC):
         return {}
 
     def images(self) -> dict[str, np.ndarray]:
-        """What is worth seeing of the model, by a file's name: (H, W, 3) uint8 each, kept beside its weights."""
+        """Pictures of the model, by a file's name: (H, W, 3) uint8 each, kept beside its weights."""
         return {}
 
     def parameter_groups(self) -> list[dict[str, Any]]:

@@ -130,5 +130,5 @@ def read_tables(path: Path) -> dict[str, dict[str, Any]]:
 
 @lru_cache(maxsize=8)
 def _tables(text: str) -> dict[str, Any]:
-    """What a text says; a grid asks for the presets of every run. Nobody changes it."""
+    """What a text says; a grid needs the presets of every run. It must not be changed."""
     return tomllib.loads(text)

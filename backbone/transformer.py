@@ -1,6 +1,6 @@
 """The causal transformer that the models share: GPT-2's pre-norm blocks (Radford et al. 2019), with no positions.
 
-Shapes   B windows, L tokens, Q tokens whose outputs are wanted, H heads, D width, K = D / H
+Shapes   B windows, L tokens, Q tokens whose outputs are computed, H heads, D width, K = D / H
 """
 
 import math
@@ -59,23 +59,24 @@ class Block(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(
-        self, x: Float[Tensor, "B L D"], visible: Bool[Tensor, "B Q L"], wanted: slice = slice(None)
+        self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "B Q L"], query_positions: slice = slice(None)
     ) -> Float[Tensor, "B Q D"]:
-        """Outputs of the `wanted` tokens only; the others serve as keys and values."""
+        """Outputs at `query_positions` only; the others serve as keys and values."""
         normed = self.attention_norm(x)
-        asking = x[:, wanted]
-        asked = normed[:, wanted].contiguous()  # else a bf16 product rounds once more, unless the batch is of one
+        residual = x[:, query_positions]
+        # Contiguous, else a bf16 product rounds once more unless the batch is of one.
+        normed_queries = normed[:, query_positions].contiguous()
         query, key, value = (
             rearrange(part, "b l (h k) -> b h l k", h=self.heads)
-            for part in (self.query(asked), self.key(normed), self.value(normed))
+            for part in (self.query(normed_queries), self.key(normed), self.value(normed))
         )
-        attended = self.attend(query, key, value, visible)
-        x = asking + self.dropout(self.attention_out(rearrange(attended, "b h q k -> b q (h k)")))
+        attended = self.attend(query, key, value, mask)
+        x = residual + self.dropout(self.attention_out(rearrange(attended, "b h q k -> b q (h k)")))
         return x + self.dropout(self.hidden(self.hidden_norm(x)))
 
-    def attend(self, query: Tensor, key: Tensor, value: Tensor, visible: Tensor) -> Tensor:
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
         """By PyTorch's fused kernel, or by hand where that is faster: on a CPU with dropout, or in short sequences."""
-        mask = visible[:, None]  # the same for all heads
+        mask = mask[:, None]  # for all heads
         rate = self.attention_dropout.rate if self.training else 0.0
         if query.device.type != "cpu" or not (rate > 0 or prefers_manual_attention(query, key)):
             return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=rate)
@@ -86,9 +87,9 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Blocks and a final LayerNorm: (B, L, D) to the outputs of the wanted tokens, (B, Q, D).
+    """Blocks and a final LayerNorm: (B, L, D) to the outputs at some positions, (B, Q, D).
 
-    The last block computes only what is wanted; nobody reads the rest.
+    The last block computes only these; the rest is not used.
     """
 
     def __init__(
@@ -110,16 +111,16 @@ class Transformer(nn.Module):
         self.apply(init_weights)
 
     def forward(
-        self, x: Shaped[Tensor, "B L D"], real: Bool[Tensor, "B L"], wanted: slice = slice(None)
+        self, x: Shaped[Tensor, "B L D"], real: Bool[Tensor, "B L"], query_positions: slice = slice(None)
     ) -> Shaped[Tensor, "B Q D"]:
         """`real` is False at padding, which no real token sees."""
-        visible = causal(real)  # (B, L, L)
+        mask = causal(real)  # (B, L, L)
         if torch.is_autocast_enabled(x.device.type):  # the stream too: casting it to and fro costs a tenth of a step
             x = x.to(torch.get_autocast_dtype(x.device.type))
         x = self.dropout(x)
         for block in self.blocks[:-1]:
-            x = block(x, visible)
-        return self.norm(self.blocks[-1](x, visible[:, wanted], wanted))
+            x = block(x, mask)
+        return self.norm(self.blocks[-1](x, mask[:, query_positions], query_positions))
 
 
 def prefers_manual_attention(query: Tensor, key: Tensor) -> bool:

@@ -60,16 +60,16 @@ def parts(options: Options) -> Iterator[Part]:
     files, seeds = (FILES, SEEDS) if options.full else (options.files, 1)
     often, seconds = (KILLS, 3600.0) if options.full else (options.kills, options.seconds)
     at_once = AT_ONCE if options.full else often
-    wanted = options.only or ("servers", "files", "kills", "power")
-    if "servers" in wanted:
+    chosen = options.only or ("servers", "files", "kills", "power")
+    if "servers" in chosen:
         yield "servers", servers.lie
-    for kind in KINDS if "files" in wanted else ():
+    for kind in KINDS if "files" in chosen else ():
         for seed in range(seeds):
             yield f"{files} {kind} {seed}", partial(fuzz.fuzz, kind, files, seed)
-    for what in kills.WHAT if "kills" in wanted else ():
+    for what in kills.WHAT if "kills" in chosen else ():
         for seed in range(often // at_once):
             yield f"{at_once} kills {what} {seed}", partial(kills.kill, what, at_once, seconds, seed)
-    for seed in range(CUTS if options.full else 1) if "power" in wanted else ():
+    for seed in range(CUTS if options.full else 1) if "power" in chosen else ():
         yield f"power {seed}", partial(power.cut_power, seed)
 
 
@@ -81,7 +81,7 @@ def main(options: Options) -> None:
     with tempfile.TemporaryDirectory() as folder:
         scratch = (options.scratch or Path(folder)).absolute()
         scratch.mkdir(parents=True, exist_ok=True)
-        for name, attempt in parts(options):
+        for name, attempt in chosen(options):
             if name not in tried:
                 began = time.monotonic()
                 tried[name] = attempt(scratch)

@@ -1,4 +1,4 @@
-"""Files that are whole, and what may become of them: bytes that change, and contents that nobody means."""
+"""Files that are whole, and what may become of them: bytes that change, and contents that make no sense."""
 
 import gzip
 import json

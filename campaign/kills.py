@@ -64,7 +64,7 @@ def kill(what: str, kills: int, seconds: float, seed: int, scratch: Path) -> Tal
     if code:
         tally.count(f"an undisturbed one ends with {code}: {last_line(scratch / 'log')}")
         return tally
-    wanted = facts(whole)
+    expected = facts(whole)
     deadline = time.monotonic() + seconds
     while tally.tried < kills and time.monotonic() < deadline:
         results = scratch / what
@@ -76,7 +76,7 @@ def kill(what: str, kills: int, seconds: float, seed: int, scratch: Path) -> Tal
             if late:
                 break
         code, _ = attempt(command(what, results, cache), scratch / "log")
-        failure = f"it ends with {code}: {last_line(scratch / 'log')}" if code else differing(wanted, facts(results))
+        failure = f"it ends with {code}: {last_line(scratch / 'log')}" if code else differing(expected, facts(results))
         for _ in range(killed):
             tally.count(failure)
     return tally
@@ -151,9 +151,9 @@ def _bytes(name: str, item: Any) -> bytes:
     return name.encode() + (np.asarray(item[()]).tobytes() if isinstance(item, h5py.Dataset) else b"")
 
 
-def differing(wanted: dict[str, str], found: dict[str, str]) -> str | None:
+def differing(expected: dict[str, str], found: dict[str, str]) -> str | None:
     """How what a killed command left differs from what an undisturbed one leaves."""
-    other = [name for name in wanted if name in found and found[name] != wanted[name]]
-    missing, extra = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
+    other = [name for name in expected if name in found and found[name] != expected[name]]
+    missing, extra = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
     kinds = {"other": other, "no": missing, "also": extra}
     return "; ".join(f"{what} {', '.join(names)}" for what, names in kinds.items() if names)[:200] or None

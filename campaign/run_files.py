@@ -37,9 +37,9 @@ def records(folder: Path) -> None:
 
 def read_records(folder: Path) -> None:
     """All that a report makes of them but for figures; one that is damaged must not keep the others from it."""
-    with redirect_stdout(StringIO()) as shown, redirect_stderr(StringIO()) as said:
+    with redirect_stdout(StringIO()) as shown, redirect_stderr(StringIO()) as messages:
         report.main(report.Options(results_dir=folder, figures=False))
-    check_messages(said.getvalue())
+    check_messages(messages.getvalue())
     found = re.search(r"^(\d+) records: ", shown.getvalue(), re.MULTILINE)
     if found is None or int(found[1]) < len(RECORDED) - 2:
         raise AssertionError(f"of {len(RECORDED)} records {found and found[1]} are in the report")
@@ -68,10 +68,10 @@ def read_prompts(folder: Path) -> None:
     run.mkdir(parents=True)
     shutil.copy(next(RUNS.glob(f"*/{prompts.PROMPTS}")).with_name(store.RECORD), run)
     shutil.copy(folder / prompts.PROMPTS, run)
-    with redirect_stderr(StringIO()) as said:
+    with redirect_stderr(StringIO()) as messages:
         prompts.page(prompts.read_all(folder / "runs"))
     shutil.rmtree(folder / "runs")
-    check_messages(said.getvalue())
+    check_messages(messages.getvalue())
 
 
 def settings(folder: Path) -> None:
@@ -91,9 +91,9 @@ def read_settings(folder: Path) -> None:
         plan(find("smoke", suites))
 
 
-def check_messages(said: str) -> None:
-    """What is said of each file that is left out is one sentence, too."""
-    for line in said.splitlines():
+def check_messages(messages: str) -> None:
+    """The message about each file that is left out is one sentence, too."""
+    for line in messages.splitlines():
         if len(line) > LONGEST or not line.isprintable():
             raise AssertionError(f"a message of {len(line)} characters")
         if not line.startswith("Left out: "):

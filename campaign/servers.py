@@ -93,7 +93,7 @@ def lie(scratch: Path) -> Tally:
     tally = Tally("lying servers")
     for title, behave in BEHAVIOR.items():
         for sha256 in (hashlib.sha256(BODY).hexdigest(), None):
-            if sha256 is None and title == "another file":  # a whole file, of which nobody has published anything
+            if sha256 is None and title == "another file":  # a whole file, of which nothing is published
                 continue
             failure = _fetched(behave, Published(sha256, check=check_hdf5), scratch / "fetched")
             tally.count(failure and f"{title}: {failure}")
