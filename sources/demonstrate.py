@@ -2,6 +2,8 @@
 
 Layout   observations, actions, rewards, terminals, timeouts and `metadata/`, as D4RL's files have them; whole episodes
          only. metadata/success_rate where the family knows success, metadata/dropped: episodes that the expert gave up
+Ends     where a row has `after_success`, episodes end, marked as timed out, so many steps after they first succeed, and
+         those that do not succeed are dropped, too: they last longest, so that their returns would be the highest
 Chance   an episode's start and its expert's noise are drawn from the seed and the episode's number alone: the same seed
          gives the same file, however many processes play
 """
@@ -34,7 +36,7 @@ from trajectories.rows import DatasetRow
 AT_ONCE = 4  # episodes that a process plays before it answers
 AHEAD = 3  # answers waited for, for each process
 FEW = 8  # episodes that are played in this process, since starting others takes longer
-PATIENCE = 10  # episodes that may be given up before it counts how many were not
+PATIENCE = 10  # episodes that may be dropped before it counts how many were not
 BLOCK = 5000  # steps written at once
 CHUNK = 1 << 20  # bytes of a chunk of the file, about
 
@@ -87,7 +89,9 @@ def collect(name: str, destination: Path, steps: int | None = None, seed: int = 
             if episode is None:
                 dropped += 1
                 if dropped > PATIENCE and dropped > played:
-                    raise UserError(f"The expert of {row.env} gave up in {dropped} of {dropped + played} episodes.")
+                    raise UserError(
+                        f"The expert of {row.env} gave up or failed in {dropped} of {dropped + played} episodes."
+                    )
                 continue
             block.append(episode)
             played, filled, succeeded = played + 1, filled + len(episode), succeeded + bool(episode.success)
@@ -110,7 +114,7 @@ def collect(name: str, destination: Path, steps: int | None = None, seed: int = 
 def demonstrations(
     row: DatasetRow, seed: int, processes: int = 0, episodes: int | None = None
 ) -> Generator[Episode | None, None, None]:
-    """Episodes 0, 1, 2, ... without end, in this order; None for one that the expert gave up.
+    """Episodes 0, 1, 2, ... without end, in this order; None for one that is dropped.
 
     Args:
         processes: that play; 0: one for each processor.
@@ -120,7 +124,7 @@ def demonstrations(
     if processes == 1 or (episodes is not None and episodes <= FEW):
         number = 0
         while True:
-            yield play(row.env, seed, number)
+            yield play(row.env, seed, number, row.after_success)
             number += 1
     context = multiprocessing.get_context("spawn")  # forking would copy simulators and threads
     with ProcessPoolExecutor(processes, context, _ignore_interrupts) as pool:
@@ -129,15 +133,15 @@ def demonstrations(
         try:
             while True:
                 while len(waiting) < AHEAD * processes:
-                    waiting.append(pool.submit(_several, row.env, seed, begun))
+                    waiting.append(pool.submit(_several, row.env, seed, begun, row.after_success))
                     begun += AT_ONCE
                 yield from waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def play(environment: str, seed: int, number: int) -> Episode | None:
-    """One episode of the expert; None where it gave up.
+def play(environment: str, seed: int, number: int, after_success: int | None = None) -> Episode | None:
+    """One episode of the expert; None where it gave up, or did not succeed where `after_success` is given.
 
     Raises:
         UserError: there is no expert, or its package is not installed.
@@ -146,14 +150,21 @@ def play(environment: str, seed: int, number: int) -> Episode | None:
     start, noise = np.random.SeedSequence((seed, number)).spawn(2)
     observation = copies.reset([int(start.generate_state(1)[0])])[0]
     expert.begin(copies.inside(0), observation, np.random.default_rng(noise))
-    return played(copies, lambda observed: expert.act(copies.inside(0), observed), observation)
+    return played(copies, lambda observed: expert.act(copies.inside(0), observed), observation, after_success)
 
 
 def played(
-    copies: Environments, act: Callable[[np.ndarray], np.ndarray | int], observation: np.ndarray
+    copies: Environments,
+    act: Callable[[np.ndarray], np.ndarray | int],
+    observation: np.ndarray,
+    after_success: int | None = None,
 ) -> Episode | None:
-    """An episode that has begun in the one copy, to its end; None where what acts gave up."""
-    spec = copies.spec
+    """An episode that has begun in the one copy, to its end, or to so many steps after its first success.
+
+    Returns:
+        None where what acts gave up, or did not succeed where `after_success` is given.
+    """
+    spec, since = copies.spec, 0
     observations, actions, rewards = [], [], []
     live = np.ones(1, bool)
     while True:
@@ -168,8 +179,11 @@ def played(
         actions.append(action)
         rewards.append(step.rewards[0])
         observation = step.observations[0]
-        if step.terminated[0] or step.truncated[0]:
-            success = None if step.success is None else bool(step.success[0])
+        success = None if step.success is None else bool(step.success[0])
+        since += bool(success)
+        if step.terminated[0] or step.truncated[0] or (after_success is not None and since > after_success):
+            if after_success is not None and not success:
+                return None
             columns = (np.stack(observations), np.stack(actions), np.array(rewards, np.float32))
             return Episode(*columns, terminated=bool(step.terminated[0]), success=success)
 
@@ -181,8 +195,8 @@ def _playing(environment: str) -> tuple[Inspectable, Expert]:
     return cast(Inspectable, copies), interface.expert(catalog.environment(environment))
 
 
-def _several(environment: str, seed: int, first: int) -> list[Episode | None]:
-    return [play(environment, seed, number) for number in range(first, first + AT_ONCE)]
+def _several(environment: str, seed: int, first: int, after_success: int | None) -> list[Episode | None]:
+    return [play(environment, seed, number, after_success) for number in range(first, first + AT_ONCE)]
 
 
 def _ignore_interrupts() -> None:

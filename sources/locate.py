@@ -139,6 +139,9 @@ def _demonstrated(request: Request, row: DatasetRow) -> Recording:
     episodes = row.collected_episodes if request.steps is None else 0
     amount = {"episodes": episodes} if episodes else {"steps": request.steps or row.collected_steps}
     size = f"{episodes}-episodes" if episodes else str(amount["steps"])
+    if row.after_success is not None:
+        amount["after_success"] = row.after_success
+        size += f"-cut-{row.after_success}-after-success"
     file = f"{path_name(row.name)}-{size}-seed{request.seed}-{path_name(version)}.hdf5"
     recording = Recording(
         row,

@@ -43,7 +43,7 @@ def test_the_locomotion_suite_is_complete(env: str) -> None:
 
 
 def test_the_other_families_of_d4rl_are_complete() -> None:
-    names = {name for name in dataset_names() if dataset(name).format == "d4rl"}
+    names = {name for name in dataset_names() if dataset(name).format == "d4rl" and dataset(name).file}
     assert names >= {f"{env}-{kind}" for env in ("pen", "door", "hammer", "relocate") for kind in ("human", "cloned")}
     assert names >= {
         f"maze2d-{maze}{dense}" for maze in ("open", "umaze", "medium", "large") for dense in ("", "-dense")
@@ -51,7 +51,7 @@ def test_the_other_families_of_d4rl_are_complete() -> None:
     assert names >= {f"antmaze-{maze}-{kind}" for maze in ("medium", "large") for kind in ("play", "diverse")}
     assert names >= {"antmaze-umaze", "antmaze-umaze-diverse", "kitchen-complete", "kitchen-partial", "kitchen-mixed"}
     assert names >= {"minigrid-fourrooms", "minigrid-fourrooms-random"}
-    assert len({dataset(name).urls[0] for name in names if dataset(name).urls}) == len(names) - 3  # all but the toy's
+    assert len({dataset(name).urls[0] for name in names}) == len(names)
 
 
 @pytest.mark.parametrize(

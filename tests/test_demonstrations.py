@@ -128,9 +128,23 @@ def test_the_same_seed_gives_the_same_demonstrations(family, tmp_path):
     assert first.origin.digest == second.origin.digest != other.origin.digest
 
 
+def test_a_demonstration_ends_some_steps_after_its_first_success(family):
+    whole = [demonstrate.play("line-walk", 0, number) for number in range(8)]
+    cut = [demonstrate.play("line-walk", 0, number, after_success=2) for number in range(8)]
+    for one, other in zip(whole, cut, strict=True):
+        if one is None or not one.success:
+            assert other is None
+        else:
+            first = int(np.argmax(np.cumsum(one.rewards.astype(np.float64)) > 3))
+            np.testing.assert_array_equal(other.observations, one.observations[: first + 3])
+            assert other.success
+            assert not other.terminated
+    assert any(other is not None and len(other) < 20 for other in cut)
+
+
 def test_an_expert_that_always_gives_up_is_an_error(family, tmp_path, monkeypatch):
     monkeypatch.setattr(Walker, "act", lambda *_: (_ for _ in ()).throw(GaveUp))
-    with pytest.raises(UserError, match="gave up in 11 of 11 episodes"):
+    with pytest.raises(UserError, match="gave up or failed in 11 of 11 episodes"):
         demonstrate.collect("line-walk", tmp_path / "file.hdf5")
     assert not list(tmp_path.glob("*.hdf5"))
 

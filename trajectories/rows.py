@@ -94,6 +94,7 @@ class DatasetRow:
     version: str = "v2"  # D4RL's, which may follow the name
     collected_steps: int = 0  # default number of steps of `--source collected`; 0: it cannot be collected
     collected_episodes: int = 0  # likewise of episodes, where an expert of experts/<family>.py demonstrates the task
+    after_success: int | None = None  # a demonstration ends so many steps after it first succeeds; None: it is whole
     file: str | None = None  # D4RL's file name; None: only collected
     path: str | None = None  # where the file lies below D4RL's address, or the files below DQN-replay's
     format: str = "d4rl"  # the file trajectories/formats/<format>.py of what is published

@@ -11,7 +11,7 @@ import json
 import tomllib
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Annotated, Any
 
@@ -56,8 +56,8 @@ def random_episodes(row: DatasetRow, count: int) -> list[Episode]:
 
 
 def expert_episodes(row: DatasetRow, count: int, processes: int) -> tuple[list[Episode], int]:
-    """Episodes of the expert, and how many of `count` it gave up."""
-    with closing(demonstrations(row, SEED, processes, count)) as every:
+    """Whole episodes of the expert, and how many of `count` it gave up."""
+    with closing(demonstrations(replace(row, after_success=None), SEED, processes, count)) as every:
         found = [episode for episode in islice(every, count) if episode is not None]
     if not found:
         raise UserError(f"The expert of {row.env} gave up in each of {count} episodes.")
