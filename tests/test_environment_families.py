@@ -12,6 +12,7 @@ from environments.mazes import ANT_MAZES, POINT_MAZES, cells
 from trajectories import gym_registry
 from trajectories.catalog import environment, environment_names
 from trajectories.errors import UserError
+from trajectories.rows import families
 
 NEEDS = {"adroit": "gymnasium_robotics", "kitchen": "gymnasium_robotics", "minigrid": "minigrid"}
 ONE = np.ones(1, bool)
@@ -150,7 +151,8 @@ def test_the_kitchen_shows_its_goal_behind_what_is_there() -> None:
     assert copies.step(np.zeros((1, 9)), ONE).observations.shape == (1, 60)
 
 
-FEW = [name for name in environment_names() if environment(name).family not in ("kitchen", "toy", "atari")]
+OTHERS = ("kitchen", "toy", "atari", *families())  # families of TOML have tests of their own
+FEW = [name for name in environment_names() if environment(name).family not in OTHERS]
 
 
 @pytest.mark.parametrize("name", [*FEW, "breakout"])  # tests/test_atari.py has more of the games
