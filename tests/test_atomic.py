@@ -207,6 +207,21 @@ def test_what_a_killed_process_was_writing_goes_with_the_next_lock(tmp_path: Pat
     assert names(tmp_path) == ["hopper.hdf5.tag"]
 
 
+def test_files_that_a_killed_checkpoint_made_beside_go_with_the_next_start(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; import torch; from training import checkpoint\n"
+        "def save(tensors, path, metadata):\n"  # as safetensors writes: beside, and then renamed
+        "    Path(path).with_name('.tmp3mmJFQ').write_text('half'); os._exit(9)\n"
+        "checkpoint.save_file = save\n"
+        "checkpoint.write_tensors(Path(sys.argv[1]) / 'state.safetensors', {'a': torch.zeros(3)})"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=False)
+    assert names(tmp_path) != []
+    with hold_run(tmp_path, {}):
+        pass
+    assert not tmp_path.exists() or names(tmp_path) == []
+
+
 def test_what_a_finished_run_removes_stays_removed_after_a_power_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -181,7 +181,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str,
     """A whole file or none."""
     make_folder(path.parent)
     try:
-        with atomic_file(path) as fresh:
+        with atomic_file(path, alone=True) as fresh:
             save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, fresh, metadata)
     except SafetensorError as error:  # the number stands in its text only: "... (os error 28)"
         number = re.search(r"os error (\d+)", str(error))

@@ -142,14 +142,21 @@ def atomic_directory(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_file(file: Path) -> Iterator[Path]:
-    """A path beside `file` to write to, which becomes `file` at the end; after an error nothing is left."""
-    fresh = _beside(file)
+def atomic_file(file: Path, alone: bool = False) -> Iterator[Path]:
+    """A path beside `file` to write to, which becomes `file` at the end; after an error nothing is left.
+
+    Args:
+        alone: the path lies in a folder of its own, for a writer that makes further files beside (safetensors does).
+    """
+    place = _beside(file)
+    fresh = place / file.name if alone else place
     try:
+        if alone:
+            place.mkdir()
         yield fresh
         replace(fresh, file)
     finally:
-        fresh.unlink(missing_ok=True)
+        remove(place)
 
 
 def write_text(file: Path, text: str) -> Path:

@@ -155,7 +155,7 @@ def save(path: Path, policy: Gaussian | TanhGaussian, card: dict[str, Any]) -> N
     """
     tensors = tensors_of(policy)
     dtype = np.float32 if isinstance(policy, Gaussian) else np.float16
-    with atomic_file(path) as fresh:
+    with atomic_file(path, alone=True) as fresh:
         save_file({name: np.ascontiguousarray(value, dtype=dtype) for name, value in tensors.items()}, fresh)
     write_text(path.with_suffix(".json"), json.dumps(card, indent=2) + "\n")
 

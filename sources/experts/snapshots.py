@@ -65,7 +65,7 @@ def write(environment: str, taken: Sequence[tuple[int, TanhGaussian]], card: dic
     columns = [tensors_of(policy) for _, policy in taken]
     stacked = {name: np.stack([one[name] for one in columns]).astype(np.float16, order="C") for name in columns[0]}
     weights, beside = files(environment)
-    with atomic_file(weights) as fresh:
+    with atomic_file(weights, alone=True) as fresh:
         save_file({"steps": np.array([steps for steps, _ in taken]), **stacked}, fresh)
     write_text(beside, json.dumps(card, indent=2) + "\n")
 
