@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SIMULATORS = ("mujoco", "gymnasium", "ale_py")
+SIMULATORS = ("mujoco", "gymnasium", "ale_py", "dm_control")
 SHARDING = ("torch.distributed.fsdp", "torch.distributed.tensor")
 HEAVY = ("torch", "matplotlib", "h5py", "pandas", "sentencepiece", "ray", "tensorboard", *SIMULATORS)
 TYPED = """

@@ -29,11 +29,13 @@ import torch
 import tyro
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
+from environments.make import make
 from environments.mujoco import simulator
 from sources.collect import play
 from sources.experts.policy import Gaussian, Layer, TanhGaussian, save
+from sources.experts.vectorized import VectorizedEnvironments
 from trajectories.atomic import atomic_file, write_text
 from trajectories.catalog import environment
 from trajectories.errors import UserError
@@ -157,7 +159,7 @@ class Checkpoints(BaseCallback):
                     write(file)
 
 
-def soft_actor_critic(config: Config, copies: DummyVecEnv) -> SAC:
+def soft_actor_critic(config: Config, copies: VecEnv) -> SAC:
     """A new learner, or the one that the folder holds, under the command's settings.
 
     Raises:
@@ -194,7 +196,9 @@ def learner(config: Config) -> tuple[Any, VecNormalize | None]:
     """The algorithm, ready to learn, and what normalizes its observations."""
     row = environment(config.env)
 
-    def copies(count: int) -> DummyVecEnv:
+    def copies(count: int) -> VecEnv:
+        if row.family != "mujoco":
+            return VectorizedEnvironments(make(row.name, count, config.physics), config.seed)
         one: Any = lambda: gymnasium.wrappers.TimeLimit(simulator(row.gym_id, config.physics), row.max_episode_steps)  # noqa: E731
         return DummyVecEnv([one] * count)
 
