@@ -26,11 +26,13 @@ from backbone.options import check_options, check_words, option
 from sources.request import CachedSource, Physics, Source
 from training.cli import exit_on_user_error
 from trajectories import gym_registry
+from trajectories.answered import AnsweredRow
 from trajectories.catalog import dataset
 from trajectories.disk import data_folder
 from trajectories.errors import UserError
 from trajectories.names import plain_name
 from trajectories.own_names import check_named, own_name
+from trajectories.pairs import Pairs
 from trajectories.types import Trajectories
 
 USUAL = "hopper-medium"
@@ -60,7 +62,7 @@ class One(Cache):
     replay_steps: int = option(500_000, "dqn-replay: steps to select")
     replay_checkpoints: int = option(50, "dqn-replay: of the last so many checkpoints")
 
-    def load(self) -> Trajectories:
+    def load(self) -> Any:
         from sources.loading import Request, load
 
         check_options(self)
@@ -91,24 +93,32 @@ class List(Cache):
 
 @dataclass(frozen=True)
 class Show(One):
-    """What is in a data set: episodes, returns, statistics of every dimension beside D4RL's published ones."""
+    """What is in a data set: episodes, returns, statistics of every dimension beside D4RL's published ones.
+
+    Of pairs, how many and which answers, and a picture of some; of a text, how much and how it begins.
+    """
 
     picture: Path | None = option(None, "write the picture here, .png or .svg; else beside the cached data")
     dimensions: bool = option(True, "the statistics of every dimension")
 
     def run(self) -> None:
-        from sources import data_pictures, data_report
+        from sources import answers_report, data_pictures, data_report
         from sources.loading import describe
 
         data = self.load()
         print(describe(data))
-        data_report.print_summary(data)
-        if self.dimensions:
-            data_report.print_dimensions(data)
+        if isinstance(data, Trajectories):
+            data_report.print_summary(data)
+            if self.dimensions:
+                data_report.print_dimensions(data)
+        else:
+            answers_report.print_summary(data)
+            if not isinstance(data, Pairs):
+                return
         name = plain_name(f"{data.origin.name}-{data.origin.source}")
         file = self.picture or data_folder(self.data_dir) / "pictures" / f"{name}.png"
         try:
-            data_pictures.draw(data, file)
+            answers_report.draw(data, file) if isinstance(data, Pairs) else data_pictures.draw(data, file)
         except UserError as error:
             if self.picture:
                 raise
@@ -121,7 +131,8 @@ class Show(One):
 class Fetch(Cache):
     """Download D4RL's or DQN-replay's files into the cache, and check them against what is published.
 
-    `d4rl-pieces` are the first steps of some of D4RL's files, which the tests read.
+    What is answered, as easy-vqa, is fetched by pip, apt or npm. `d4rl-pieces` are the first steps of some of D4RL's
+    files, which the tests read.
     """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = field(default=("hopper-medium",))
@@ -136,7 +147,10 @@ class Fetch(Cache):
             if name == pieces.NAME:
                 print(f"pieces of D4RL's files, for the tests: {pieces.fetched(data_folder(self.data_dir))}")
                 continue
-            source = "dqn-replay" if dataset(name).format == "dqn_replay" else "d4rl"
+            row = dataset(name)
+            source = (
+                "package" if isinstance(row, AnsweredRow) else "dqn-replay" if row.format == "dqn_replay" else "d4rl"
+            )
             request = Request(name, source, data_dir=self.data_dir)
             request = replace(request, replay_steps=self.replay_steps, replay_checkpoints=self.replay_checkpoints)
             print(describe(load(request)))
@@ -191,6 +205,10 @@ class Export(One):
         from sources import export
 
         data = self.load()
+        if not isinstance(data, Trajectories):
+            raise UserError(
+                f"{data.origin.name} has no steps that Minari or D4RL could hold: give it as its own files."
+            )
         if self.to == "minari":
             name = self.id or export.minari_id(data)
             print(f"{len(data):,} steps written: {export.to_minari(data, name, self.out)}")

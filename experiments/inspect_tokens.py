@@ -56,6 +56,10 @@ def main(options: Options) -> None:
     """Print the report of one data set."""
     table = layout(options.layout)
     data = load(Request(options.env, options.source, options.path, options.steps, data_dir=options.data_dir))
+    if not isinstance(data, Trajectories):
+        raise UserError(
+            f"{options.env} has no steps: `python experiments/data.py show {options.env}` shows what it has."
+        )
     if not 0 <= options.step < len(data):
         raise UserError(
             f"--step is {options.step}, but {options.env} has {len(data)}: give one of 0 to {len(data) - 1}."

@@ -11,6 +11,7 @@ from sources.experts.recipes import available
 from sources.fetch import PART
 from sources.request import CachedSource
 from trajectories import minari_folders
+from trajectories.answered import answered_rows
 from trajectories.atomic import file_lock, leftover_of, remove
 from trajectories.names import path_name
 from trajectories.rows import DatasetRow, dataset_rows
@@ -55,11 +56,14 @@ class Listed:
 
 
 def rows(folder: Path, part: str = "", versions: bool = False) -> list[Listed]:
-    """Every data set of the catalog whose name contains `part`, then Minari's on this machine."""
+    """Every data set of the catalog whose name contains `part`, then what is answered, and Minari's on this machine."""
     listed = []
     for name, row in dataset_rows().items():
         if part in name and (versions or not name.endswith(("-v0", "-v1"))):
             listed.append(Listed(name, row.steps, row.episodes, sources_of(row), tuple(kept(folder, name))))
+    for name in answered_rows():
+        if part in name:
+            listed.append(Listed(name, None, None, ("package",), tuple(kept(folder, name))))
     for name in minari_folders.local():
         if part in name:
             held = Kept(minari_folders.root() / name, "minari")
@@ -74,6 +78,8 @@ def kept(folder: Path, name: str) -> list[Kept]:
     if row and row.format == "dqn_replay":
         found += _matching(dqn_replay_download.folder(folder, row), "dqn-replay")
         found += _matching(folder / "collected" / called, "collected", r"-\d+-seed\d+-\w+")
+    if (answered := answered_rows().get(name)) and answered.package:
+        found += _matching(folder / "package" / answered.package.folder, "package")
     for source in ("reroll", "collected"):  # a recording's name: NAME-PHYSICS-STEPS-seedN-POLICY
         found += _matching(folder / source / called, source, r"-(d4rl|gymnasium)-\d+-seed\d+-\w+\.hdf5")
     for source in SOURCES:

@@ -1,5 +1,7 @@
 """The front door: `load("hopper-medium")` gives the trajectories of a data set, as memory-mapped columns.
 
+`load("easy-vqa")` gives pairs, and `load("text-python")` a text (answers.py). Recordings take these steps:
+
     locate   the files that hold it; fetched or recorded first where they are not here yet (locate.py)
     read     them into columns (formats/)
     check    the columns: actions scaled, statistics compared with the published ones
@@ -13,13 +15,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sources.description import against_published, check_environment, compared, describe, is_published
+from sources import answers
+from sources.description import against_published, check_environment, compared, is_published
+from sources.description import describe as describe_recording
 from sources.dqn_replay_download import clipped
 from sources.locate import SOURCES, locate
 from sources.recording import Recording, read
 from sources.request import Request, check
 from trajectories import store
 from trajectories.actions import scaled
+from trajectories.answered import AnsweredRow
 from trajectories.catalog import dataset, environment
 from trajectories.disk import data_folder, named_in_cache
 from trajectories.errors import DatasetError
@@ -28,12 +33,15 @@ from trajectories.types import Trajectories
 __all__ = ["SOURCES", "Request", "describe", "load"]
 
 
-def load(request: Request | str, **options: Any) -> Trajectories:
-    """The trajectories of a data set, as memory-mapped columns; recorded or fetched first where they are not here yet.
+def load(request: Request | str, **options: Any) -> Any:
+    """A data set as memory-mapped columns; recorded or fetched first where it is not here yet.
 
     Args:
         request: which data set, or its name alone, "hopper-medium".
         options: with a name: the other fields of `Request`, as source="reroll", path=Path("mine.hdf5").
+
+    Returns:
+        Trajectories; Pairs or Text of a data set that is answered, not played.
 
     Prints one line where `auto` falls back to collected data, and progress while something is fetched or recorded.
 
@@ -47,6 +55,9 @@ def load(request: Request | str, **options: Any) -> Trajectories:
     request = replace(request, path=request.path and request.path.expanduser())
     check(request, SOURCES)
     cache = data_folder(request.data_dir)
+    if isinstance(row, AnsweredRow):
+        with named_in_cache(cache, row.name):
+            return answers.load(request, row)
     with named_in_cache(cache, row.name):
         data = through_cache(locate(request, row), cache)
     if data.origin.source == "dqn-replay":
@@ -55,6 +66,11 @@ def load(request: Request | str, **options: Any) -> Trajectories:
         check_environment(data, row)
     caveat = environment(data.spec.name).caveat
     return data.with_details({"differs": caveat}) if caveat else data  # records have known it by this name
+
+
+def describe(data: Any) -> str:
+    """What a run prints of its data."""
+    return describe_recording(data) if isinstance(data, Trajectories) else answers.describe(data)
 
 
 def through_cache(recording: Recording, cache: Path) -> Trajectories:

@@ -5,6 +5,7 @@
     collected  rolled out here with behavior policies of our own
     minari     a data set of Minari's on this machine, by its id, by the catalog's, or by its folder with --path
     dqn-replay Atari's public files: in the cache, fetched into it shard by shard, or a folder given with --path
+    package    what is answered, not played: pairs and texts, fetched by pip, apt or npm (answers.py)
     file       whatever --path names, if no source is named: a D4RL-style HDF5 file or a trajectory pickle
     auto       `file` if a path is given, `minari` if the name is an id of Minari's, else `d4rl` if it is there or can
                be fetched, else `collected`. Of Atari `dqn-replay` if a path is given or the files are in the cache:
@@ -239,6 +240,15 @@ def _minari(request: Request, row: DatasetRow) -> Recording:
     return Recording(row, "minari", folder, "minari")
 
 
+def _package(request: Request, row: DatasetRow) -> Recording:
+    """No recording is a package: what is answered never comes here.
+
+    Raises:
+        UserError: always.
+    """
+    raise UserError(f"{row.name} is recorded, and in no package: {other_source(row)}")
+
+
 SOURCES: dict[str, Callable[[Request, DatasetRow], Recording]] = {
     "auto": _auto,
     "d4rl": _d4rl,
@@ -246,4 +256,5 @@ SOURCES: dict[str, Callable[[Request, DatasetRow], Recording]] = {
     "collected": _collected,
     "minari": _minari,
     "dqn-replay": _dqn_replay,
+    "package": _package,
 }

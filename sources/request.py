@@ -8,8 +8,8 @@ from typing import Literal
 from trajectories.errors import UserError, did_you_mean
 
 REROLL_STEPS = 1_000_000  # as many as D4RL's medium and expert files hold
-Source = Literal["auto", "d4rl", "reroll", "collected", "minari", "dqn-replay"]  # what a command takes
-CachedSource = Literal["d4rl", "reroll", "collected", "minari", "dqn-replay", "file"]
+Source = Literal["auto", "d4rl", "reroll", "collected", "minari", "dqn-replay", "package"]  # what a command takes
+CachedSource = Literal["d4rl", "reroll", "collected", "minari", "dqn-replay", "package", "file"]
 Physics = Literal["d4rl", "gymnasium"]
 
 

@@ -6,6 +6,7 @@ for these. The model, which needs torch, is imported when it is built.
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from backbone.config import ModelConfig
 from backbone.image_shape import image_shape, shows_images
+from trajectories.catalog import answered_kind
 from trajectories.errors import UserError, did_you_mean
 from trajectories.types import Spec
 
@@ -79,7 +81,10 @@ def find(name: str, spec: Spec | tuple[Spec, ...] | None = None) -> Entry:
     path = {**MODELS, **(OF_IMAGES if of_images else {})}[short]
     settings = import_module(f"{path.partition('.')[0]}.config")
     config = settings.ImageConfig if path != MODELS[short] else _config(settings, one)
-    return Entry(short, path, config, of_images, one.name if one is not None else "")
+    entry = Entry(short, path, config, of_images, one.name if one is not None else "")
+    if one is not None and one.kind:
+        check_reads(entry, one.kind, one.name)
+    return entry
 
 
 def find_named(name: str, spec: Spec | tuple[Spec, ...] | None = None) -> Entry:
@@ -103,9 +108,33 @@ def find_named(name: str, spec: Spec | tuple[Spec, ...] | None = None) -> Entry:
         reads = entry.model.reads
     except (ImportError, AttributeError) as error:
         raise UserError(f"--model {name} cannot be imported ({error}): write package.module:Class.") from error
-    if one is not None and shown not in reads:
+    if one is not None and one.kind:
+        check_reads(entry, one.kind, one.name)
+    elif one is not None and shown not in reads:
         raise UserError(f"{name} reads {' and '.join(sorted(reads))}, but {one.name} shows {shown}: choose another.")
     return entry
+
+
+def check_answered(model: str, names: Sequence[str]) -> None:
+    """Refuse data sets that are answered, where a model only acts.
+
+    Raises:
+        UserError: there is such a data set.
+    """
+    for name in names:
+        if kind := answered_kind(name):
+            check_reads(find_named(model), kind, name)
+
+
+def check_reads(entry: Entry, kind: str, name: str) -> None:
+    """Refuse a model that has no use for data that are answered.
+
+    Raises:
+        UserError: it is such a model.
+    """
+    if kind not in entry.model.reads:
+        what = {"pairs": "pictures with answers", "text": "text"}[kind]
+        raise UserError(f"{entry.name} acts in environments, and {name} holds {what}: choose --model gato.")
 
 
 def _config(module: ModuleType, spec: Spec | None) -> type[ModelConfig]:

@@ -17,7 +17,7 @@ from backbone.config import ModelConfig
 from backbone.options import check_options, check_words, option
 from sources.request import Physics, Source
 from training.presets import DEFAULT, PRESETS, environment_values, fill, preset_names, preset_values
-from training.registry import MODELS, Entry, find, find_named
+from training.registry import MODELS, Entry, check_answered, find, find_named
 from training.suites import find as find_suite
 from trajectories import gym_registry
 from trajectories.catalog import dataset
@@ -250,6 +250,7 @@ def check_tasks(run: Run) -> None:
         able = ", ".join(name for name in MODELS if find(name).model.multi_task)
         many = f"--env names {len(run.env)} data sets, and {run.model} learns from one"
         raise UserError(f"{many}: choose one, or --model {able}.")
+    check_answered(run.model, run.env)
     for name, given in (("path", run.path), ("task-weights", run.task_weights)):
         if given and len(given) != len(run.env):
             count = f"--{name} has {len(given)} entries for {len(run.env)} data sets"

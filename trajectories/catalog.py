@@ -8,6 +8,7 @@ is enough to play it again:
     mine@Hopper-v4                   the user's own data, and the environment they were recorded in
     D4RL/door/human-v2               a Minari data set; its environment is in its own metadata (minari_folders.py)
     pong?{"sticky_actions": 0.25}    an Atari game with options other than its row's
+    mine@coco-captions               the user's own pictures or texts, and how they are laid out (answered.py)
 """
 
 import re
@@ -15,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from trajectories import foreign, minari_folders
+from trajectories.answered import LAYOUTS, answered_rows, own_row
 from trajectories.errors import DamagedFileError, DatasetError, UserError, did_you_mean
 from trajectories.own_names import own_parts
 from trajectories.parts import alike
@@ -50,7 +52,11 @@ def dataset(name: str) -> DatasetRow:
     rows = dataset_rows()
     if name in rows:
         return rows[name]
+    if name in answered_rows():
+        return answered_rows()[name]
     if parts := own_parts(name):
+        if parts[1] in LAYOUTS:
+            return own_row(name, parts[1])
         return DatasetRow(name=name, environment=environment(parts[1]))
     if "?" in name and (game := name.partition("?")[0]) in rows:
         return replace(rows[game], name=name, environment=environment(name))
@@ -60,6 +66,13 @@ def dataset(name: str) -> DatasetRow:
     if not minari_folders.versions(name) and not like_minari_id(name):
         raise unknown_dataset(name, minari_folders.local())
     return DatasetRow(name=name, environment=recorded_in(minari_folders.find(name)), format="minari", minari=name)
+
+
+def answered_kind(name: str) -> str:
+    """pairs or text, where a data set is answered and not played; else "". Any name will do."""
+    parts = own_parts(name)
+    layout = answered_rows()[name].layout if name in answered_rows() else parts[1] if parts else ""
+    return LAYOUTS.get(layout, "")
 
 
 def environment_names() -> tuple[str, ...]:

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from trajectories.errors import UserError
+from trajectories.pairs import Pairs
+from trajectories.text import Text
 from trajectories.types import Spec, Trajectories
 
 
@@ -13,8 +15,9 @@ from trajectories.types import Spec, Trajectories
 class Mixture:
     """Tasks and how often each is drawn; equally often without `weights`.
 
-    A part is a set of trajectories, or anything else that the model knows how to draw from (Gato: a text). A task has
-    the name of its data set, since two data sets may be recorded in one environment; so have its spec and every batch.
+    A part is a data set: trajectories, pairs or text; or anything else that the model knows how to draw from (Gato: ids
+    of a text). A task has the name of its data set, since two data sets may be recorded in one environment; so have its
+    spec and every batch.
 
     Raises:
         UserError: there are no parts, two of them have one name, or the weights are not one number for each.
@@ -26,7 +29,7 @@ class Mixture:
     def __post_init__(self) -> None:
         if not self.parts:
             raise UserError("A mixture of 0 tasks has nothing to learn from: name at least one data set.")
-        names = [part.origin.name for part in self.trajectories]
+        names = [part.origin.name for part in self.tasks]
         for name in names:
             if names.count(name) > 1:
                 raise UserError(f"A mixture has {name} {names.count(name)} times: weigh a data set by its weight.")
@@ -41,9 +44,14 @@ class Mixture:
         return tuple(part for part in self.parts if isinstance(part, Trajectories))
 
     @property
+    def tasks(self) -> tuple[Trajectories | Pairs | Text, ...]:
+        """The parts that are data sets."""
+        return tuple(part for part in self.parts if isinstance(part, Trajectories | Pairs | Text))
+
+    @property
     def spec(self) -> tuple[Spec, ...]:
-        """What the tasks' environments look like, each by its data set's name: `Gato(config, mixture.spec)`."""
-        return tuple(part.spec for part in self.trajectories)
+        """What the tasks look like to a model, each by its data set's name: `Gato(config, mixture.spec)`."""
+        return tuple(part.spec for part in self.tasks)
 
     def __len__(self) -> int:
         return sum(len(part) for part in self.trajectories)

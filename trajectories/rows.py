@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from trajectories.parts import Part
-from trajectories.types import Spec
+from trajectories.types import ANSWERED, Spec
 
 FILE = Path(__file__).with_name("catalog.toml")
 ATARI = FILE.with_name("atari.toml")
@@ -68,7 +68,7 @@ class EnvironmentRow:
     @property
     def upstream_physics_only(self) -> bool:
         """Whether it is played in today's physics only, as its package has it, whatever --physics is."""
-        return self.family in ("adroit", "atari", "gymnasium", "kitchen", "minigrid", *families())
+        return self.family in ("adroit", "atari", "gymnasium", "kitchen", "minigrid", *families(), *ANSWERED)
 
     def spec(self) -> Spec:
         """This environment as a model sees it."""
@@ -81,6 +81,7 @@ class EnvironmentRow:
             observation_dtype=self.observation_dtype,
             frame_stack=self.frame_stack,
             parts=self.parts,
+            kind=self.family if self.family in ANSWERED else "",
         )
 
 

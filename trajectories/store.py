@@ -5,6 +5,8 @@
         provenance.json     origin with the columns' sha256, spec, which episodes are unfinished, and path, size and
                             time of the file they come from
 
+Pairs and texts are kept in the same way, with columns of their own.
+
 A folder is written beside and renamed, and its key holds everything that decides its content, so it never changes: an
 open data set stays whole whatever another process does. Opening one maps the columns and reads nothing but its few
 bytes of provenance: milliseconds, and no memory until steps are used. Large columns never take much of it, however many
@@ -25,11 +27,14 @@ import numpy as np
 
 from trajectories.atomic import atomic_directory, disk_errors, file_lock, remove
 from trajectories.names import path_name
+from trajectories.pairs import Pairs
+from trajectories.text import Text
 from trajectories.types import Provenance, Spec, Trajectories
 
 PIECE = 1 << 26  # bytes hashed at once
 LARGE = 1 << 28  # bytes; of a larger column, pages that were read are let go of again
 COLUMNS = ("observations", "actions", "rewards", "terminated", "starts", "returns_to_go")
+ANSWERED: dict[str, type[Pairs] | type[Text]] = {"pairs": Pairs, "text": Text}
 PROVENANCE = "provenance.json"
 VERSION = 2  # of this layout and of what the readers keep; a higher one reads every file anew
 
@@ -64,30 +69,33 @@ def new_columns(target: Path, stamp: dict[str, Any]) -> Iterator[Path | None]:
         _remove_older(target, stamp)
 
 
-def save(folder: Path, data: Trajectories, stamp: dict[str, Any] | None = None) -> None:
+def save(folder: Path, data: Trajectories | Pairs | Text, stamp: dict[str, Any] | None = None) -> None:
     """Write the columns that are not there yet, and the provenance of all.
 
     Raises:
         UserError: the disk is full.
     """
-    missing = [column for column in COLUMNS if not (folder / f"{column}.npy").exists()]
-    with disk_errors(folder.parent, sum(getattr(data, column).nbytes for column in missing)):
+    columns = _columns(data)
+    missing = [column for column in columns if not (folder / f"{column}.npy").exists()]
+    with disk_errors(folder.parent, sum(columns[column].nbytes for column in missing)):
         folder.mkdir(exist_ok=True)
         for column in missing:
-            _write(folder / f"{column}.npy", getattr(data, column))
+            _write(folder / f"{column}.npy", columns[column])
         provenance = {
             "origin": asdict(replace(data.origin, digest=digest(data))),
             "spec": data.spec.to_json(),
             "version": VERSION,
             "file": stamp,
-            "unfinished": np.flatnonzero(~data.finished).tolist(),
-            "steps": len(data),
-            "episodes": data.episodes,
         }
+        if isinstance(data, Trajectories):
+            unfinished = np.flatnonzero(~data.finished).tolist()
+            provenance |= {"unfinished": unfinished, "steps": len(data), "episodes": data.episodes}
+        else:
+            provenance |= {"rows": {name: len(column) for name, column in columns.items()}}
         (folder / PROVENANCE).write_text(json.dumps(provenance, indent=2) + "\n", encoding="utf-8")
 
 
-def find(target: Path) -> Trajectories | None:
+def find(target: Path) -> Any:
     """What `load` gives; None if there is nothing, or not all of it."""
     try:
         return load(target)
@@ -95,34 +103,51 @@ def find(target: Path) -> Trajectories | None:
         return None
 
 
-def load(target: Path) -> Trajectories:
+def load(target: Path) -> Any:
     """Open a folder that `save` wrote; its columns are read-only memory maps, viewed as plain arrays.
+
+    Returns:
+        Trajectories, or Pairs or Text, whichever was saved.
 
     Raises:
         OSError, ValueError, LookupError, TypeError: there is no such folder, or it is not whole.
     """
     provenance = json.loads((target / PROVENANCE).read_text(encoding="utf-8"))
-    mapped = {column: np.load(target / f"{column}.npy", mmap_mode="r").view(np.ndarray) for column in COLUMNS}
+    spec, origin = Spec.from_json(provenance["spec"]), Provenance(**provenance["origin"])
+    names = provenance["rows"] if spec.kind else COLUMNS
+    mapped = {column: np.load(target / f"{column}.npy", mmap_mode="r").view(np.ndarray) for column in names}
+    if spec.kind:
+        if {name: len(column) for name, column in mapped.items()} != provenance["rows"]:
+            raise ValueError(f"{target} is not whole")
+        return ANSWERED[spec.kind].from_columns(origin, mapped)
     if len(mapped["observations"]) != provenance["steps"] or len(mapped["starts"]) != provenance["episodes"] + 1:
         raise ValueError(f"{target} is not whole")
-    spec, origin = Spec.from_json(provenance["spec"]), Provenance(**provenance["origin"])
     finished = np.ones(provenance["episodes"], bool)
     finished[provenance["unfinished"]] = False
     return Trajectories(spec=spec, origin=origin, finished=finished, **mapped)
 
 
-def digest(data: Trajectories) -> str:
+def digest(data: Trajectories | Pairs | Text) -> str:
     """sha256 of the columns that were recorded and of the spec: equal for equal data, whatever file they came in."""
     spec = replace(data.spec, clipped_rewards=False)  # the rewards themselves are hashed
+    if spec.kind:
+        spec = replace(spec, name=spec.kind)  # there is no environment to name
     content = hashlib.sha256(json.dumps(spec.to_json(), sort_keys=True).encode())
-    for column in COLUMNS[:-1]:  # returns-to-go follow from the rest
-        values = np.ascontiguousarray(getattr(data, column))
+    for column, array in _columns(data).items():
+        if column == "returns_to_go":  # which follow from the rest
+            continue
+        values = np.ascontiguousarray(array)
         content.update(f"{column} {values.dtype.str} {values.shape} ".encode())
         flat = values.reshape(-1).view(np.uint8)
         for first in range(0, len(flat), PIECE):
             content.update(flat[first : first + PIECE].data)
             drop_pages(values)
     return content.hexdigest()
+
+
+def _columns(data: Trajectories | Pairs | Text) -> dict[str, np.ndarray]:
+    """What is stored of a data set, by name."""
+    return {name: getattr(data, name) for name in COLUMNS} if isinstance(data, Trajectories) else data.columns
 
 
 def drop_pages(*columns: Any) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from trajectories.errors import DatasetError
 from trajectories.parts import Part, row_size
 
+ANSWERED = ("pairs", "text")  # kinds of tasks that have no environment: pairs.py, text.py
 PAGE = 1000  # characters kept of a text in a file's metadata
 
 
@@ -38,6 +39,7 @@ class Spec:
     action_high: tuple[float, ...] = ()  # the value of 1
     clipped_rewards: bool = False  # the data's are the environment's own, clipped to [-1, 1]: DQN-replay's
     parts: tuple[Part, ...] = ()  # what an observation that is a row of bytes holds; empty: it is one array
+    kind: str = ""  # one of ANSWERED where nothing is played
 
     def __post_init__(self) -> None:
         if self.parts and (self.observation_shape, self.observation_dtype) != ((row_size(self.parts),), "uint8"):
@@ -71,7 +73,7 @@ class Spec:
         row["horizon"] = row.pop("max_episode_steps")  # its first name, so that hashes and stored specs stay valid
         if self.frame_stack == 1:  # so that hashes from before there were stacks stay valid
             del row["frame_stack"]
-        for name in ("clipped_rewards", "action_low", "action_high", "parts"):  # likewise
+        for name in ("clipped_rewards", "action_low", "action_high", "parts", "kind"):  # likewise
             if not row[name]:
                 del row[name]
         return row

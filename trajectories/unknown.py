@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from trajectories import gym_registry
+from trajectories.answered import answered_rows
 from trajectories.errors import UserError, did_you_mean
 from trajectories.rows import dataset_rows, environment_rows
 
@@ -25,8 +26,9 @@ def unknown_dataset(name: str, minari: Iterable[str]) -> UserError:
         return UserError(f"{name} is a file, not a data set: give it with --path, and with --task its environment.")
     if is_environment(name) and VERSION.sub("", name.lower()) not in dataset_rows():
         return UserError(f"{name} is an environment, not a data set: {_data_of(name)}")
-    listed = f"`python experiments/data.py list` shows all {len(dataset_rows())}."
-    return UserError(f"There is no data set called {name!r}: {did_you_mean(name, [*dataset_rows(), *minari], listed)}")
+    known = [*dataset_rows(), *answered_rows()]
+    listed = f"`python experiments/data.py list` shows all {len(known)}."
+    return UserError(f"There is no data set called {name!r}: {did_you_mean(name, [*known, *minari], listed)}")
 
 
 def unknown_environment(name: str) -> UserError:
@@ -34,6 +36,8 @@ def unknown_environment(name: str) -> UserError:
     for recorded in (name, VERSION.sub("", name)):
         if row := dataset_rows().get(recorded):
             return UserError(f"{name} is a data set, not an environment: choose its own, {row.env}.")
+    if name in answered_rows():
+        return UserError(f"{name} has no environment, since it is answered and not played: name it with --env.")
     listed = "name one of gymnasium's, such as Hopper-v4, or a row of trajectories/catalog.toml, such as hopper."
     near = did_you_mean(name, [*environment_rows(), *gym_registry.ids()], listed)
     missing = [package for package in gym_registry.PACKAGES if not gym_registry.registered(package)]
