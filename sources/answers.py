@@ -24,7 +24,7 @@ SOURCE = "package"
 
 
 def load(request: Request, row: AnsweredRow) -> Pairs | Text:
-    """The data set of a row, as memory-mapped columns.
+    """The data set of a row, as memory-mapped columns; its package is fetched where it is not here yet.
 
     Raises:
         UserError: a source that it does not have, no network, files that cannot be read, a full disk.

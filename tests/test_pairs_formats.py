@@ -241,6 +241,8 @@ def test_of_a_folder_of_texts_every_tenth_file_is_held_out(tmp_path: Path) -> No
         put(tmp_path / f"texts/{place // 6}/{place:02d}.{'rst' if place % 2 else 'txt'}", f"Number {place}: é.\n")
     put(tmp_path / "texts/picture.png", png())
     put(tmp_path / "texts/empty.md", "")
+    for hidden in (".git/notes.txt", "0/._00.txt"):
+        put(tmp_path / "texts" / hidden, b"\xff\x00")
     found = documents(text.read("text", tmp_path / "texts", ORIGIN))
     assert found == [(f"Number {place}: é.\n", place == 9) for place in range(12)]
 

@@ -31,15 +31,22 @@ def damaged(path: Path, reason: str) -> Iterator[None]:
 def files_of(path: Path, pattern: str) -> list[Path]:
     """The files of a folder that a pattern means, in alphabetical order; or the file itself.
 
+    Hidden files and folders are left out: what version control and macOS (._NAME) keep beside the files.
+
     Raises:
         DatasetError: there is none.
     """
-    files = [path] if path.is_file() else sorted(file for file in path.glob(pattern) if file.is_file())
+    files = [path] if path.is_file() else _matching(path, pattern)
     if not files and not pattern.startswith("**/"):
-        files = sorted(file for file in path.glob(f"*/{pattern}") if file.is_file())  # as in annotations/
+        files = _matching(path, f"*/{pattern}")  # as in annotations/
     if not files:
         raise DatasetError(f"{path} {'holds' if path.is_dir() else 'is'} no {pattern}: check --path.")
     return files
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    found = (file for file in folder.glob(pattern) if file.is_file())
+    return sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts))
 
 
 def within(folder: Path, name: Any) -> Path:
