@@ -25,7 +25,7 @@ class WindowModel(Protocol):
     @property
     def config(self) -> ModelConfig: ...
     def choose(self, batch: Batch) -> Tensor:
-        """The action for the last step of each window, (B, *act), in the environment's units, or what it is made from."""
+        """The action for the last step of each window, (B, *act), in the environment's units, or its logits."""
         ...
 
 

@@ -50,6 +50,7 @@ def _words(record: "Record") -> Iterator[Rule]:
         ("dataset", NAME, "a data set's name"),
         ("env", NAME, "an environment's name"),
         ("preset", r"[\w.-]{1,100}", "a preset's name"),
+        ("family", r"[a-z][a-z0-9_]{0,39}|", "a family's name"),
         ("commit", COMMIT, "a commit in hexadecimal digits, or unknown"),
     ):
         value = getattr(record, name)
@@ -66,6 +67,8 @@ def _numbers(record: "Record") -> Iterator[Rule]:
     for name, low in least.items():
         value = getattr(record, name)
         yield f"record.{name}", value, value >= low, f"{low} or more"
+    for name, value in record.references.items():
+        yield f"record.references.{name}", value, 0 <= value <= 1, "a share"
     for name, value in record.seconds.items():
         yield f"record.seconds.{name}", value, value >= 0, "0 or more"
     steps = record.data.get("steps", 0)

@@ -47,6 +47,7 @@ CHINESE = Language(
             "Atari 一表为人类归一化得分：0 为随机动作，100 为人类玩家；其下是以游戏分计的平均回报，其余同上。"
             "† 为 DQN-replay 数据上的公开数字。"
         ),
+        "Success": "成功率：成功回合所占的百分比，其下为平均回报，其余同上。",
         "There are no": "还没有完成的运行：`python experiments/run.py --model dt --env hopper-medium` 会生成一个。",
     },
     (
@@ -71,6 +72,7 @@ ENGLISH = Language(
             "Atari's scores are human-normalized, 0 random actions and 100 a human, with the mean return in points "
             "below; the rest as above. † published for DQN-replay's files."
         ),
+        "Success": "Percentage of episodes that succeeded, with the mean return below; the rest as above.",
         "There are no": EMPTY,
     }
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from report.cell_text import ABSENT, MARK, Table, Text, behavior, comparable, mean_return, measured, quoted, target
 from report.compare import SuiteComparison, bold_model, comparisons, improvements, summaries
+from report.families import by_family, reached
 from report.grid import Row, differences, label, missing, models, rows
 from report.published import Published, published
 from report.score_families import ATARI, D4RL, SUCCESS, ScoreFamily, fits, kind_of
@@ -44,7 +45,7 @@ def report(
     further += [published_scores(arranged, kind) for kind in (D4RL, ATARI)]
     return Report(
         scores=first or (scores((), columns, D4RL),),
-        compared=filled((overall(over), improvement(over))),
+        compared=filled((by_family(arranged, columns), reached(arranged, columns), overall(over), improvement(over))),
         further=filled(further),
         missing=tuple((f"{row.label}, {row.first.source}", line) for row, _, _, line in missing(arranged, columns)),
         rows=tuple(arranged),

@@ -11,7 +11,7 @@ from training.evaluate import episode_seeds
 from training.settings import Run, Settings
 from training.train import Progress
 from trajectories.catalog import dataset
-from trajectories.rows import EnvironmentRow
+from trajectories.rows import EnvironmentRow, families
 from trajectories.types import Trajectories
 
 
@@ -50,6 +50,8 @@ def record(
         processes=distributed.size(),
         report=model.metadata(),
         spec=data.spec.to_json(),
+        family=row.family,
+        references=references(row),
         numerics=model.NUMERICS,
         versions=provenance.versions(),
         commit=head,
@@ -77,6 +79,12 @@ def protocol(run: Run, row: EnvironmentRow) -> Protocol:
         random_score=row.random_score,
         expert_score=row.expert_score,
     )
+
+
+def references(row: EnvironmentRow) -> dict[str, float]:
+    """How often random actions and the expert succeed, where that was measured (sources/experts/measure.py)."""
+    measured = families().get(row.family, {}).get("measured", {}).get(row.name, {})
+    return {name: measured[name] for name in ("random_success", "expert_success") if name in measured}
 
 
 def provenance_of(data: Trajectories) -> dict[str, object]:
