@@ -18,7 +18,19 @@ def shows_images(spec: Spec) -> bool:
 
 def image_shape(spec: Spec) -> tuple[int, int, int]:
     """(C, H, W) of an environment's images."""
-    sides = list(spec.observation_shape)
+    return shape_of_image(spec.observation_shape)
+
+
+def image_shapes(spec: Spec) -> list[tuple[int, int, int]]:
+    """(C, H, W) of every image that an observation is or has as a part."""
+    if shows_images(spec):
+        return [image_shape(spec)]
+    return [shape_of_image(part.shape) for part in spec.parts if part.kind == "image"]
+
+
+def shape_of_image(shape: Sequence[int]) -> tuple[int, int, int]:
+    """(C, H, W) of an image, whichever axis its channels are."""
+    sides = list(shape)
     axis = channel_axis(sides)
     channels = 1 if axis is None else sides.pop(axis)
     high, wide = sides

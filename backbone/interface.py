@@ -54,7 +54,7 @@ class SequenceModel(nn.Module, ABC):
     return_conditioned = False  # whether the target return given to `player` matters
     static_shapes = False  # whether `loss` runs the same operations on every batch, so that a CUDA graph may hold them
     bf16_inference = False  # may act under bf16 autocast; False where a key-value cache lives for the whole episode
-    reads: ClassVar[frozenset[str]] = frozenset({"vectors"})  # what observations it takes: vectors, images
+    reads: ClassVar[frozenset[str]] = frozenset({"vectors"})  # what observations it takes: vectors, images, parts
     multi_task = False  # whether it learns from a Mixture; then `spec` is a tuple, and `player` takes a `task`
 
     def calibrate(self, data: Trajectories) -> None:

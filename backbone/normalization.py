@@ -26,11 +26,14 @@ class Normalize(nn.Module):
         self.register_buffer("deviation", torch.ones(size))
 
     def calibrate(self, observations: np.ndarray) -> None:
-        """Take mean and deviation of (N, *obs) observations; 1 is the deviation of a number that is constant."""
+        """Take mean and deviation of (N, *obs) observations; 1 is the deviation of a number that is constant.
+
+        Where these are fewer numbers, the rest is one-hot (flatten.py) and stays as it is.
+        """
         mean, deviation = moments(observations)
         scale = np.where(is_constant(mean, deviation), 1.0, deviation + 1e-6)
-        self.mean.copy_(torch.from_numpy(mean))
-        self.deviation.copy_(torch.from_numpy(scale))
+        self.mean[: len(mean)] = torch.from_numpy(mean)
+        self.deviation[: len(mean)] = torch.from_numpy(scale)
 
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean) / self.deviation

@@ -10,12 +10,14 @@ Shapes   B windows, K steps, S numbers in an observation, A in an action (or its
 
 from abc import abstractmethod
 from itertools import pairwise
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from backbone.action_head import ActionHead, ActionSampler
 from backbone.config import ModelConfig
+from backbone.flatten import Flatten
 from backbone.interface import SequenceModel
 from backbone.normalization import Normalize
 from backbone.playing import WindowPlayer
@@ -55,11 +57,14 @@ class BehaviorCloning(Cloning):
     """An MLP from recent observations to the action."""
 
     NUMERICS = 1
+    reads = frozenset({"vectors", "parts"})
 
     def __init__(self, config: Config, spec: Spec) -> None:
         super().__init__(config, spec)
-        self.normalize = Normalize(spec.observation_size)
-        sizes = [config.context * spec.observation_size] + [config.width] * config.layers
+        self.flatten = Flatten(spec)
+        self.static_shapes = self.flatten.static_shapes
+        self.normalize = Normalize(self.flatten.size)
+        sizes = [config.context * self.flatten.size] + [config.width] * config.layers
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(sizes):
             layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(config.dropout)]
@@ -67,8 +72,13 @@ class BehaviorCloning(Cloning):
         self.head = ActionHead(spec, sizes[-1])
 
     def calibrate(self, data: Trajectories) -> None:
-        self.normalize.calibrate(data.observations)
+        self.flatten.calibrate(data.observations)
+        self.normalize.calibrate(self.flatten.of_numbers(data.observations))
+
+    def metadata(self) -> dict[str, Any]:
+        """What of the observations is not read."""
+        return self.flatten.left_out()
 
     def choose(self, batch: Batch) -> Float[Tensor, "B A"]:
-        observations = self.normalize(batch.observations.flatten(2)) * batch.mask[..., None]
+        observations = self.normalize(self.flatten(batch.observations)) * batch.mask[..., None]
         return self.head(self.hidden(observations.flatten(1)))

@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from backbone.action_head import ActionEmbedding, ActionHead, ActionSampler
+from backbone.flatten import Flatten
 from backbone.interface import SequenceModel
 from backbone.normalization import Normalize
 from backbone.playing import WindowPlayer
@@ -39,7 +40,7 @@ class DecisionTransformer(SequenceModel):
     scale: Tensor  # what returns are divided by
 
     NUMERICS = 1
-    static_shapes = True
+    reads = frozenset({"vectors", "parts"})
     tokens_per_step = 3
     return_conditioned = True
     bf16_inference = True
@@ -49,29 +50,34 @@ class DecisionTransformer(SequenceModel):
         self.config: Config = config
         self.spec = spec
         width = config.width
+        self.flatten = Flatten(spec)
+        self.static_shapes = self.flatten.static_shapes
         self.embed_return = nn.Linear(1, width)
-        self.embed_observation = nn.Linear(spec.observation_size, width)
+        self.embed_observation = nn.Linear(self.flatten.size, width)
         self.embed_action = ActionEmbedding(spec, width)
         self.embed_timestep = nn.Embedding(spec.max_episode_steps, width)
         self.norm = nn.LayerNorm(width)
         self.transformer = Transformer(width, config.layers, config.heads, config.dropout)
         self.head = ActionHead(spec, width)
-        self.normalize = Normalize(spec.observation_size)
+        self.normalize = Normalize(self.flatten.size)
         self.apply(init_weights)
         self.register_buffer("scale", torch.tensor(config.return_scale or 1.0))
 
     def calibrate(self, data: Trajectories) -> None:
-        self.normalize.calibrate(data.observations)
+        self.flatten.calibrate(data.observations)
+        self.normalize.calibrate(self.flatten.of_numbers(data.observations))
         self.scale.fill_(self.config.return_scale or own_scale(data))
 
     def metadata(self) -> dict[str, Any]:
-        """What returns are divided by."""
-        return {"return_scale": self.scale.item()}
+        """What returns are divided by, and what of the observations is not read."""
+        return {"return_scale": self.scale.item(), **self.flatten.left_out()}
 
     def forward(self, batch: Batch, latest_only: bool = False) -> Float[Tensor, "B Q A"]:
         """The action at every step, or at the latest, from the return, the observation and everything before them."""
         real = batch.mask
-        observations = self.normalize(batch.observations.flatten(2)) * real[..., None]  # padding is zero, as elsewhere
+        observations = (
+            self.normalize(self.flatten(batch.observations)) * real[..., None]
+        )  # padding is zero, as elsewhere
         time = self.embed_timestep(batch.timesteps)  # (B, T, D)
         tokens = torch.stack(
             [

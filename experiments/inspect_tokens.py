@@ -6,6 +6,7 @@ python experiments/inspect_tokens.py --env walker2d-medium --layout shared --ste
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -21,12 +22,15 @@ import tyro
 from backbone.options import option
 from gato.config import SIZES, Config, preset
 from gato.model import parameters
-from gato.stream import TokenBlock, TokenType, action_block, observation_blocks, separator_block
+from gato.observations import TextTokens, cells_of, is_grid, part_blocks
+from gato.stream import TARGET_TYPES, TokenBlock, TokenType, action_block, observation_blocks, separator_block
+from gato.text import Text
 from gato.tokens import Layout, from_bins, layout
 from sources.loading import Request, load
 from sources.request import Source
 from training.cli import exit_on_user_error
 from trajectories.errors import UserError
+from trajectories.parts import Part, view
 from trajectories.types import Trajectories
 
 NAMES = {
@@ -35,6 +39,7 @@ NAMES = {
     TokenType.TENSOR: "tensor",
     TokenType.SEPARATOR: "separator",
     TokenType.ACTION: "action",
+    TokenType.INSTRUCTION: "text",
 }
 
 
@@ -77,13 +82,19 @@ def step_blocks(data: Trajectories, step: int, table: Layout) -> list[TokenBlock
     """One step's parts, in order, each of (1, 1, n) tokens."""
     observation = torch.from_numpy(np.array(data.observations[step]))[None, None]
     action = torch.from_numpy(np.array(data.actions[step]))[None, None]
-    blocks = observation_blocks(observation, table)
+    if data.spec.parts:
+        texts = TextTokens((data.spec,))
+        texts.calibrate(0, data)
+        blocks = part_blocks(observation, data.spec.parts, table, partial(texts, task=0), Config.patch, channels=4)
+    else:
+        blocks = observation_blocks(observation, table)
     return [*blocks, separator_block(blocks[0], table), action_block(action, table)]
 
 
 def arithmetic(blocks: list[TokenBlock], table: Layout, tokens: int, context: int) -> str:
     """Tokens per step, steps per sequence, and each kind's share."""
-    counts = {block.token_type: block.ids.shape[2] for block in blocks}
+    counts = {block.name or NAMES[block.token_type]: block.ids.shape[2] for block in blocks}
+    targets = {NAMES[block.token_type] for block in blocks if block.token_type in TARGET_TYPES}
     per_step = sum(counts.values())
     fit = tokens // per_step
     if fit == 0:
@@ -95,31 +106,58 @@ def arithmetic(blocks: list[TokenBlock], table: Layout, tokens: int, context: in
         f"a sequence    {fit} steps in {tokens} tokens ({fit * per_step} used)",
         f"tiny's        {context} steps in {context * per_step} tokens",
     ]
-    for kind, count in counts.items():
-        target = "  target" if kind in (TokenType.TEXT, TokenType.ACTION) else ""
-        lines.append(f"{NAMES[kind]:<13} {count:>4} tokens, {count / per_step:6.1%}{target}")
+    for name, count in counts.items():
+        lines.append(f"{name:<13} {count:>4} tokens, {count / per_step:6.1%}{'  target' * (name in targets)}")
     return "\n".join(lines)
 
 
 def rows(data: Trajectories, step: int, blocks: list[TokenBlock], table: Layout) -> list[str]:
     """One line a token: its id, the number that it stands for, and the number that comes back."""
     lines = []
+    parts = {part.name: part for part in data.spec.parts}
     for block in blocks:
         ids = block.ids[0, 0]
         if block.token_type == TokenType.PATCH:
-            lines.append(f"{'image':<13} {len(ids)} patches, which have no ids")
+            lines.append(f"{block.name or 'image':<13} {len(ids)} patches, which have no ids")
+        elif block.token_type == TokenType.INSTRUCTION:
+            lines += text_rows(block)
+        elif block.name in parts and is_grid(parts[block.name]):
+            lines += grid_rows(block, parts[block.name], table)
         elif block.token_type == TokenType.SEPARATOR:
             lines.append(f"{'separator':<13} {int(ids[0])}")
         else:
             acted = block.token_type == TokenType.ACTION
-            values = np.asarray(data.actions[step] if acted else data.observations[step]).reshape(-1)
+            observed = view(data.observations, data.spec.parts)[block.name] if block.name else data.observations
+            values = np.asarray(data.actions[step] if acted else observed[step]).reshape(-1)
             bins = ids - (table.actions if acted else table.observations)
             discrete = not np.issubdtype(values.dtype, np.floating)
             back = bins.float() if discrete else from_bins(bins, squeezed=not acted)
+            name = block.name or NAMES[block.token_type]
             lines += [
-                f"{NAMES[block.token_type]:<13} {int(token):>6}  {float(value):>12.6f}  {float(again):>12.6f}"
+                f"{name:<13} {int(token):>6}  {float(value):>12.6f}  {float(again):>12.6f}"
                 for token, value, again in zip(ids, values, back, strict=True)
             ]
+    return lines
+
+
+def text_rows(block: TokenBlock) -> list[str]:
+    """A text's ids with their pieces, and the text that comes back."""
+    pieces, ids = Text().pieces, block.ids[0, 0].tolist()
+    lines = [f"{block.name:<13} {token:>6}  {pieces.id_to_piece(token) if token else 'padding'}" for token in ids]
+    return [*lines, f"{block.name:<13} is {pieces.decode([token for token in ids if token])!r}"]
+
+
+def grid_rows(block: TokenBlock, part: Part, table: Layout) -> list[str]:
+    """A grid's ids in its rows, and below each the numbers of its cells that come back."""
+    wide = part.shape[1]
+    codes = block.ids[0, 0] - table.observations
+    lines = [f"{block.name:<13} {len(codes)} cells of {part.sizes}, a token each; id and numbers, row by row"]
+    for row, cells in zip(codes.reshape(-1, wide), cells_of(codes, part).reshape(-1, wide, part.cell), strict=True):
+        shown = [
+            f"{int(code) + table.observations}:{','.join(map(str, cell.tolist()))}"
+            for code, cell in zip(row, cells, strict=True)
+        ]
+        lines.append(f"{'':<13} {'  '.join(shown)}")
     return lines
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, pad
 
 from gato.config import Config
-from gato.stream import ACTION_POSITION, TokenSequence, TokenType
+from gato.stream import ACTION_POSITION, TEXT_TYPES, TokenSequence, TokenType
 from gato.tokens import BINS, TEXT_IDS
 from trajectories.errors import UserError
 
@@ -122,10 +122,10 @@ def ordered_rows(count: int, width: int) -> Float[Tensor, "count width"]:
 class Embedding(nn.Module):
     """A vector for each token of a stream. `table` also serves as the output layer."""
 
-    def __init__(self, config: Config, ids: int, images: bool, max_episode_steps: int) -> None:
+    def __init__(self, config: Config, ids: int, images: bool, texts: bool, max_episode_steps: int) -> None:
         super().__init__()
         self.config = config
-        self.table = Table(ids, config.width, config.text or config.logits == "full", config.ordinal_init)
+        self.table = Table(ids, config.width, texts or config.logits == "full", config.ordinal_init)
         self.local = nn.Embedding(ACTION_POSITION + 1, config.width) if config.observation_positions else None
         self.timestep = nn.Embedding(max_episode_steps, config.width) if config.timestep_positions else None
         self.patch = PatchEncoder(config) if images else None
@@ -137,7 +137,7 @@ class Embedding(nn.Module):
                 nn.init.normal_(module.weight, std=SCALE)
 
     def forward(self, stream: TokenSequence) -> Float[Tensor, "B L D"]:
-        x = self.table(stream.ids, text=bool((stream.token_types == TokenType.TEXT).any()))
+        x = self.table(stream.ids, text=bool(stream.is_any(TEXT_TYPES).any()))
         if stream.patches is not None:
             where = (stream.token_types == TokenType.PATCH).expand(stream.ids.shape)
             x = x.masked_scatter(where[:, :, None], self.patches(stream).to(x.dtype))

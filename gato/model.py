@@ -11,6 +11,7 @@ Shapes   B sequences, T steps, L tokens, D width, R query positions, A tokens of
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from backbone.image_shape import image_shape, shows_images
+from backbone.image_shape import image_shapes
 from backbone.images import channels_first
 from backbone.interface import Player, SequenceModel
 from backbone.weight_decay import matrices_only
@@ -27,6 +28,7 @@ from gato import prompts
 from gato.config import Config
 from gato.embedding import Embedding
 from gato.multitask import Corpus, MixedBatch, tasks
+from gato.observations import TextTokens, images_of, part_blocks, tokens_per_step
 from gato.patches import Pixels
 from gato.player import Recomputing, Rolling
 from gato.scores import score
@@ -56,7 +58,7 @@ class Gato(SequenceModel):
 
     config: Config
     NUMERICS = 1
-    reads = frozenset({"vectors", "images"})
+    reads = frozenset({"vectors", "images", "parts"})
     multi_task = True
 
     def __init__(
@@ -74,27 +76,29 @@ class Gato(SequenceModel):
         for task in self.tasks:
             if (task.actions or 0) > BINS:
                 raise UserError(f"{task.name} has {task.actions} actions, but Gato has tokens for {BINS}: merge some.")
-        images = self.config.images or any(shows_images(task) for task in self.tasks)
+        sizes = {size for task in self.tasks for size in image_shapes(task)}
+        self.texts = TextTokens(self.tasks)
         max_episode_steps = max((task.max_episode_steps for task in self.tasks), default=self.config.context)
-        self.embedding = Embedding(self.config, self.layout.size, images, max_episode_steps)
+        images, texts = self.config.images or bool(sizes), self.config.text or self.texts.needed
+        self.embedding = Embedding(self.config, self.layout.size, images, texts, max_episode_steps)
         self.transformer = transformer or Transformer(self.config)
         steps = self.config.prompt_steps
         self.demonstrations = nn.ModuleList(prompts.Demonstrations(task, steps) for task in self.tasks)
-        sizes = {image_shape(task) for task in self.tasks if shows_images(task)}
         self.pixels = nn.ModuleDict({_name(size): Pixels(size, self.config.patch) for size in sorted(sizes)})
         self.register_buffer("clipped", torch.ones(len(self.tasks), dtype=torch.bool))  # see `decoding`
         self.register_load_state_dict_pre_hook(_rename_weights)  # type: ignore[no-untyped-call]
 
     def calibrate(self, data: Trajectories | Mixture) -> None:
-        """Store each task's demonstrations, mean image, and whether its actions were clipped to [-1, 1]."""
+        """Store each task's demonstrations, mean image and longest text, and whether its actions were clipped."""
         parts = data.trajectories if isinstance(data, Mixture) else (data,)
-        shown = [part for part in parts if shows_images(part.spec)]
-        for size in {image_shape(part.spec) for part in shown}:
+        shown = [image for part in parts for image in images_of(part)]
+        for size in {size for size, _ in shown}:
             pixels = self.pixels[_name(size)]
             assert isinstance(pixels, Pixels)
-            pixels.calibrate([part.observations for part in shown if image_shape(part.spec) == size])
+            pixels.calibrate([images for own, images in shown if own == size])
         for index, part in enumerate(parts):
             self.demonstration(index).collect(part)
+            self.texts.calibrate(index, part)
             sample = part.actions[:: -(-len(part) // 100_000)]
             self.get_buffer("clipped")[index] = part.spec.discrete or bool(np.mean(np.abs(sample) >= 1) > CLIPPED)
 
@@ -136,8 +140,12 @@ class Gato(SequenceModel):
 
     def longest(self) -> int:
         """Tokens of the longest sequence of any task, at most 512; text sequences have this length."""
-        per_step = max((tokens_per_step(task, self.config.patch) for task in self.tasks), default=BINS)
+        per_step = max((self.step_tokens(task) for task in self.tasks), default=BINS)
         return min(self.config.context * per_step, 512)
+
+    def step_tokens(self, task: Spec) -> int:
+        """Tokens of one timestep of a task."""
+        return tokens_per_step(task, self.config.patch, self.texts.length(self.tasks.index(task)))
 
     def count_tokens(self, batch: Sequences) -> Int[Tensor, ""]:
         """Real tokens of a batch, prompts included."""
@@ -146,7 +154,7 @@ class Gato(SequenceModel):
         if isinstance(batch, TokenSequence):
             return batch.valid.sum()
         steps = batch.mask.sum() + (batch.prompt.mask.sum() if batch.prompt else 0)
-        return steps * tokens_per_step(self.task(batch.task), self.config.patch)
+        return steps * self.step_tokens(self.task(batch.task))
 
     def loss_weight(self, batch: Sequences) -> int:
         """Target tokens of a batch."""
@@ -211,10 +219,14 @@ class Gato(SequenceModel):
         known = ", ".join(task.name for task in self.tasks) or "none"
         raise UserError(f"This Gato has no task called {name!r}, only {known}: build it with the spec of the data.")
 
-    def observe(self, observations: Tensor) -> list[TokenBlock]:
-        """The token blocks of (B, T, *obs) observations, separator last."""
+    def observe(self, observations: Tensor, task: Spec) -> list[TokenBlock]:
+        """The token blocks of (B, T, *obs) observations of a task, separator last."""
         side, channels = self.config.patch, self.config.image_channels
-        blocks = observation_blocks(observations, self.layout, side, channels, pixels=self.pixels_of)
+        if task.parts:
+            texts = partial(self.texts, task=self.tasks.index(task))
+            blocks = part_blocks(observations, task.parts, self.layout, texts, side, channels, self.pixels_of)
+        else:
+            blocks = observation_blocks(observations, self.layout, side, channels, pixels=self.pixels_of)
         return [*blocks, separator_block(blocks[0], self.layout)]
 
     def pixels_of(self, images: Tensor) -> Pixels | None:
@@ -229,7 +241,7 @@ class Gato(SequenceModel):
     def stream(self, batch: Batch) -> TokenSequence:
         """A batch's prompt and window as tokens."""
         steps = prompts.join(batch)
-        blocks = [*self.observe(steps.observations), action_block(steps.actions, self.layout)]
+        blocks = [*self.observe(steps.observations, self.task(batch.task)), action_block(steps.actions, self.layout)]
         return build(blocks, steps.mask, steps.timesteps, self.config.action_positions)
 
     def player(self, episodes: int, target_return: float = 0.0, seed: int = 0, task: str | None = None) -> Player:
@@ -274,14 +286,5 @@ def parameters(config: Config, spec: Spec | tuple[Spec, ...]) -> int:
 
 def with_channels(config: Config, tasks: tuple[Spec, ...]) -> Config:
     """The configuration with enough image channels for every task; stacked frames count as channels."""
-    most = max((image_shape(task)[0] for task in tasks if shows_images(task)), default=0)
+    most = max((channels for task in tasks for channels, _, _ in image_shapes(task)), default=0)
     return replace(config, image_channels=max(config.image_channels, most))
-
-
-def tokens_per_step(task: Spec, patch: int = 16) -> int:
-    """Tokens of one timestep: 15 on hopper, 36 on ant, 38 on Atari's games."""
-    if not shows_images(task):
-        return task.observation_size + 1 + task.action_size
-    blank = torch.zeros(1, 1, *task.observation_shape, dtype=torch.uint8)
-    blocks = observation_blocks(blank, layout("split"), patch, channels=4)
-    return sum(block.ids.shape[2] for block in blocks) + 1 + task.action_size

@@ -7,7 +7,7 @@ Shapes   B sequences, T timesteps, n tokens of one part, K tokens of one timeste
          U distinct ones
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import accumulate
@@ -34,9 +34,11 @@ class TokenType(IntEnum):
     TENSOR = 2
     SEPARATOR = 3
     ACTION = 4
+    INSTRUCTION = 5  # text that is read and not learned
 
 
 TARGET_TYPES = (TokenType.TEXT, TokenType.ACTION)
+TEXT_TYPES = (TokenType.TEXT, TokenType.INSTRUCTION)
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class TokenBlock:
     patches: Any = None  # (U, C, p, p) float; this and the next two for token type PATCH only
     patch_index: Any = None  # (B, T, n), into `patches`
     intervals: Any = None  # (B, T, n, 2, 2) float
+    name: str = ""  # of the part of an observation
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,12 @@ class TokenSequence:
 
     def is_target(self) -> Bool[Tensor, "#B L"]:
         """Where the token's type is one that the loss counts."""
-        types = self.token_types
-        return sum((types == target for target in TARGET_TYPES), torch.zeros_like(types, dtype=torch.bool))
+        return self.is_any(TARGET_TYPES)
+
+    def is_any(self, types: Sequence[TokenType]) -> Bool[Tensor, "#B L"]:
+        """Where the token's type is one of these."""
+        found = torch.zeros_like(self.token_types, dtype=torch.bool)
+        return sum((self.token_types == each for each in types), found)
 
 
 def leaves(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from backbone.image_shape import shows_images
 from backbone.interface import SequenceModel
-from tests.toys import CHOICES, POINT, SCREEN, SMALL, random_observations, small, walk
+from tests.toys import CHOICES, MISSION, POINT, SCREEN, SMALL, random_observations, small, walk
 from training.checkpoint import load_model, save_model
-from training.registry import find_named
+from training.registry import find_named, shows
 from trajectories.batch import Batch
 from trajectories.types import Spec, Trajectories
 
@@ -26,16 +25,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every model on every kind of observation that it says it reads."""
     if "case" in metafunc.fixturenames:
         own = metafunc.config.getoption("--model")
-        cases = [(name, spec) for spec in (POINT, CHOICES, SCREEN) for name in ([own] if own else MODELS)]
+        cases = [(name, spec) for spec in (POINT, CHOICES, SCREEN, MISSION) for name in ([own] if own else MODELS)]
         cases = [(name, spec) for name, spec in cases if reads(name, spec)]
         metafunc.parametrize("case", cases, ids=[f"{name}-{spec.name}" for name, spec in cases], indirect=True)
 
 
 def reads(name: str, spec: Spec) -> bool:
     """Whether a model takes such observations; one that cannot be imported is an error."""
-    return ("images" if shows_images(spec) else "vectors") in find_named(
-        name, None if ":" in name else spec
-    ).model.reads
+    return shows(spec) in find_named(name, None if ":" in name else spec).model.reads
 
 
 @pytest.fixture
@@ -128,17 +125,19 @@ def test_the_loss_does_not_read_padding(model: SequenceModel, data: Trajectories
     torch.manual_seed(0)
     clean = model.loss(batch)["total"]
     torch.manual_seed(0)
-    assert torch.equal(model.loss(smudged(batch))["total"], clean)
+    assert torch.equal(model.loss(smudged(batch, data))["total"], clean)
 
 
-def smudged(batch: Batch) -> Batch:
-    """The same batch with other numbers where there is padding."""
+def smudged(batch: Batch, data: Trajectories) -> Batch:
+    """The same batch with other numbers where there is padding; of parts those of a recorded step."""
     padding = ~batch.mask
     columns = {}
     for name in ("observations", "actions", "rewards", "returns_to_go"):
         column = getattr(batch, name).clone()
         column[padding] = 0.5 if column.is_floating_point() else 1
         columns[name] = column
+    if data.spec.parts:
+        columns["observations"][padding] = torch.from_numpy(data.observations[0])
     timesteps = batch.timesteps.clone()
     timesteps[padding] = 3
     return replace(batch, **columns, timesteps=timesteps)

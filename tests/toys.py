@@ -39,6 +39,13 @@ SMALL_ON_IMAGES: dict[str, dict[str, object]] = {
 }
 
 
+# And where observations have parts: a transition is then some hundred tokens to a Trajectory Transformer.
+SMALL_ON_PARTS: dict[str, dict[str, object]] = {
+    "gato": {"patch_width": 8, "patch_groups": 4},
+    "tt": {"context": 3, "layers": 1},
+}
+
+
 def walk(lengths: Sequence[int], seed: int = 0, spec: Spec = POINT) -> Trajectories:
     """Episodes of the given lengths, of noise; the shorter ones than the horizon end by termination."""
     rng = np.random.default_rng(seed)
@@ -90,7 +97,8 @@ SMALL["gato"] |= {"prompt_steps": 1, "decoding": "likely"}
 def small(name: str, data: Trajectories, **changes: object) -> SequenceModel:
     """A small model of that name, calibrated to the data, ready to act."""
     entry = find_named(name, data.spec)
-    settings = {**SMALL.get(name, {}), **(SMALL_ON_IMAGES.get(name, {}) if entry.of_images else {}), **changes}
+    more = SMALL_ON_IMAGES if entry.of_images else SMALL_ON_PARTS if getattr(data.spec, "parts", ()) else {}
+    settings = {**SMALL.get(name, {}), **more.get(name, {}), **changes}
     model = entry.model(entry.config(**settings), data.spec)  # type: ignore[arg-type]
     model.calibrate(data)
     return model.eval()

@@ -49,7 +49,7 @@ class Plans:
         if self._planner.played == 1:  # so its plan is new
             planned = self._planner.planned()[0, :, : self._planner.search.observation_size]
             self.made.append((len(self.seen), planned))
-        self.seen.append(observations[0].reshape(-1)[: self._planner.search.observation_size].copy())
+        self.seen.append(self._planner.numbers(observations)[0].copy())
         return actions
 
     def error(self) -> np.ndarray:

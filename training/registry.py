@@ -101,7 +101,7 @@ def find_named(name: str, spec: Spec | tuple[Spec, ...] | None = None) -> Entry:
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
     one = spec if isinstance(spec, Spec) else None
-    shown = "images" if one is not None and shows_images(one) else "vectors"
+    shown = "vectors" if one is None else shows(one)
     try:
         module = import_module(name.partition(":")[0])
         entry = Entry(name, name, _config(module, one), shown == "images", one.name if one is not None else "")
@@ -135,6 +135,11 @@ def check_reads(entry: Entry, kind: str, name: str) -> None:
     if kind not in entry.model.reads:
         what = {"pairs": "pictures with answers", "text": "text"}[kind]
         raise UserError(f"{entry.name} acts in environments, and {name} holds {what}: choose --model gato.")
+
+
+def shows(spec: Spec) -> str:
+    """What a model has to read to take such observations: vectors, images or parts."""
+    return "parts" if spec.parts else "images" if shows_images(spec) else "vectors"
 
 
 def _config(module: ModuleType, spec: Spec | None) -> type[ModelConfig]:

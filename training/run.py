@@ -237,6 +237,8 @@ def build(settings: Settings, data: Trajectories | Mixture, device: torch.device
         f"{settings.config.batch_size} windows, the learning rate rising over the first {rise:,}; "
         f"{run.precision} on {device_name(device)}, {settings.machine.threads} threads."
     )
+    if left_out := model.metadata().get("left out"):
+        print(f"       Of each observation it does not read {', '.join(left_out)}.")
     return model.to(device)
 
 

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, device
 
+from backbone.flatten import Flatten
 from backbone.interface import SequenceModel
 from backbone.weight_decay import matrices_only
 from trajectories.batch import Batch
@@ -67,13 +68,15 @@ class TrajectoryTransformer(SequenceModel):
 
     config: Config
     NUMERICS = 1
-    static_shapes = True
+    reads = frozenset({"vectors", "parts"})
 
     def __init__(self, config: Config, spec: Spec) -> None:
         super().__init__()
-        check(config, spec)
+        self.flatten = Flatten(spec)
+        self.static_shapes = self.flatten.static_shapes
+        check(config, spec, self.flatten.size)
         self.config, self.spec = config, spec
-        self.observation_size = config.kept_observations or OBSERVED_PREFIX.get(spec.name, spec.observation_size)
+        self.observation_size = config.kept_observations or OBSERVED_PREFIX.get(spec.name, self.flatten.size)
         self.tokens_per_step = self.observation_size + spec.action_size + 2
         self.network = Network(
             config.context, self.tokens_per_step, config.bins, config.width, config.layers, config.heads, config.dropout
@@ -101,7 +104,8 @@ class TrajectoryTransformer(SequenceModel):
         some million of them, evenly spread."""
         penalized_data, values_of = self.columns(data)
         spread = slice(None, None, 1 if len(data) <= 2 * FITTED else -(-len(data) // FITTED))
-        observations = penalized_data.observations.reshape(len(penalized_data), -1)[spread]
+        self.flatten.calibrate(penalized_data.observations)
+        observations = self.flatten.rows(penalized_data.observations[spread])
         actions = penalized_data.actions.reshape(len(penalized_data), -1)[spread]
         columns = [(f"observation {i}", observations[:, i]) for i in range(self.observation_size)]
         columns += [(f"action {i}", actions[:, i]) for i in range(actions.shape[1])]
@@ -116,7 +120,7 @@ class TrajectoryTransformer(SequenceModel):
         print(f"discretizer audit, {self.config.bins} bins each:\n{table(self.audit)}", file=sys.stderr)
 
     def metadata(self) -> dict[str, Any]:
-        return {"discretizer audit": [asdict(row) for row in self.audit]}
+        return {"discretizer audit": [asdict(row) for row in self.audit], **self.flatten.left_out()}
 
     def sample(self, data: Trajectories, rng: np.random.Generator) -> TrajectoryBatch:
         """Windows that begin at steps drawn uniformly, and may run beyond the end of their episode."""
@@ -142,7 +146,7 @@ class TrajectoryTransformer(SequenceModel):
         windows, length = batch.mask.shape
         numbers = torch.cat(
             [
-                batch.observations.reshape(windows, length, -1)[..., : self.observation_size],
+                self.flatten(batch.observations)[..., : self.observation_size],
                 batch.actions.reshape(windows, length, -1),
                 batch.rewards[..., None],
                 batch.values[..., None],
@@ -211,15 +215,15 @@ class TrajectoryTransformer(SequenceModel):
         return BeamPlayer(self, episodes, seed)
 
 
-def check(config: Config, spec: Spec) -> None:
-    """Refuse settings that do not fit together or do not fit the task.
+def check(config: Config, spec: Spec, size: int) -> None:
+    """Refuse settings that do not fit together or do not fit the task, whose observations are `size` numbers.
 
     Raises:
         UserError: in one sentence.
     """
-    if spec.observation_size > MOST_NUMBERS:
+    if size > MOST_NUMBERS:
         raise UserError(
-            f"A Trajectory Transformer makes a token of each of the {spec.observation_size} numbers {spec.name} shows, "
+            f"A Trajectory Transformer makes a token of each of the {size} numbers {spec.name} shows, "
             f"and can take {MOST_NUMBERS}: choose --model dt or gato."
         )
     if min(config.planning_context, config.context) < 2:
@@ -227,7 +231,5 @@ def check(config: Config, spec: Spec) -> None:
             f"A plan needs the transition before the one being planned, and --planning-context is "
             f"{config.planning_context} and --context {config.context}: raise both to 2 or more."
         )
-    if config.kept_observations > spec.observation_size:
-        raise UserError(
-            f"--kept-observations is {config.kept_observations}, but {spec.name} has {spec.observation_size}: lower it."
-        )
+    if config.kept_observations > size:
+        raise UserError(f"--kept-observations is {config.kept_observations}, but {spec.name} has {size}: lower it.")

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from backbone.flatten import Flatten
 from trajectories.types import Spec
 from trajectory_transformer.config import Config
 from trajectory_transformer.discretizer import Discretizer
@@ -26,6 +27,7 @@ class PlanningModel(Protocol):
     spec: Spec
     network: Network
     discretizer: Discretizer
+    flatten: Flatten
 
     @property
     def config(self) -> Config: ...
@@ -53,7 +55,8 @@ class BeamPlayer:
     def act(self, observations: np.ndarray, rewards: np.ndarray, live: np.ndarray) -> np.ndarray:
         if self.last is not None:
             self.remember(*self.last, rewards)
-        current = self.encode(observations.reshape(len(live), -1)[:, : self.search.observation_size], 0)
+        observations = self.numbers(observations)
+        current = self.encode(observations, 0)
         if self.played >= min(self.model.config.plan_every, self.plan.shape[1]):
             self.make_plan(current, np.flatnonzero(live))
         first = self.search.observation_size
@@ -64,6 +67,10 @@ class BeamPlayer:
         actions[~live] = 0
         self.last = observations, actions
         return actions
+
+    def numbers(self, observations: np.ndarray) -> np.ndarray:
+        """Those of (E, *obs) observations that are tokens."""
+        return self.model.flatten.rows(observations)[:, : self.search.observation_size]
 
     def fit(self, actions: np.ndarray) -> np.ndarray:
         """As the environment wants them."""
@@ -78,8 +85,9 @@ class BeamPlayer:
     def remember(self, observations: np.ndarray, actions: np.ndarray, rewards: np.ndarray) -> None:
         """The transition just completed. No token attends to its value: any token will do."""
         rows = len(rewards)
-        kept = observations.reshape(rows, -1)[:, : self.search.observation_size]
-        numbers = np.concatenate([kept, actions.reshape(rows, -1), rewards[:, None], np.zeros((rows, 1))], axis=1)
+        numbers = np.concatenate(
+            [observations, actions.reshape(rows, -1), rewards[:, None], np.zeros((rows, 1))], axis=1
+        )
         self.past = [*self.past, self.encode(numbers, 0)][-self.prefix :]
 
     def make_plan(self, current: Int[Tensor, "E observation"], live: np.ndarray) -> None:
