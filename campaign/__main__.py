@@ -81,7 +81,7 @@ def main(options: Options) -> None:
     with tempfile.TemporaryDirectory() as folder:
         scratch = (options.scratch or Path(folder)).absolute()
         scratch.mkdir(parents=True, exist_ok=True)
-        for name, attempt in chosen(options):
+        for name, attempt in parts(options):
             if name not in tried:
                 began = time.monotonic()
                 tried[name] = attempt(scratch)

@@ -25,7 +25,11 @@ from report.statistics import Summary, summarize
 from report.store import Record, config_hash, run_hash
 
 LABELS = {"bc": "BC", "dt": "DT", "tt": "TT", "gato": "Gato"}  # in the order of the table's columns
-TREATMENTS = {"fraction_best": 1.0, "delayed_reward": False}  # options that change what is learned from
+TREATMENTS = {
+    "fraction_best": 1.0,
+    "delayed_reward": False,
+    "demonstrations": 0,
+}  # options that change what is learned from
 SETTLED = {  # options that do not part the runs of a row: the row's key knows what came of them, or they decide nothing
     *("seed", "source", "steps", "data_seed", "target_returns", "evaluate_every", "evaluate_episodes"),
 }
@@ -204,6 +208,8 @@ def _label(record: Record, others: Iterable[Record]) -> str:
     treatment = _treatment(record)
     if "fraction_best" in treatment:
         words.append(f"best {treatment['fraction_best']:.0%}")
+    if "demonstrations" in treatment:
+        words.append(f"{treatment['demonstrations']:,} demonstrations")
     if "delayed_reward" in treatment:
         words.append("delayed reward")
     same = (record.dataset, record.source)

@@ -27,7 +27,7 @@ RENAMED: dict[str, str] = {
 }
 ADDED: dict[str, dict[str, Any]] = {
     "all": {},
-    "run": {},
+    "run": {"demonstrations": 0, "start": ""},
     "gato": {"initializer_range": 0.02},
 }
 DECIDED_LATER = {"source", "precision", "target_returns"}  # `auto` and () in a command, resolved in a record

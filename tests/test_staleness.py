@@ -115,6 +115,8 @@ def older(record: Record) -> dict[str, Any]:
         text = text.replace(f'"{new}"', f'"{old}"')
     row = json.loads(text)
     del row["numerics"], row["spec"], row["config"]["model"]["heads"]
+    for added in migration.ADDED["run"]:
+        del row["config"]["run"][added]
     return row | {"format": 1, "command": f"{COMMAND} --window 40"}
 
 

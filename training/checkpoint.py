@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,11 @@ from torch.nn.modules.module import register_module_buffer_registration_hook as 
 from torch.nn.modules.module import register_module_parameter_registration_hook as register_parameters_hook
 
 from backbone.interface import SequenceModel
-from backbone.options import as_option, fits
-from report import migration
 from report.parsing import build, read_json
 from training.distributed import full_tensor, is_main_process, shard_tensor
 from training.registry import ModelElsewhereError, find, find_named
 from training.run_lock import CARD, WEIGHTS
+from training.start import config_of, folder_of
 from trajectories.atomic import atomic_file, make_folder, write_text
 from trajectories.errors import UserError
 from trajectories.types import Spec
@@ -83,12 +82,7 @@ def _described(card: Any, model_name: str | None) -> Callable[[], SequenceModel]
     """What makes the model that a card describes, its settings checked like a command's."""
     spec = _spec_from_json(card["spec"])
     entry = find(card["model"], spec) if model_name is None else find_named(model_name, spec)
-    defaults = {field.name: field.default for field in fields(entry.config)}
-    settings = migration.current(card["model"], dict(card["config"]), set(defaults))
-    for name, value in settings.items():
-        if name not in defaults or not fits(value, defaults[name]):
-            raise ValueError(f"it has no setting {name} that can be {value}")
-    config = entry.config(**{name: as_option(value, defaults[name]) for name, value in settings.items()})
+    config = config_of(card, entry)
     return lambda: entry.model(config, spec)
 
 
@@ -118,6 +112,28 @@ def load_weights(model: SequenceModel, path: Path) -> None:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         raise UserError(f"{path}: these are another model's weights: train the run again.") from error
+
+
+def begin_with(model: SequenceModel, start: str) -> int:
+    """Give a new model the learned weights of a run that both have; how many parameters these are.
+
+    What was calibrated to that run's data (prompts, mean images) is not taken over.
+
+    Raises:
+        UserError: its weights are damaged or have nothing in common with the model's.
+    """
+    path = folder_of(start) / WEIGHTS
+    tensors, _ = read_tensors(path)
+    taken = 0
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            value = tensors.get(name)
+            if value is not None and value.shape == parameter.shape:
+                parameter.copy_(value)
+                taken += parameter.numel()
+    if not taken:
+        raise UserError(f"{path}: these weights have nothing in common with the model: choose another run.")
+    return taken
 
 
 def save_state(

@@ -30,7 +30,7 @@ from report.store import (
 )
 from sources.loading import Request, describe, load
 from training import distributed, provenance
-from training.checkpoint import load_state_weights, save_model
+from training.checkpoint import begin_with, load_state_weights, save_model
 from training.cli import exit_on_user_error
 from training.devices import device_name, find_device, has_bf16
 from training.evaluate import evaluate
@@ -189,6 +189,9 @@ def load_data(settings: Settings, name: str, path: Path | None) -> Trajectories:
     if run.fraction_best < 1:
         data = data.best(run.fraction_best)
         print(f"Of these, the best {data.episodes} episodes ({len(data):,} steps) are used for training.")
+    if run.demonstrations:
+        data = data.drawn(run.demonstrations, run.data_seed)
+        print(f"Of these, {data.episodes} episodes ({len(data):,} steps) are used for training.")
     return data.delayed() if run.delayed_reward else data
 
 
@@ -228,6 +231,8 @@ def build(settings: Settings, data: Trajectories | Mixture, device: torch.device
     run = settings.run
     torch.manual_seed(run.seed)
     model = find_named(run.model, data.spec).model(settings.config, data.spec)
+    if run.start:
+        print(f"{begin_with(model, run.start):,} parameters begin as those of {run.start}.")
     if state.exists():
         load_state_weights(state, model)
     model.calibrate(data)  # type: ignore[arg-type]  # a Mixture only where the model takes several

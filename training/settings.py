@@ -18,6 +18,7 @@ from backbone.options import check_options, check_words, option
 from sources.request import Physics, Source
 from training.presets import DEFAULT, PRESETS, environment_values, fill, preset_names, preset_values
 from training.registry import MODELS, Entry, check_answered, find, find_named
+from training.start import started_config
 from training.suites import find as find_suite
 from trajectories import gym_registry
 from trajectories.catalog import dataset
@@ -60,9 +61,13 @@ class Run:
     fraction_best: float = option(
         1.0, "learn from the best episodes only, this share of the steps (%BC)", above=0, high=1
     )
+    demonstrations: int = option(0, "learn from so many episodes only, drawn by --data-seed; 0: from all", low=0)
+    start: str = option(
+        "", "begin with the weights and the settings of a finished run, by its folder (gato); else with random ones"
+    )
     delayed_reward: bool = option(False, "give each episode's whole reward at its last step")
     seed: int = option(0, "decides weights, batches and dropout", low=0, below=1 << 63)
-    updates: int = option(5_000, "gradient steps", low=1)
+    updates: int = option(5_000, "gradient steps; 0 with --start: its weights are only measured", low=0)
     episodes: int = option(100, "evaluation episodes for each target return, the same starts for every model", low=1)
     target_returns: tuple[float, ...] = option((), "returns to ask for, if not the environment's own; first: headline")
     evaluate_every: int = option(0, "also play every so many updates while training; 0: only at the end", low=0)
@@ -101,6 +106,7 @@ class Settings:
         del run["path"], run["preset"], run["task"], run["allow_mismatch"]  # the task is in the data set's name
         del run["suite"], run["skip_missing"]  # in the data sets' names
         del run["replay_steps"], run["replay_checkpoints"]  # likewise in the digest
+        run["start"] = Path(self.run.start).name  # which has a hash of what its weights were made of
         if len(self.run.env) == 1:
             del run["task_weights"]
             run["env"] = self.run.env[0]
@@ -111,7 +117,9 @@ class Settings:
         words = ["--model", self.run.model, "--env", *self.run.env]
         if self.run.preset != Run.preset:
             words += ["--preset", self.run.preset]
-        usual = parse(words)
+        usual = parse([*words, *(["--start", self.run.start] if self.run.start else [])])
+        if self.run.start:
+            words += ["--start", Path(self.run.start).name]
         for owner, other in ((self.run, usual.run), (self.config, usual.config)):
             for field in fields(owner):
                 value = getattr(owner, field.name)
@@ -134,7 +142,7 @@ def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:
     """
     arguments = expanded(arguments)
     first = ArgumentParser(add_help=False, allow_abbrev=False)
-    for name in ("model", "preset", "source", "task"):
+    for name in ("model", "preset", "source", "task", "start"):
         first.add_argument(f"--{name}", default=getattr(Run(), name))
     for name in ("env", "path"):
         first.add_argument(f"--{name}", nargs="+", default=())
@@ -143,6 +151,8 @@ def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:
     gym_registry.trust(*chosen.env)
     entry = find_named(chosen.model, spec_of(chosen.env))
     usual = preset_settings(entry, chosen.env, chosen.preset, presets)
+    if chosen.start:
+        usual = replace(usual, config=started_config(entry, chosen.start))
     parts = [(name, type(part), option(part, str(part.__doc__))) for name, part in vars(usual).items()]
     Line: Any = make_dataclass("Line", parts, frozen=True)
     check_words(arguments, (Run, entry.config, Machine))
@@ -240,6 +250,8 @@ def check(settings: Settings) -> None:
     check_options(settings.run)
     check_options(settings.machine)
     check_tasks(settings.run)
+    if not settings.run.updates and not settings.run.start:
+        raise UserError("--updates 0 trains nothing: give 1 or more, or --start with a finished run.")
     if settings.machine.recompute and settings.run.model in MODELS and settings.run.model != "gato":
         raise UserError(f"--recompute is Gato's, and {settings.run.model} keeps its activations: leave it out.")
 

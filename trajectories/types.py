@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from trajectories.errors import DatasetError
+from trajectories.errors import DatasetError, UserError
 from trajectories.parts import Part, row_size
 
 ANSWERED = ("pairs", "text")  # kinds of tasks that have no environment: pairs.py, text.py
@@ -255,6 +255,19 @@ class Trajectories:
         steps = np.cumsum(self.lengths[order])
         enough = int(np.searchsorted(steps, fraction * steps[-1])) + 1
         return self.select(np.sort(order[:enough]))
+
+    def drawn(self, episodes: int, seed: int) -> "Trajectories":
+        """So many finished episodes, drawn by a seed; a longer draw holds a shorter one.
+
+        Raises:
+            UserError: there are fewer.
+        """
+        finished = self.finished_episodes
+        if episodes > len(finished):
+            raise UserError(
+                f"{self.origin.name} has {len(finished)} finished episodes, and not {episodes}: draw fewer."
+            )
+        return self.select(np.sort(np.random.default_rng(seed).permutation(finished)[:episodes]))
 
     def delayed(self) -> "Trajectories":
         """The same steps with each episode's whole reward given at its last step (the paper's delayed mode)."""

@@ -1,0 +1,94 @@
+"""A model that begins with another run's weights, and learns from a few demonstrations."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from experiments import run
+from report.store import Record, read_all
+from tests.toys import walk
+from training.checkpoint import load_model
+from training.settings import parse
+from trajectories.errors import UserError
+
+SMALL = [
+    *("--model", "gato", "--source", "collected", "--steps", "400", "--updates", "3", "--episodes", "2"),
+    *("--batch-size", "8", "--width", "16", "--heads", "2", "--head-width", "8", "--hidden", "32", "--threads", "1"),
+]
+
+
+def ran(folder: Path, *more: str) -> list[Record]:
+    run.main([*SMALL, "--results-dir", str(folder), *more])
+    return read_all(folder)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Gato of two tasks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRAJECTORIES_DIR", str(tmp_path_factory.mktemp("data")))
+        folder = tmp_path_factory.mktemp("runs")
+        ran(folder, "--env", "toy-medium", "toy-random")
+        (made,) = folder.iterdir()
+        return made
+
+
+def test_a_started_run_has_the_weights_and_the_settings_of_the_other(finished: Path, tmp_path: Path) -> None:
+    words = ["--model", "gato", "--env", "toy-expert", "--source", "collected", "--steps", "400", "--episodes", "2"]
+    run.main([*words, "--start", str(finished), "--updates", "0", "--results-dir", str(tmp_path)])
+    (made,) = tmp_path.iterdir()
+    ours, theirs = load_model(made), load_model(finished)
+    assert ours.config == theirs.config
+    for name, parameter in ours.named_parameters():
+        assert torch.equal(parameter, dict(theirs.named_parameters())[name])
+    (record,) = read_all(tmp_path)
+    assert (record.updates, record.config["run"]["start"]) == (0, finished.name)
+
+
+def test_a_started_run_goes_on_learning(finished: Path, tmp_path: Path) -> None:
+    ran(tmp_path, "--env", "toy-expert", "--start", str(finished))
+    (made,) = tmp_path.iterdir()
+    ours, theirs = load_model(made), load_model(finished)
+    pairs = zip(ours.parameters(), theirs.parameters(), strict=True)
+    assert not all(torch.equal(one, other) for one, other in pairs)
+
+
+def test_demonstrations_are_so_many_episodes_and_a_row_of_their_own(tmp_path: Path) -> None:
+    (record,) = ran(tmp_path, "--env", "toy-medium", "--demonstrations", "3")
+    assert record.behavior.episodes == 3
+    assert record.config["run"]["demonstrations"] == 3
+
+
+def test_a_longer_draw_of_demonstrations_holds_a_shorter_one() -> None:
+    data = walk(range(1, 31))
+    few, more = (set(data.drawn(count, seed=1).returns.tolist()) for count in (4, 9))
+    assert few < more
+    assert not np.array_equal(data.drawn(4, seed=1).returns, data.drawn(4, seed=2).returns)
+
+
+def test_more_demonstrations_than_there_are_is_an_error() -> None:
+    with pytest.raises(UserError, match="finished episodes, and not 99: draw fewer"):
+        walk(range(1, 31)).drawn(99, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--updates", "0"), "trains nothing"),
+        (("--start", "results/runs/none"), "no weights of such a run"),
+    ],
+)
+def test_a_start_that_cannot_be_is_one_sentence(words: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        parse(["--model", "gato", "--env", "toy-medium", *words])
+
+
+def test_another_models_weights_are_refused(finished: Path, tmp_path: Path) -> None:
+    card = json.loads((finished / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps(card | {"model": "dt"}))
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match="is a run of dt, and not of gato"):
+        parse(["--model", "gato", "--env", "toy-medium", "--start", str(tmp_path)])
