@@ -234,9 +234,11 @@ def _expanded(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _frozen(table: dict[str, Any]) -> dict[str, Any]:
-    """TOML's lists as tuples, and whole numbers as floats where the column holds floats."""
+    """TOML's lists as tuples, tables of parts as these, and whole numbers as floats where the column holds floats."""
 
     def frozen(key: str, value: Any) -> Any:
+        if key == "parts":
+            return tuple(map(Part.from_json, value))
         if isinstance(value, list):
             return tuple(frozen(key, item) for item in value)
         return float(value) if key in REALS else value
