@@ -48,7 +48,7 @@ class Flatten(nn.Module):
         self._known: dict[bytes, np.ndarray] = {}
         if self.texts:
             self.register_buffer("words", torch.zeros(WORDS, LETTERS, dtype=torch.uint8))
-        self.register_load_state_dict_post_hook(_forget)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_post_hook(_clear_words)  # type: ignore[no-untyped-call]
 
     @property
     def static_shapes(self) -> bool:
@@ -114,7 +114,7 @@ class Flatten(nn.Module):
         return rows.to(texts.device).reshape(*texts.shape[:-1], WORDS)
 
 
-def _forget(flatten: Flatten, _: object) -> None:
+def _clear_words(flatten: Flatten, _: object) -> None:
     """Other weights were loaded, and with them other words."""
     flatten._known.clear()
 

@@ -36,7 +36,16 @@ class Config(ModelConfig):
     }
 
     context: int = option(8, "steps in a sequence, its prompt included; the paper counts tokens: 1024", low=1)
+    context_tokens: int = option(
+        0, "tokens of a sequence of every task, its prompt included, as the paper counts; 0: `context` steps", low=0
+    )
     batch_size: int = option(32, "sequences in an update", low=1)
+    tasks_per_update: int = option(
+        0, "draws of a task in an update of several, each with an equal share of its sequences; 0: each sequence", low=0
+    )
+    loss_by: Literal["token", "task"] = option(
+        "token", "mean of the loss over all target tokens, or over the sequences' tasks, which weighs long actions less"
+    )
     learning_rate: float = option(2e-3, "peak learning rate of AdamW; the paper's sizes use 1e-4", above=0)
     weight_decay: float = option(0.1, "AdamW's weight decay", low=0)
     beta2: float = option(0.95, "AdamW's second decay rate", low=0, below=1)
@@ -93,6 +102,7 @@ class Config(ModelConfig):
         "any", "where training prompts come from: any other episode, or one of alike return"
     )
     prompt_steps: int = option(2, "longest prompt, in steps", low=0)
+    prompt_instructed: bool = option(True, "prompt also tasks whose observations hold an instruction")
     prompt: str = option("best", "when acting: none, end, uniform, best, or an .npz file of observations and actions")
     decoding: Literal["auto", "sampled", "median", "likely"] = option(
         "auto", "how an action is decoded from its bins; auto: by how the data were made"

@@ -27,7 +27,7 @@ from backbone.weight_decay import matrices_only
 from gato import prompts
 from gato.config import Config
 from gato.embedding import Embedding
-from gato.multitask import Corpus, MixedBatch, tasks
+from gato.multitask import Corpus, MixedBatch, config_of, losses_by_task, mean_over_tasks, sequences, tasks
 from gato.observations import TextTokens, images_of, part_blocks, tokens_per_step
 from gato.patches import Pixels
 from gato.player import Recomputing, Rolling
@@ -127,21 +127,26 @@ class Gato(SequenceModel):
     def sample(self, data: Trajectories | Mixture, rng: np.random.Generator) -> Batch | MixedBatch:  # type: ignore[override]
         """The sequences of one update, a share of them with a prompt; a mixture's tasks by their weights."""
         if not isinstance(data, Mixture):
-            return prompts.sample(data, rng, self.config.batch_size, self.config)
+            return prompts.sample(data, rng, self.config.batch_size, self.task_config(data.spec))
         parts: list[Batch | TokenSequence] = []
-        for part, count in zip(data.parts, data.counts(rng, self.config.batch_size), strict=True):
+        counts = data.counts(rng, self.config.batch_size, self.config.tasks_per_update)
+        for part, count in zip(data.parts, counts, strict=True):
             if count == 0:
                 continue
             if isinstance(part, Corpus):
                 parts.append(part.sample(rng, int(count), self.longest()))
             else:
-                parts.append(prompts.sample(part, rng, int(count), self.config))
+                parts.append(prompts.sample(part, rng, int(count), self.task_config(part.spec)))
         return MixedBatch(tuple(parts))
 
     def longest(self) -> int:
         """Tokens of the longest sequence of any task, at most 512; text sequences have this length."""
-        per_step = max((self.step_tokens(task) for task in self.tasks), default=BINS)
-        return min(self.config.context * per_step, 512)
+        lengths = (self.task_config(task).context * self.step_tokens(task) for task in self.tasks)
+        return min(max(lengths, default=self.config.context * BINS), 512)
+
+    def task_config(self, task: Spec) -> Config:
+        """The configuration for one task: how many steps its sequences have, and how many of these are a prompt."""
+        return config_of(self.config, task, self.step_tokens(task))
 
     def step_tokens(self, task: Spec) -> int:
         """Tokens of one timestep of a task."""
@@ -160,6 +165,8 @@ class Gato(SequenceModel):
         """Target tokens of a batch."""
         if isinstance(batch, MixedBatch):
             return sum(self.loss_weight(part) for part in batch.parts)
+        if self.config.loss_by == "task":
+            return sequences(batch)
         if isinstance(batch, TokenSequence):
             return int((batch.is_target() & batch.valid)[:, 1:].sum())
         steps = int(batch.mask.sum()) + (int(batch.prompt.mask.sum()) if batch.prompt else 0)
@@ -174,7 +181,8 @@ class Gato(SequenceModel):
         parts = batch.parts if isinstance(batch, MixedBatch) else (batch,)
         scores = [self.score(part) for part in parts]
         loss, right, count = (torch.stack(column).sum() for column in zip(*scores, strict=True))
-        return {"total": loss / count, "accuracy": right / count}
+        total = mean_over_tasks(parts, scores) if self.config.loss_by == "task" else loss / count
+        return {"total": total, "accuracy": right / count, **losses_by_task(self.tasks, parts, scores)}
 
     def score(self, part: Batch | TokenSequence) -> tuple[Tensor, Tensor, Tensor]:
         """Summed cross-entropy, correct predictions and number of the target tokens."""

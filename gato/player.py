@@ -37,6 +37,7 @@ class TokenModel(Protocol):
     embedding: Embedding
     transformer: nn.Module
 
+    def task_config(self, task: Spec) -> Config: ...
     def decoding(self, task: int) -> str: ...
     def demonstration(self, task: int) -> Demonstrations: ...
     def legal(self, task: Spec) -> slice: ...
@@ -52,10 +53,10 @@ class Decoder:
         self.model, self.spec, self.episodes = model, model.tasks[task], episodes
         self.legal = model.legal(self.spec)
         self.decoding = model.decoding(task)
-        self.window = model.config.context - model.config.prompt_steps  # steps, as in a prompted training sequence
-        self.prompt = model.demonstration(task).choose(model.config.prompt, episodes, seed)
-        if self.prompt is None:
-            self.window = model.config.context
+        config = model.task_config(self.spec)
+        self.prompt = model.demonstration(task).choose(config.prompt, episodes, seed, config.prompt_steps)
+        prompted = config.prompt_steps if self.prompt is not None else 0
+        self.window = config.context - prompted  # steps, as in a training sequence
         self.random = [np.random.default_rng(seed + episode) for episode in range(episodes)]
 
     @property

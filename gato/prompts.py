@@ -155,10 +155,21 @@ class Demonstrations(nn.Module):
         for name in ("observations", "actions", "timesteps", "mask"):
             getattr(self, name).copy_(getattr(pieces, name))
 
-    def choose(self, prompt: str, episodes: int, seed: int) -> tuple[Batch, Int[Tensor, "E"]] | None:
-        """The pieces that `prompt` (none, end, uniform, best, or a file) means, and which of them each episode gets."""
-        if prompt == "none" or self.steps == 0:
+    def choose(
+        self, prompt: str, episodes: int, seed: int, steps: int | None = None
+    ) -> tuple[Batch, Int[Tensor, "E"]] | None:
+        """The pieces that `prompt` (none, end, uniform, best, or a file) means, and which of them each episode gets.
+
+        Args:
+            steps: of a piece its last so many; None: all that are kept.
+        """
+        steps = self.steps if steps is None else steps
+        if prompt == "none" or steps == 0:
             return None
+        pieces, which = self._choose(prompt, episodes, seed)
+        return columns(pieces, lambda column: column[:, -steps:]), which
+
+    def _choose(self, prompt: str, episodes: int, seed: int) -> tuple[Batch, Int[Tensor, "E"]]:
         first = {"best": 0, "end": 1, "uniform": 1 + DEMONSTRATIONS}
         if prompt == "best" or prompt not in first:
             pieces = self._pieces(slice(0, 1)) if prompt == "best" else self._read(Path(prompt))

@@ -28,7 +28,10 @@ RENAMED: dict[str, str] = {
 ADDED: dict[str, dict[str, Any]] = {
     "all": {},
     "run": {"demonstrations": 0, "start": ""},
-    "gato": {"initializer_range": 0.02},
+    "gato": {
+        "initializer_range": 0.02,
+        **{"context_tokens": 0, "tasks_per_update": 0, "loss_by": "token", "prompt_instructed": True},
+    },
 }
 DECIDED_LATER = {"source", "precision", "target_returns"}  # `auto` and () in a command, resolved in a record
 

@@ -149,16 +149,15 @@ def playable(settings: Settings) -> Settings:
     for place, name in enumerate(run.env):
         try:
             check_playable(dataset(name).env, run.physics)
+            kept.append(place)
         except UserError as error:
             if len(run.env) == 1:
                 raise
             print(f"Left out: {name}. {error}")
-        else:
-            kept.append(place)
     if not kept:
         raise UserError(f"None of {len(run.env)} data sets can be played here: install what they need.")
-    rest: dict[str, Any] = {name: tuple(getattr(run, name)[place] for place in kept)
-                            for name in ("env", "task_weights", "path") if getattr(run, name)}  # fmt: skip
+    lists = {name: getattr(run, name) for name in ("env", "task_weights", "path") if getattr(run, name)}
+    rest: dict[str, Any] = {name: tuple(values[place] for place in kept) for name, values in lists.items()}
     return replace(settings, run=replace(run, **rest))
 
 

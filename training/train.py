@@ -97,18 +97,23 @@ class Losses:
         Raises:
             UserError: the loss is no longer finite.
         """
-        means = {
-            LOSS + name: distributed.mean(column.float().mean()).item() for name, column in self._columns().items()
-        }
+        columns = self._columns().items()
+        means = {LOSS + name: distributed.mean(mean_of(column.float(), name)).item() for name, column in columns}
         self._rows = []
         total = means[f"{LOSS}total"]
         if not math.isfinite(total):
             raise UserError(f"The loss is {total} at update {update}: lower --learning-rate and run again.")
-        return means
+        return {name: mean for name, mean in means.items() if not math.isnan(mean)}  # of a task that was not drawn
 
     def _columns(self) -> dict[str, torch.Tensor]:
         names = self._rows[-1] if self._rows else ()  # in the order that the model gives them
         return {name: torch.stack([row[name] for row in self._rows]) for name in names}
+
+
+def mean_of(values: torch.Tensor, name: str) -> torch.Tensor:
+    """Of a part of the loss; of a task's own, which is NaN in updates without the task, over the others."""
+    absent = name != "total" and bool(values.isnan().any())
+    return values.nanmean() if absent else values.mean()
 
 
 def train(

@@ -56,10 +56,20 @@ class Mixture:
     def __len__(self) -> int:
         return sum(len(part) for part in self.trajectories)
 
-    def counts(self, rng: np.random.Generator, size: int) -> np.ndarray:
-        """How many of `size` sequences each part gives, drawn by the weights."""
+    def counts(self, rng: np.random.Generator, size: int, draws: int = 0) -> np.ndarray:
+        """How many of `size` sequences each part gives, drawn by the weights.
+
+        Args:
+            draws: of a part, each of which gives an equal share of the sequences; 0: one for each sequence. Few draws
+                make an update of few tasks, each a larger batch, and every part still gives its share in the long run.
+        """
         weights = np.asarray(self.weights or [1.0] * len(self.parts))
-        return rng.multinomial(size, weights / weights.sum())
+        draws = min(draws, size) or size
+        drawn = rng.choice(len(self.parts), draws, p=weights / weights.sum()) if draws < size else None
+        if drawn is None:
+            return rng.multinomial(size, weights / weights.sum())
+        shares = np.diff(np.arange(draws + 1) * size // draws)
+        return np.bincount(drawn, shares, len(self.parts)).astype(np.int64)
 
 
 def _named(part: Any) -> Any:
