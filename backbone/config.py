@@ -8,10 +8,18 @@ from backbone.options import check_options, option
 
 
 @dataclass(frozen=True)
-class ModelConfig:
-    """What every model's configuration holds: the size of its windows and how it is trained."""
+class BaseConfig:
+    """The configuration of any model; of one that has nothing to train, all of it."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # of its own, beside experiments/presets.toml: its sizes
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True)
+class ModelConfig(BaseConfig):
+    """What the configuration of every trained model holds: the size of its windows and how it is trained."""
 
     context: int = option(20, "steps in a window, K in the DT paper", low=1)
     batch_size: int = option(64, "windows in an update", low=1)
@@ -24,9 +32,6 @@ class ModelConfig:
         0.1, "share of the updates over which the learning rate rises from 0", low=0, high=1
     )
     final_lr_fraction: float = option(1.0, "share of the peak learning rate at the end of a cosine; 1: constant", low=0)
-
-    def __post_init__(self) -> None:
-        check_options(self)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,15 @@
 """The contract of a model: what the training loop, the evaluator and the checkpoints ask of it."""
 
 from abc import ABC, abstractmethod
+from itertools import chain
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from backbone.config import ModelConfig
+from backbone.config import BaseConfig, ModelConfig
 from trajectories.batch import Batch
 from trajectories.types import Spec, Trajectories
 from trajectories.windows import sample_windows
@@ -31,11 +33,11 @@ class Player(Protocol):
         ...
 
 
-class SequenceModel(nn.Module, ABC):
-    """The contract of a model. Implement three methods:
+class Model(nn.Module, ABC):
+    """The contract of anything that plays; `SequenceModel` is that of what is trained. Implement:
 
-    - `calibrate(data)`: fit what gradients do not learn, once, before training (optional).
-    - `loss(batch)`: the loss of B windows of T steps; "total" is minimized.
+    - `calibrate(data)`: fit what gradients do not learn, once, before training (optional). A model that is no
+      `SequenceModel`, whose `Config` derives from `BaseConfig`, is thereby made, and is never updated.
     - `player(episodes, target_return, seed)`: a `Player` that acts in E environments at once.
 
     Raw in, raw out: observations, actions and rewards have the environment's units everywhere; normalization, scales
@@ -48,17 +50,47 @@ class SequenceModel(nn.Module, ABC):
 
     NUMERICS: ClassVar[int] = 1  # raised by hand when numbers change on purpose; older records are stale
 
-    config: ModelConfig
+    config: BaseConfig
     spec: Spec
-    tokens_per_step = 1
     return_conditioned = False  # whether the target return given to `player` matters
-    static_shapes = False  # whether `loss` runs the same operations on every batch, so that a CUDA graph may hold them
     bf16_inference = False  # may act under bf16 autocast; False where a key-value cache lives for the whole episode
     reads: ClassVar[frozenset[str]] = frozenset({"vectors"})  # what observations it takes: vectors, images, parts
     multi_task = False  # whether it learns from a Mixture; then `spec` is a tuple, and `player` takes a `task`
 
     def calibrate(self, data: Trajectories) -> None:
         """Fit what gradients do not learn (means, bin edges, prompts) into buffers; called once, before training."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights lie."""
+        return next(chain(self.parameters(), self.buffers())).device
+
+    def metadata(self) -> dict[str, Any]:
+        """What the model wants kept in its run's record about how it was calibrated, as JSON."""
+        return {}
+
+    def images(self) -> dict[str, np.ndarray]:
+        """Pictures of the model, by a file's name: (H, W, 3) uint8 each, kept beside its weights."""
+        return {}
+
+    @abstractmethod
+    def player(self, episodes: int, target_return: float, seed: int = 0) -> Player:
+        """A fresh player for `episodes` episodes; whatever episode e draws is decided by `seed + e`."""
+
+
+class SequenceModel(Model):
+    """The contract of a model that is trained. Implement three methods:
+
+    - `calibrate(data)`: fit what gradients do not learn, once, before training (optional).
+    - `loss(batch)`: the loss of B windows of T steps; "total" is minimized.
+    - `player(episodes, target_return, seed)`: a `Player` that acts in E environments at once.
+
+    Its `Config` derives from `ModelConfig`.
+    """
+
+    config: ModelConfig
+    tokens_per_step = 1
+    static_shapes = False  # whether `loss` runs the same operations on every batch, so that a CUDA graph may hold them
 
     def sample(self, data: Trajectories, rng: np.random.Generator) -> Batch:
         """The windows of one update; only the caller's generator decides them."""
@@ -76,18 +108,6 @@ class SequenceModel(nn.Module, ABC):
         """Number of terms that the loss of a batch is the mean of, by which processes that share a batch weight it."""
         return int(batch.mask.sum())
 
-    def metadata(self) -> dict[str, Any]:
-        """What the model wants kept in its run's record about how it was calibrated, as JSON."""
-        return {}
-
-    def images(self) -> dict[str, np.ndarray]:
-        """Pictures of the model, by a file's name: (H, W, 3) uint8 each, kept beside its weights."""
-        return {}
-
     def parameter_groups(self) -> list[dict[str, Any]]:
         """What the optimizer is given; a model may exempt some of its parameters from weight decay."""
         return [{"params": list(self.parameters())}]
-
-    @abstractmethod
-    def player(self, episodes: int, target_return: float, seed: int = 0) -> Player:
-        """A fresh player for `episodes` episodes; whatever episode e draws is decided by `seed + e`."""

@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from backbone.interface import SequenceModel
 from campaign import run_files
 from sources import export
 from sources.description import describe
@@ -129,7 +130,8 @@ def safetensors(folder: Path) -> None:
 
 def read_checkpoint(folder: Path) -> None:
     model = load_model(folder)
-    load_state(folder / "state.safetensors", model, adamw(model))
+    if isinstance(model, SequenceModel):  # and no other, whatever the card says
+        load_state(folder / "state.safetensors", model, adamw(model))
 
 
 def reads(name: str, source: str, inside: str) -> Callable[[Path], None]:

@@ -22,7 +22,7 @@ import trajectories  # noqa: F401  before torch is imported
 import torch
 import tyro
 
-from backbone.interface import SequenceModel
+from backbone.interface import Model
 from environments.make import make
 from experiments.play import finished, recorded
 from report import markdown, prompts
@@ -67,7 +67,7 @@ def main(options: Options) -> None:
     print(markdown.grid(prompts.table([(record, prompts.read(place))])))
 
 
-def check(options: Options, model: SequenceModel, record: Record) -> None:
+def check(options: Options, model: Model, record: Record) -> None:
     """Refuse what cannot be meant before anything is played."""
     if not hasattr(model.config, "prompt"):
         raise UserError(f"{options.run}: {record.model} takes no prompts: give a run of gato.")
@@ -78,7 +78,7 @@ def check(options: Options, model: SequenceModel, record: Record) -> None:
             raise UserError(f"--prompts has {prompt!r}: give {', '.join(prompts.MEANING)}, or an .npz file.")
 
 
-def measure(options: Options, model: SequenceModel, record: Record) -> prompts.Ablation:
+def measure(options: Options, model: Model, record: Record) -> prompts.Ablation:
     """Play the run's own episodes once under each prompt."""
     began = time.monotonic()
     episodes = options.episodes or record.protocol.episodes

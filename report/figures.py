@@ -173,8 +173,8 @@ def compute(row: Row) -> Figure:
 
 
 def costs_of(record: Record) -> tuple[float, int, int]:
-    """Training seconds, tokens and parameters; at least a little, for a logarithmic axis."""
-    return max(1e-3, record.seconds.get("train", 0.0)), max(1, record.tokens), record.parameters
+    """Training seconds, tokens and parameters; of seconds at least a little, for a logarithmic axis."""
+    return max(1e-3, record.seconds.get("train", 0.0)), record.tokens, record.parameters
 
 
 def profile(comparison: SuiteComparison) -> Figure:

@@ -24,7 +24,7 @@ from report.checks import PROGRAM
 from report.statistics import Summary, summarize
 from report.store import Record, config_hash, run_hash
 
-LABELS = {"bc": "BC", "dt": "DT", "tt": "TT", "gato": "Gato"}  # in the order of the table's columns
+LABELS = {"bc": "BC", "nearest": "Nearest", "dt": "DT", "tt": "TT", "gato": "Gato"}  # in the order of the columns
 TREATMENTS = {
     "fraction_best": 1.0,
     "delayed_reward": False,

@@ -26,7 +26,14 @@ from report.store import plain
 from trajectories.atomic import atomic_file
 
 PAGE, INK, SOFT, LINE, RECORDED = "#ffffff", "#16191d", "#5c6672", "#e2e6ea", "#7a8490"
-MODELS = {"bc": "#c2500b", "dt": "#0b6fb8", "tt": "#07805f", "gato": "#9a3f8d", "gato-tasks": "#6b4fd0"}
+MODELS = {  # by model, on a light page and on a dark one
+    "bc": ("#c2500b", "#f08a4b"),
+    "nearest": ("#8c1024", "#ff6b7d"),
+    "dt": ("#0b6fb8", "#5cb0f0"),
+    "tt": ("#07805f", "#3dc29a"),
+    "gato": ("#9a3f8d", "#e08ad2"),
+    "gato-tasks": ("#6b4fd0", "#a897ff"),
+}
 OTHER = "#4a5560"
 DARK = {  # the light colors, and what they become on a dark page
     PAGE: "#12161a",
@@ -35,7 +42,7 @@ DARK = {  # the light colors, and what they become on a dark page
     LINE: "#2e363f",
     RECORDED: "#8c97a3",
     OTHER: "#c3ccd6",
-    **dict(zip(MODELS.values(), ("#f08a4b", "#5cb0f0", "#3dc29a", "#e08ad2", "#a897ff"), strict=True)),
+    **dict(MODELS.values()),
 }
 WIDTH = 5.2  # inches
 STYLE: dict[Any, Any] = {
@@ -141,7 +148,7 @@ def dark_rules() -> str:
 def color(column: str) -> str:
     """The color of a column of the table: a model, or a model of several tasks."""
     model, _, tasks = column.partition(" ")
-    return MODELS.get(f"{model}-tasks" if tasks else model, OTHER)
+    return MODELS.get(f"{model}-tasks" if tasks else model, (OTHER, ""))[0]
 
 
 def logarithmic(axes: Axes) -> None:
@@ -163,7 +170,8 @@ def over_updates(axes: Axes) -> None:
 
 
 def over_cost(axes: Axes, values: Sequence[float]) -> None:
-    """A logarithmic x axis with one or two round ticks."""
+    """A logarithmic x axis with one or two round ticks; what costs nothing does not stand on it."""
+    values = [value for value in values if value > 0] or [1]
     low, high = min(values) / 1.4, max(values) * 1.4
     axes.set_xscale("log")
     axes.set_xlim(low, high)

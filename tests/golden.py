@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from backbone.interface import SequenceModel
+from backbone.interface import Model, SequenceModel
 from environments.make import make
 from sources.loading import Request, load
 from tests.toys import CHOICES, SCREEN, random_observations, small, walk
@@ -52,6 +52,7 @@ Numbers = dict[str, Any]
 # name: model, data, what is not as in tests/toys.py
 CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     **{f"{model}-{data}": (model, data, {"dropout": 0.0}) for data in INPUTS for model in ("bc", "dt", "tt")},
+    **{f"nearest-{data}": ("nearest", data, {}) for data in INPUTS},
     **{f"{model}-dropout": (model, "toy", {"dropout": 0.1}) for model in ("bc", "dt", "tt")},
     **{f"gato-{data}": ("gato", data, {"decoding": "median"}) for data in (*INPUTS, "mixture")},
     "tt-planner": (
@@ -91,15 +92,20 @@ def numbers(case: str, precision: str) -> Numbers:
         parts = [data(part) for part in (INPUTS if data_name == "mixture" else (data_name,))]
         learned: Any = parts[0] if len(parts) == 1 else Mixture(tuple(parts), (2.0, 2.0, 1.0))
         model = small(model_name, learned, **changes).train()
-        run, optimizer, done = Run(updates=UPDATES, precision=precision), train.adamw(model), train.Progress()
-        losses = [train.update(model, learned, optimizer, run, done)["total"] for _ in range(UPDATES)]
+        losses = updated(model, learned, precision) if isinstance(model, SequenceModel) else []
         model.eval()
         tasks = [part.origin.name if len(parts) > 1 else None for part in parts]
         played = [actions(model, part, task, precision) for part, task in zip(parts, tasks, strict=True)]
     return {"numerics": model.NUMERICS, "losses": [shortest(loss) for loss in losses], "actions": played}
 
 
-def actions(model: SequenceModel, part: Trajectories, task: str | None, precision: str) -> list:
+def updated(model: SequenceModel, learned: Any, precision: str) -> list[torch.Tensor]:
+    """The losses of twenty updates."""
+    run, optimizer, done = Run(updates=UPDATES, precision=precision), train.adamw(model), train.Progress()
+    return [train.update(model, learned, optimizer, run, done)["total"] for _ in range(UPDATES)]
+
+
+def actions(model: Model, part: Trajectories, task: str | None, precision: str) -> list:
     """(STEPS, EPISODES, A), played in the toy, or on noise where there is no environment."""
     player = begin(model, EPISODES, TARGET_RETURN, 0, task, precision=precision)
     toy = make("toy", EPISODES) if part is data("toy") else None

@@ -193,7 +193,7 @@ def test_a_game_acted_in_bf16_is_the_same_alone_and_among_ten(name: str) -> None
     torch.manual_seed(0)
     spec = environment("breakout").spec()
     entry = find(name, spec)
-    model = entry.model(replace(entry.config(), context=1 if name == "bc" else 4), spec).eval()
+    model = entry.model(entry.config(context=1 if name == "bc" else 4), spec).eval()  # type: ignore[call-arg]
     for weight in model.parameters():
         torch.nn.init.normal_(weight, std=0.05)  # biases, too: they are what a batch of one could add otherwise
     rng = np.random.default_rng(0)

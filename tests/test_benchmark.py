@@ -160,7 +160,7 @@ def test_an_unfinished_run_is_listed_with_its_progress(tmp_path: Path) -> None:
 
 def test_a_suite_is_overridden_by_what_is_typed() -> None:
     suite = chosen(Options(suite="locomotion-medium", seeds=(5,), source="d4rl"))
-    assert (suite.seeds, suite.source, suite.models) == ((5,), "d4rl", ("bc", "dt", "tt", "gato"))
+    assert (suite.seeds, suite.source, suite.models) == ((5,), "d4rl", ("bc", "nearest", "dt", "tt", "gato"))
 
 
 # ---- one process a run -----------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {  # room: the rooms that it may import
 }
 INSTALLED = {  # what requirements.txt brings, by the name under which it is imported; matplotlib brings Pillow
     *("torch", "numpy", "gymnasium", "mujoco", "h5py", "safetensors", "einops", "jaxtyping", "tyro", "rich", "tqdm"),
-    *("matplotlib", "PIL", "sentencepiece", "ale_py", "filelock", "pandas", "dm_control"),
+    *("matplotlib", "PIL", "sentencepiece", "ale_py", "filelock", "pandas", "dm_control", "scipy"),
 }
 OLD_WORDS = (  # of a private dialect, and British spelling
     r"tells?|told|learnt|whoever|worth|lest|owe[ds]?|knock\w*|somebody|siblings|mistakes|in the dress of|wanted|asking"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from backbone.interface import SequenceModel
+from backbone.interface import Model, SequenceModel
 from tests.toys import CHOICES, MISSION, POINT, SCREEN, SMALL, random_observations, small, walk
 from training.checkpoint import load_model, save_model
 from training.registry import find_named, shows
@@ -22,11 +22,13 @@ MODELS = (
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every model on every kind of observation that it says it reads."""
+    """Every model on every kind of observation that it says it reads; to learn, every one that is trained."""
     if "case" in metafunc.fixturenames:
         own = metafunc.config.getoption("--model")
         cases = [(name, spec) for spec in (POINT, CHOICES, SCREEN, MISSION) for name in ([own] if own else MODELS)]
         cases = [(name, spec) for name, spec in cases if reads(name, spec)]
+        if "trained" in metafunc.fixturenames:
+            cases = [(name, spec) for name, spec in cases if find_named(name, spec).trained]
         metafunc.parametrize("case", cases, ids=[f"{name}-{spec.name}" for name, spec in cases], indirect=True)
 
 
@@ -51,12 +53,18 @@ def data(case: tuple[str, Spec]) -> Trajectories:
 
 
 @pytest.fixture
-def model(name: str, data: Trajectories) -> SequenceModel:
+def model(name: str, data: Trajectories) -> Model:
     torch.manual_seed(0)
     return small(name, data)
 
 
-def played(model: SequenceModel, observations: np.ndarray, lives: np.ndarray | None = None) -> np.ndarray:
+@pytest.fixture
+def trained(model: Model) -> SequenceModel:
+    assert isinstance(model, SequenceModel)
+    return model
+
+
+def played(model: Model, observations: np.ndarray, lives: np.ndarray | None = None) -> np.ndarray:
     """Actions (steps, E, *act) on given observations (steps, E, *obs); `lives` (steps, E) says who still plays."""
     steps, episodes = observations.shape[:2]
     lives = np.ones((steps, episodes), bool) if lives is None else lives
@@ -79,7 +87,7 @@ def spoilt(observations: np.ndarray, *where: tuple[slice, int]) -> np.ndarray:
     return others
 
 
-def test_actions_are_legal_numbers_one_for_each_episode(model: SequenceModel, observations: np.ndarray) -> None:
+def test_actions_are_legal_numbers_one_for_each_episode(model: Model, observations: np.ndarray) -> None:
     actions = played(model, observations)
     assert actions.shape == (6, 4, *model.spec.action_shape)
     assert actions.dtype == model.spec.action_dtype
@@ -91,9 +99,7 @@ def test_actions_are_legal_numbers_one_for_each_episode(model: SequenceModel, ob
         assert actions.max() < model.spec.actions
 
 
-def test_an_episode_is_played_the_same_whatever_happens_in_the_others(
-    model: SequenceModel, observations: np.ndarray
-) -> None:
+def test_an_episode_is_played_the_same_whatever_happens_in_the_others(model: Model, observations: np.ndarray) -> None:
     together = played(model, observations)
     lives = np.ones((6, 4), bool)
     lives[2:, 0] = False
@@ -102,7 +108,7 @@ def test_an_episode_is_played_the_same_whatever_happens_in_the_others(
     np.testing.assert_allclose(played(model, others, lives)[:, 1:3], together[:, 1:3], atol=1e-5)
 
 
-def test_a_finished_episode_gets_zeros_which_change_nothing(model: SequenceModel, observations: np.ndarray) -> None:
+def test_a_finished_episode_gets_zeros_which_change_nothing(model: Model, observations: np.ndarray) -> None:
     lives = np.ones((6, 4), bool)
     lives[3:, 1] = False
     actions = played(model, spoilt(observations, (slice(3, None), 1)), lives)
@@ -110,22 +116,20 @@ def test_a_finished_episode_gets_zeros_which_change_nothing(model: SequenceModel
     assert np.isfinite(actions).all()
 
 
-def test_weights_alone_give_the_same_actions(
-    name: str, model: SequenceModel, observations: np.ndarray, tmp_path: Path
-) -> None:
+def test_weights_alone_give_the_same_actions(name: str, model: Model, observations: np.ndarray, tmp_path: Path) -> None:
     save_model(tmp_path, name, model)
     torch.manual_seed(99)
     again = load_model(tmp_path, model_name=name if ":" in name else None)
     np.testing.assert_array_equal(played(again, observations), played(model, observations))
 
 
-def test_the_loss_does_not_read_padding(model: SequenceModel, data: Trajectories) -> None:
-    batch = model.sample(data, np.random.default_rng(0))
+def test_the_loss_does_not_read_padding(trained: SequenceModel, data: Trajectories) -> None:
+    batch = trained.sample(data, np.random.default_rng(0))
     assert not batch.mask.all()
     torch.manual_seed(0)
-    clean = model.loss(batch)["total"]
+    clean = trained.loss(batch)["total"]
     torch.manual_seed(0)
-    assert torch.equal(model.loss(smudged(batch, data))["total"], clean)
+    assert torch.equal(trained.loss(smudged(batch, data))["total"], clean)
 
 
 def smudged(batch: Batch, data: Trajectories) -> Batch:
@@ -143,17 +147,17 @@ def smudged(batch: Batch, data: Trajectories) -> Batch:
     return replace(batch, **columns, timesteps=timesteps)
 
 
-def test_every_parameter_learns(model: SequenceModel, data: Trajectories) -> None:
-    model.train()
-    model.loss(model.sample(data, np.random.default_rng(0)))["total"].backward()  # type: ignore[no-untyped-call]
-    learning = [(key, value.grad) for key, value in model.named_parameters() if value.requires_grad]
+def test_every_parameter_learns(trained: SequenceModel, data: Trajectories) -> None:
+    trained.train()
+    trained.loss(trained.sample(data, np.random.default_rng(0)))["total"].backward()  # type: ignore[no-untyped-call]
+    learning = [(key, value.grad) for key, value in trained.named_parameters() if value.requires_grad]
     assert [key for key, gradient in learning if gradient is None or not gradient.any()] == []
 
 
-def test_only_the_given_generator_decides_the_batch(model: SequenceModel, data: Trajectories) -> None:
-    one, other = (model.sample(data, np.random.default_rng(7)) for _ in range(2))
+def test_only_the_given_generator_decides_the_batch(trained: SequenceModel, data: Trajectories) -> None:
+    one, other = (trained.sample(data, np.random.default_rng(7)) for _ in range(2))
     assert torch.equal(one.observations, other.observations)
-    assert not torch.equal(one.observations, model.sample(data, np.random.default_rng(8)).observations)
+    assert not torch.equal(one.observations, trained.sample(data, np.random.default_rng(8)).observations)
 
 
 def without_dropout(name: str, spec: Spec) -> dict[str, float]:
@@ -162,6 +166,7 @@ def without_dropout(name: str, spec: Spec) -> dict[str, float]:
     return {"dropout": 0.0} if "dropout" in names else {}
 
 
+@pytest.mark.usefixtures("trained")
 def test_a_few_steps_are_memorized_in_a_few_hundred_updates(case: tuple[str, Spec]) -> None:
     name, spec = case
     data = walk((5, 5), spec=spec)

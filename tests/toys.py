@@ -25,6 +25,7 @@ SENTENCES = ("go to the red ball", "open a door", "put the grey box next to the 
 # Small enough for a test, and still with everything that the real ones have.
 SMALL: dict[str, dict[str, object]] = {
     "bc": {"context": 4, "batch_size": 8, "width": 32},
+    "nearest": {"neighbors": 3},
     "dt": {"context": 4, "batch_size": 8, "width": 32, "return_scale": 10.0},
     "tt": {"context": 4, "batch_size": 8, "width": 32, "layers": 2, "bins": 20, "horizon": 2, "beam_width": 4},
     "gato": {"context": 4, "batch_size": 8, "width": 32, "heads": 2, "head_width": 16, "hidden": 64, "layers": 2},

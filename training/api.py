@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from backbone.interface import SequenceModel
+from backbone.interface import Model, SequenceModel
 from environments.make import make
 from environments.scores import normalized
 from training import checkpoint
@@ -61,7 +61,7 @@ def train(
     folder: Path | str | None = None,
     device: str = "auto",
     **options: Any,
-) -> SequenceModel:
+) -> Model:
     """Train a model on trajectories, as `experiments/run.py` does, without playing it.
 
     Args:
@@ -93,6 +93,8 @@ def train(
     torch.manual_seed(run.seed)
     trained = entry.model(config, data.spec)
     trained.calibrate(data)
+    if not isinstance(trained, SequenceModel):
+        return trained.eval()
     trained.to(where)
     kept = nullcontext(folder) if folder is not None else tempfile.TemporaryDirectory(prefix="training.")
     with kept as place:
@@ -103,7 +105,7 @@ def train(
 
 
 def evaluate(
-    model: SequenceModel,
+    model: Model,
     env: str,
     *,
     episodes: int = 100,
@@ -141,7 +143,7 @@ def evaluate(
     return Scores(played.returns, played.lengths, np.asarray(normalized(row.env, played.returns)), played.success)
 
 
-def load_model(folder: Path | str, device: str = "cpu", model: str | None = None) -> SequenceModel:
+def load_model(folder: Path | str, device: str = "cpu", model: str | None = None) -> Model:
     """The trained model of a run's folder, ready to act.
 
     Args:

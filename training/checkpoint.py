@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_buffer_registration_hook as register_buffers_hook
 from torch.nn.modules.module import register_module_parameter_registration_hook as register_parameters_hook
 
-from backbone.interface import SequenceModel
+from backbone.interface import Model, SequenceModel
 from report.parsing import build, read_json
 from training.distributed import full_tensor, is_main_process, shard_tensor
 from training.registry import ModelElsewhereError, find, find_named
@@ -35,7 +35,7 @@ from trajectories.types import Spec
 SMALL = 1 << 20  # bytes
 
 
-def save_model(folder: Path, name: str, model: SequenceModel) -> None:
+def save_model(folder: Path, name: str, model: Model) -> None:
     """Weights first, card last: a card promises that the weights are there."""
     write_tensors(folder / WEIGHTS, model.state_dict())
     for title, picture in model.images().items():
@@ -52,7 +52,7 @@ def save_picture(path: Path, picture: np.ndarray) -> None:
         Image.fromarray(picture).save(fresh, "PNG")
 
 
-def load_model(folder: Path, device: torch.device | str = "cpu", model_name: str | None = None) -> SequenceModel:
+def load_model(folder: Path, device: torch.device | str = "cpu", model_name: str | None = None) -> Model:
     """The finished model of a run, ready to act.
 
     Args:
@@ -78,7 +78,7 @@ def load_model(folder: Path, device: torch.device | str = "cpu", model_name: str
     return model.to(device).eval()
 
 
-def _described(card: Any, model_name: str | None) -> Callable[[], SequenceModel]:
+def _described(card: Any, model_name: str | None) -> Callable[[], Model]:
     """What makes the model that a card describes, its settings checked like a command's."""
     spec = _spec_from_json(card["spec"])
     entry = find(card["model"], spec) if model_name is None else find_named(model_name, spec)
@@ -105,7 +105,7 @@ def _no_larger_than(weights: Path) -> Iterator[None]:
             hook.remove()
 
 
-def load_weights(model: SequenceModel, path: Path) -> None:
+def load_weights(model: Model, path: Path) -> None:
     """Fill a model from a file of weights that fit it exactly."""
     tensors, _ = read_tensors(path)
     try:

@@ -19,7 +19,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from backbone.interface import SequenceModel
+from backbone.interface import Model, SequenceModel
 from training.step import GradientStep, autocast, rows_of
 from trajectories.errors import UserError
 
@@ -172,7 +172,7 @@ def learner(model: SequenceModel, shard: bool = False) -> nn.Module:
     return alone
 
 
-def gather_model(model: SequenceModel) -> SequenceModel:
+def gather_model(model: Model) -> Model:
     """A model that can play: a copy with all of its weights, where they are shared out. All processes take part."""
     if not any(map(is_sharded, model.state_dict().values())):
         return model

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 
-from backbone.interface import Player, SequenceModel
+from backbone.interface import Model, Player
 from environments.interface import Environments
 from trajectories.actions import stretched
 from trajectories.progress import progress
@@ -44,7 +44,7 @@ class EpisodeLog(Protocol):
 
 
 def evaluate(
-    model: SequenceModel,
+    model: Model,
     environments: Environments,
     target_return: float | None,
     doing: str = "playing",
@@ -73,7 +73,7 @@ def evaluate(
 
 
 def begin(
-    model: SequenceModel,
+    model: Model,
     episodes: int,
     target_return: float,
     seed: int,
@@ -89,7 +89,7 @@ def begin(
     which: dict[str, Any] = {} if task is None else {"task": task}
     player: Player = model.player(episodes, target_return, seed, **which)
     if precision == "bf16" and model.bf16_inference:
-        player = Bf16Player(player, next(model.parameters()).device)
+        player = Bf16Player(player, model.device)
     spec = model.spec if isinstance(model.spec, Spec) else next(each for each in model.spec if each.name == task)
     if spec.action_low:
         player = OwnRangePlayer(player, spec)

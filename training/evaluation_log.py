@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backbone.interface import Player, SequenceModel
+from backbone.interface import Model, Player
 from training.checkpoint import read_tensors, write_tensors
 from training.evaluate import Played
 from training.player_state import restore_player, save_player
@@ -38,9 +38,9 @@ class EvaluationLog:
         UserError: what an earlier process kept is damaged.
     """
 
-    def __init__(self, folder: Path, model: SequenceModel, interval: float) -> None:
+    def __init__(self, folder: Path, model: Model, interval: float) -> None:
         self.path, self.interval = folder / PLAYED, interval
-        self.device = next(model.parameters()).device
+        self.device = model.device
         self._weights = digest(model)
         self._finished: dict[str, tuple[list[Any] | None, ...]] = {}  # returns, lengths, success
         self._under_way: tuple[dict[str, Any], dict[str, Tensor]] | None = None
@@ -111,7 +111,7 @@ class EvaluationLog:
         write_tensors(self.path, tensors or {"actions": torch.zeros(0)}, {"log": json.dumps(kept)})
 
 
-def digest(model: SequenceModel) -> str:
+def digest(model: Model) -> str:
     """sha256 of a model's weights and buffers."""
     content = hashlib.sha256()
     for name, value in model.state_dict().items():

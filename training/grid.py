@@ -120,7 +120,7 @@ def state(run: Planned, records: Sequence[Record], begun: Mapping[Path, Mapping[
     for place, config in begun.items():
         if config and matches(resolved, config):
             updates = updates_of(place)
-            share = 1 - updates / run.settings.run.updates
+            share = 1 - updates / max(1, run.settings.run.updates)
             return State(None, updates, None if whole is None else whole * share)
     return State(None, 0, whole)
 
@@ -156,7 +156,7 @@ def estimate_seconds(run: Planned, record: Record) -> float:
     planned, seconds = run.settings.run, record.seconds
     played = sum(len(each.returns) for each in record.evaluations)
     targets = len(planned.target_returns or record.protocol.target_returns) or 1
-    training = seconds.get("train", 0.0) * planned.updates / max(1, record.updates)
+    training = seconds.get("train", 0.0) * (planned.updates / record.updates if record.updates else 1)
     return training + seconds.get("evaluate", 0.0) * planned.episodes * targets / max(1, played)
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from backbone.interface import SequenceModel
+from backbone.interface import Model
 from environments.scores import normalized
 from report.store import Behavior, Evaluation, Protocol, Record
 from training import distributed, provenance
@@ -19,7 +19,7 @@ def record(
     settings: Settings,
     identity: dict[str, object],
     data: Trajectories,
-    model: SequenceModel,
+    model: Model,
     progress: Progress,
     evaluations: tuple[Evaluation, ...],
     seconds: dict[str, float],
@@ -93,5 +93,5 @@ def provenance_of(data: Trajectories) -> dict[str, object]:
     return {"digest": data.origin.digest, **counted, **data.origin.details}
 
 
-def parameters(model: SequenceModel) -> int:
+def parameters(model: Model) -> int:
     return sum(parameter.numel() for parameter in model.parameters())

@@ -13,17 +13,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from backbone.config import ModelConfig
+from backbone.config import BaseConfig, ModelConfig
 from backbone.image_shape import image_shape, shows_images
 from trajectories.catalog import answered_kind
 from trajectories.errors import UserError, did_you_mean
 from trajectories.types import Spec
 
 if TYPE_CHECKING:
-    from backbone.interface import SequenceModel
+    from backbone.interface import Model
 
 MODELS = {
     "bc": "baselines.behavior_cloning:BehaviorCloning",
+    "nearest": "baselines.nearest.model:NearestNeighbor",
     "dt": "decision_transformer.model:DecisionTransformer",
     "tt": "trajectory_transformer.model:TrajectoryTransformer",
     "gato": "gato.model:Gato",
@@ -34,7 +35,12 @@ OF_IMAGES = {  # those that are another class where an environment shows images
     "tt": "trajectory_transformer.atari:AtariTrajectoryTransformer",
 }
 SMALLEST = 36  # pixels of a side; to these classes what is smaller is a row of numbers
-LONG_NAMES = {"behavior_cloning": "bc", "decision_transformer": "dt", "trajectory_transformer": "tt"}
+LONG_NAMES = {
+    "behavior_cloning": "bc",
+    "nearest_neighbor": "nearest",
+    "decision_transformer": "dt",
+    "trajectory_transformer": "tt",
+}
 
 
 class ModelElsewhereError(UserError):
@@ -47,15 +53,20 @@ class Entry:
 
     name: str
     path: str  # module:Class
-    config: type[ModelConfig]
+    config: type[BaseConfig]
     of_images: bool = False  # whether it is to see images
     environment: str = ""  # the one that it is for
 
     @property
-    def model(self) -> "type[SequenceModel]":
+    def trained(self) -> bool:
+        """Whether it is updated, and not only calibrated."""
+        return issubclass(self.config, ModelConfig)
+
+    @property
+    def model(self) -> "type[Model]":
         """The class, imported when it is first used."""
         module, _, cls = self.path.partition(":")
-        found: type[SequenceModel] = getattr(import_module(module), cls)
+        found: type[Model] = getattr(import_module(module), cls)
         return found
 
 
@@ -79,7 +90,7 @@ def find(name: str, spec: Spec | tuple[Spec, ...] | None = None) -> Entry:
     one = spec if isinstance(spec, Spec) else None
     of_images = one is not None and shows_images(one) and min(image_shape(one)[1:]) >= SMALLEST
     path = {**MODELS, **(OF_IMAGES if of_images else {})}[short]
-    settings = import_module(f"{path.partition('.')[0]}.config")
+    settings = import_module(f"{path.partition(':')[0].rpartition('.')[0]}.config")
     config = settings.ImageConfig if path != MODELS[short] else _config(settings, one)
     entry = Entry(short, path, config, of_images, one.name if one is not None else "")
     if one is not None and one.kind:
@@ -90,8 +101,8 @@ def find(name: str, spec: Spec | tuple[Spec, ...] | None = None) -> Entry:
 def find_named(name: str, spec: Spec | tuple[Spec, ...] | None = None) -> Entry:
     """A model that the user names: one of this repository, or package.module:Class, which is imported.
 
-    Such a module holds the class and its `Config`, a dataclass derived from ModelConfig. It is looked for in the
-    current folder, too.
+    Such a module holds the class and its `Config`, a dataclass derived from ModelConfig, or from
+    BaseConfig where nothing is trained. It is looked for in the current folder, too.
 
     Raises:
         UserError: there is no such model, or it cannot read what the environment shows.
@@ -142,7 +153,7 @@ def shows(spec: Spec) -> str:
     return "parts" if spec.parts else "images" if shows_images(spec) else "vectors"
 
 
-def _config(module: ModuleType, spec: Spec | None) -> type[ModelConfig]:
+def _config(module: ModuleType, spec: Spec | None) -> type[BaseConfig]:
     name = "DiscreteConfig" if spec is not None and spec.discrete and hasattr(module, "DiscreteConfig") else "Config"
-    config: type[ModelConfig] = getattr(module, name)
+    config: type[BaseConfig] = getattr(module, name)
     return config

@@ -14,20 +14,13 @@ from typing import Any
 
 import torch
 
-from backbone.interface import SequenceModel
+from backbone.config import ModelConfig
+from backbone.interface import Model, SequenceModel
 from environments.interface import Environments
 from environments.make import check_playable, make
 from environments.scores import normalized
 from report.curve import return_column
-from report.store import (
-    RECORD,
-    Evaluation,
-    read_record,
-    run_hash,
-    run_name,
-    several,
-    write_record,
-)
+from report.store import RECORD, Evaluation, read_record, run_hash, run_name, several, write_record
 from sources.loading import Request, describe, load
 from training import distributed, provenance
 from training.checkpoint import begin_with, load_state_weights, save_model
@@ -42,7 +35,7 @@ from training.settings import Machine, Settings
 from training.staleness import changed_numbers
 from training.summary import compared, summarize
 from training.tensorboard_log import writer
-from training.train import Clock, Progress, train
+from training.train import Clock, Progress, calibrate, train
 from trajectories.catalog import dataset
 from trajectories.errors import UserError
 from trajectories.mixture import Mixture
@@ -113,7 +106,7 @@ def has_weights(folder: Path) -> bool:
 
 
 def finish(
-    model: SequenceModel,
+    model: Model,
     tasks: tuple[Trajectories, ...],
     settings: Settings,
     identity: dict[str, object],
@@ -206,7 +199,7 @@ def resolve(settings: Settings, tasks: tuple[Trajectories, ...], device: torch.d
     rows = [dataset(task.origin.name) for task in tasks]
     precision = run.precision
     if precision == "auto":
-        precision = "bf16" if has_bf16(device) else "fp32"
+        precision = "bf16" if has_bf16(device) and isinstance(settings.config, ModelConfig) else "fp32"
     takes_return = find_named(run.model).model.return_conditioned
     targets = run.target_returns or rows[0].environment.target_returns or (best_return(tasks[0]),)
     targets = targets if takes_return else ()
@@ -225,20 +218,22 @@ def best_return(data: Trajectories) -> float:
     return float(f"{data.finished_returns.max():.5g}")
 
 
-def build(settings: Settings, data: Trajectories | Mixture, device: torch.device, state: Path) -> SequenceModel:
+def build(settings: Settings, data: Trajectories | Mixture, device: torch.device, state: Path) -> Model:
     """A fresh model, its weights decided by the seed, calibrated to the data; or as it was when it was interrupted."""
     run = settings.run
     torch.manual_seed(run.seed)
     model = find_named(run.model, data.spec).model(settings.config, data.spec)
+    if not isinstance(model, SequenceModel):
+        return model
     if run.start:
         print(f"{begin_with(model, run.start):,} parameters begin as those of {run.start}.")
     if state.exists():
         load_state_weights(state, model)
     model.calibrate(data)  # type: ignore[arg-type]  # a Mixture only where the model takes several
-    rise = round(settings.config.warmup_fraction * run.updates)
+    rise = round(model.config.warmup_fraction * run.updates)
     print(
         f"Model: {run.model}, {parameters(model):,} parameters, {run.updates:,} updates of "
-        f"{settings.config.batch_size} windows, the learning rate rising over the first {rise:,}; "
+        f"{model.config.batch_size} windows, the learning rate rising over the first {rise:,}; "
         f"{run.precision} on {device_name(device)}, {settings.machine.threads} threads."
     )
     if left_out := model.metadata().get("left out"):
@@ -246,12 +241,13 @@ def build(settings: Settings, data: Trajectories | Mixture, device: torch.device
     return model.to(device)
 
 
-def learn(
-    model: SequenceModel, data: Trajectories | Mixture, settings: Settings, folder: Path, clock: Clock
-) -> Progress:
+def learn(model: Model, data: Trajectories | Mixture, settings: Settings, folder: Path, clock: Clock) -> Progress:
+    """Train a model, or calibrate one of which that is all."""
     run, machine = settings.run, settings.machine
+    if not isinstance(model, SequenceModel):
+        return calibrate(model, data)
 
-    def play_a_little(model: SequenceModel) -> dict[str, float]:
+    def play_a_little(model: Model) -> dict[str, float]:
         row: dict[str, float] = {}
         model = distributed.gather_model(model)
         for task in run.env if distributed.is_main_process() else ():
@@ -268,7 +264,7 @@ def learn(
 
 
 def measure(
-    model: SequenceModel,
+    model: Model,
     settings: Settings,
     task: str,
     episodes: int,

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import tyro
 
-from backbone.config import ModelConfig
+from backbone.config import BaseConfig, ModelConfig
 from backbone.options import check_options, check_words, option
 from sources.request import Physics, Source
 from training.presets import DEFAULT, PRESETS, environment_values, fill, preset_names, preset_values
@@ -97,8 +97,12 @@ class Settings:
     """Everything the command line decides."""
 
     run: Run
-    config: ModelConfig
+    config: BaseConfig
     machine: Machine
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.config, ModelConfig):  # nothing to train, whatever a preset or a grid gives all models
+            object.__setattr__(self, "run", replace(self.run, updates=0))
 
     def resolved(self) -> dict[str, Any]:
         """What decides the result, for the record; where a file lies does not, what is in it does (the digest)."""
@@ -250,7 +254,7 @@ def check(settings: Settings) -> None:
     check_options(settings.run)
     check_options(settings.machine)
     check_tasks(settings.run)
-    if not settings.run.updates and not settings.run.start:
+    if not settings.run.updates and not settings.run.start and isinstance(settings.config, ModelConfig):
         raise UserError("--updates 0 trains nothing: give 1 or more, or --start with a finished run.")
     if settings.machine.recompute and settings.run.model in MODELS and settings.run.model != "gato":
         raise UserError(f"--recompute is Gato's, and {settings.run.model} keeps its activations: leave it out.")

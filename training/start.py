@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from backbone.config import ModelConfig
+from backbone.config import BaseConfig
 from backbone.options import as_option, fits
 from report import migration
 from report.parsing import read_json
@@ -32,7 +32,7 @@ def folder_of(start: str) -> Path:
     raise UserError(f"--start {start}: there are no weights of such a run: give the folder of a finished run.")
 
 
-def started_config(entry: Entry, start: str) -> ModelConfig:
+def started_config(entry: Entry, start: str) -> BaseConfig:
     """The model's settings as the run had them.
 
     Raises:
@@ -48,7 +48,7 @@ def started_config(entry: Entry, start: str) -> ModelConfig:
         raise UserError(f"{folder / CARD}: damaged or of another version ({error}): train the run again.") from error
 
 
-def config_of(card: Any, entry: Entry) -> ModelConfig:
+def config_of(card: Any, entry: Entry) -> BaseConfig:
     """The settings that a model's card holds, checked like a command's.
 
     Raises:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from backbone.config import ModelConfig
-from backbone.interface import SequenceModel
+from backbone.interface import Model, SequenceModel
 from report.curve import LOSS, Curve
 from training import distributed
 from training.adamw import AdamW
@@ -122,7 +122,7 @@ def train(
     run: Run,
     folder: Path,
     clock: Clock,
-    measure: Callable[[SequenceModel], dict[str, float]],
+    measure: Callable[[Model], dict[str, float]],
     log: Callable[[dict[str, float]], None],
     shard: bool = False,
     micro_batch: int = 0,
@@ -164,6 +164,15 @@ def train(
                 save_state(state, model, optimizer, losses.kept(), done.to_json())
                 clock.restart()
     return done
+
+
+def calibrate(model: Model, data: Trajectories | Mixture) -> Progress:
+    """Calibrate a model that has nothing to train."""
+    began = time.monotonic()
+    model.calibrate(data)  # type: ignore[arg-type]  # a Mixture only where the model takes several
+    seconds = time.monotonic() - began
+    print(f"Calibrated in {seconds:.1f} s; there is nothing to train.")
+    return Progress(seconds=seconds, devices=(device_name(torch.device("cpu")),))
 
 
 def resume(state: Path, model: SequenceModel, step: GradientStep) -> tuple[Progress, Losses]:

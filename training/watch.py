@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backbone.interface import Player, SequenceModel
+from backbone.interface import Model, Player
 from environments.interface import Environments, Step, Wrapped
 from environments.make import make
 from report.store import Record
@@ -65,7 +65,7 @@ def watch(
         print(f"plans   {plans}: {line_of_plans(planned)}")
 
 
-def agent(record: Record, model: SequenceModel, target_return: float, seed: int) -> Player:
+def agent(record: Record, model: Model, target_return: float, seed: int) -> Player:
     """Plays one episode as the run's evaluation played it."""
     run = record.config["run"]
     task = record.dataset if len(record.tasks) > 1 else None

@@ -1,0 +1,1 @@
+"""Nearest neighbor: the baseline that does not learn."""
