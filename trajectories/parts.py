@@ -63,6 +63,7 @@ class Part:
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> "Part":
+        """A part as JSON or TOML has it."""
         values: dict[str, Any] = {name: tuple(each) if isinstance(each, list) else each for name, each in row.items()}
         return cls(**values)
 

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from trajectories.parts import Part
+from trajectories.parts import Part, row_size
 from trajectories.types import ANSWERED, Spec
 
 FILE = Path(__file__).with_name("catalog.toml")
@@ -142,7 +142,14 @@ def environment_rows() -> dict[str, EnvironmentRow]:
     for family in families().values():
         for name, own in family["environments"].items():
             tables[name] = _scores(name, family["measured"].get(name, {})) | family["environment"] | own
-    return {name: EnvironmentRow(name=name, **_frozen(table)) for name, table in tables.items()}
+    return {name: EnvironmentRow(name=name, **_with_parts(_frozen(table))) for name, table in tables.items()}
+
+
+def _with_parts(table: dict[str, Any]) -> dict[str, Any]:
+    """A row whose observations have parts: the row of bytes that these fill."""
+    if "parts" not in table:
+        return table
+    return {**table, "observation_shape": (row_size(table["parts"]),), "observation_dtype": "uint8"}
 
 
 def _scores(name: str, measured: dict[str, Any]) -> dict[str, Any]:

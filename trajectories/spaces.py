@@ -126,7 +126,7 @@ def _parts(space: Any, path: tuple[str, ...], owner: object) -> list[Part]:
         return [part for place, one in enumerate(inner) for part in _parts(one, (*path, str(place)), owner)]
     if kind == "Box":
         return [_box(space, path)]
-    if kind in ("Text", "MissionSpace"):
+    if kind == "Text" or kind.endswith("MissionSpace"):  # minigrid's; BabyAI has one of its own
         return [Part(path, (TEXT,), "text", "uint8")]
     if kind == "Discrete":
         return [Part(path, (), "integer", "int64", () if _get(space, "start") else (int(_get(space, "n")),))]
