@@ -5,7 +5,8 @@
 medium   a snapshot that earns what D4RL's medium policy earned, within a tenth, and with its mean action within a fifth
          of that. Of those, the one taken nearest to where D4RL's own was, by the size of its medium-replay file: then
          the replay buffer before it has D4RL's size
-expert   the snapshot of highest return, from medium on
+expert   the snapshot of highest return, from medium on; or the policy of another training, ROBOT/expert, where
+         this one did not come so far
 
 Up to medium a snapshot every EVERY steps is kept, since they record medium-replay; from there to expert LATER of them.
 
@@ -45,6 +46,7 @@ class Config:
     candidates: int = 8  # snapshots of each kind that are played at length
     medium: int | None = None  # which snapshot, by its steps; else chosen
     expert: int | None = None  # likewise
+    other_expert: bool = False  # the expert is another training's, which lies in the robot's folder already
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,15 @@ class Training:
 
     def earned(self, steps: int, seed: int, of: Callable[[Policy], Policy] = lambda policy: policy) -> np.ndarray:
         """Returns of EPISODES episodes; and their lengths, (2, EPISODES)."""
-        played = play(self.env, of(self.policy(steps)), EPISODES, seed, physics=self.card(steps)["physics"])
-        print(f"{self.env} after {steps:,} steps: {played[0].mean():.0f}", flush=True)
-        return np.array(played)
+        return earned(self.env, self.path(steps), seed, of)
+
+
+def earned(env: str, file: Path, seed: int, of: Callable[[Policy], Policy]) -> np.ndarray:
+    """Returns of EPISODES episodes of a stored policy; and their lengths, (2, EPISODES)."""
+    about = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+    played = play(env, of(load(file)), EPISODES, seed, physics=about["physics"])
+    print(f"{env} after {about['steps']:,} steps: {played[0].mean():.0f}", flush=True)
+    return np.array(played)
 
 
 def medium(training: Training, candidates: int) -> int:
@@ -106,21 +114,28 @@ def expert(training: Training, first: int, candidates: int) -> int:
     return max(best, key=lambda steps: training.earned(steps, CHOOSING)[0].mean())
 
 
-def level(training: Training, steps: int) -> dict[str, Any]:
-    """What a chosen policy's card says."""
-    returns, lengths = training.earned(steps, CARD)
-    without_noise = training.earned(steps, CARD, Noiseless)[0]
+def level(env: str, file: Path) -> dict[str, Any]:
+    """What the card says of a chosen policy."""
+    returns, lengths = earned(env, file, CARD, lambda policy: policy)
+    without_noise = earned(env, file, CARD, Noiseless)[0]
     return {
-        "steps": steps,
+        "steps": json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))["steps"],
         "episodes": EPISODES,
         "return_mean": round(float(returns.mean()), 1),
         "return_std": round(float(returns.std()), 1),
         "return_best": round(float(returns.max()), 1),
         "length_mean": round(float(lengths.mean()), 1),
-        "score": round(float(normalized(training.env, returns).mean()), 1),
+        "score": round(float(normalized(env, returns).mean()), 1),
         "without_noise_mean": round(float(without_noise.mean()), 1),
         "without_noise_std": round(float(without_noise.std()), 1),
     }
+
+
+def level_of_another(env: str) -> dict[str, Any]:
+    """What the card says of the expert of another training, which is not among the snapshots."""
+    file = Path(env) / "expert.safetensors"
+    about = json.loads((snapshots.FOLDER / file).with_suffix(".json").read_text(encoding="utf-8"))
+    return {"file": file.as_posix(), "algorithm": about["algorithm"], **level(env, snapshots.FOLDER / file)}
 
 
 def kept(curve: list[int], medium: int, expert: int) -> list[int]:
@@ -144,12 +159,14 @@ def settings(training: Training, steps: list[int]) -> list[dict[str, Any]]:
 def main(config: Config) -> None:
     training = Training.of(config.env, config.checkpoints)
     middle = config.medium or medium(training, config.candidates)
-    best = config.expert or expert(training, middle, config.candidates)
+    best = middle if config.other_expert else config.expert or expert(training, middle, config.candidates)
     steps = kept(list(training.curve), middle, best)
     first = training.card(0)
     card = {name: first[name] for name in ("environment", "algorithm", "seed", "physics")}
     card |= {"settings": settings(training, steps)}
-    card |= {"medium": level(training, middle), "expert": level(training, best)}
+    card |= {"medium": level(config.env, training.path(middle))}
+    own = config.env, training.path(best)
+    card |= {"expert": level_of_another(config.env) if config.other_expert else level(*own)}
     card |= {"snapshots": [{"steps": one, "return_mean": training.curve[one]} for one in steps]}
     snapshots.write(config.env, [(one, training.policy(one)) for one in steps], card)
     print(f"{len(steps)} snapshots: {snapshots.files(config.env)[0]}")

@@ -2,7 +2,7 @@
 
 random          uniform actions
 medium          the snapshot of a training that earns what D4RL's medium policy earned
-expert          its best snapshot
+expert          its best snapshot, or the policy of another training where it did not come so far
 medium-expert   half medium, half expert, one after the other
 medium-replay   what the learner's replay buffer held when it had come to medium: uniform actions at first, then of each
                 snapshot as many steps as training took until the next
@@ -80,19 +80,28 @@ def recipe(environment: str, quality: str) -> list[Part]:
 def _of_training(trained: Snapshots, quality: str, action_size: int) -> list[Part]:
     """The recipe of what a training's snapshots record; empty if it never came so far."""
 
-    def part(taken: int, steps: int = 1, name: str = "") -> Part:
-        return Part(name or f"after {taken}", trained.identity(taken), partial(trained.policy, taken), steps)
+    def part(taken: int, steps: int) -> Part:
+        return Part(f"after {taken}", trained.identity(taken), partial(trained.policy, taken), steps)
 
     if quality not in REPLAY:
         levels = ["medium", "expert"] if quality == "medium-expert" else [quality]
-        return [part(trained.card[level]["steps"], 1, level) for level in levels if level in trained.card]
-    if REPLAY[quality] not in trained.card:
+        return [_chosen(trained, level) for level in levels if level in trained.card]
+    if "file" in trained.card.get(REPLAY[quality], {"file": ""}):  # it never came there
         return []
     played = trained.intervals(trained.card[REPLAY[quality]]["steps"], BUFFER)
     warmup = trained.card["settings"][0]["warmup"] if played[0][0] == 0 else 0
     uniform = Part("random", b"uniform", lambda: Uniform(action_size), warmup)
     (first, steps), *others = played
     return [*([uniform] if warmup else []), part(first, steps - warmup), *(part(*one) for one in others)]
+
+
+def _chosen(trained: Snapshots, level: str) -> Part:
+    """The policy of medium or expert: a snapshot, or the file of another training's."""
+    chosen = trained.card[level]
+    if "file" in chosen:
+        path = FOLDER / chosen["file"]
+        return Part(level, path.read_bytes(), partial(load, path))
+    return Part(level, trained.identity(chosen["steps"]), partial(trained.policy, chosen["steps"]))
 
 
 def available(environment: str, quality: str) -> bool:
