@@ -37,7 +37,7 @@ class Model(nn.Module, ABC):
     """The contract of anything that plays; `SequenceModel` is that of what is trained. Implement:
 
     - `calibrate(data)`: fit what gradients do not learn, once, before training (optional). A model that is no
-      `SequenceModel`, whose `Config` derives from `BaseConfig`, is thereby made, and is never updated.
+      `SequenceModel`, whose `Config` derives from `BaseConfig`, is made by this alone, and never updated.
     - `player(episodes, target_return, seed)`: a `Player` that acts in E environments at once.
 
     Raw in, raw out: observations, actions and rewards have the environment's units everywhere; normalization, scales

@@ -148,9 +148,8 @@ class Fetch(Cache):
                 print(f"pieces of D4RL's files, for the tests: {pieces.fetched(data_folder(self.data_dir))}")
                 continue
             row = dataset(name)
-            source = (
-                "package" if isinstance(row, AnsweredRow) else "dqn-replay" if row.format == "dqn_replay" else "d4rl"
-            )
+            named = {"dqn_replay": "dqn-replay", "jat": "jat"}
+            source = "package" if isinstance(row, AnsweredRow) else named.get(row.format, "d4rl")
             request = Request(name, source, data_dir=self.data_dir)
             request = replace(request, replay_steps=self.replay_steps, replay_checkpoints=self.replay_checkpoints)
             print(describe(load(request)))

@@ -10,7 +10,7 @@ from sources.experts.interface import has_expert
 from sources.experts.recipes import available
 from sources.fetch import PART
 from sources.request import CachedSource
-from trajectories import minari_folders
+from trajectories import jat_names, minari_folders
 from trajectories.answered import answered_rows
 from trajectories.atomic import file_lock, leftover_of, remove
 from trajectories.names import path_name
@@ -78,6 +78,8 @@ def kept(folder: Path, name: str) -> list[Kept]:
     if row and row.format == "dqn_replay":
         found += _matching(dqn_replay_download.folder(folder, row), "dqn-replay")
         found += _matching(folder / "collected" / called, "collected", r"-\d+-seed\d+-\w+")
+    if row and (configuration := jat_names.configuration(row)):
+        found += _matching(folder / "jat" / configuration, "jat")
     if (answered := answered_rows().get(name)) and answered.package:
         found += _matching(folder / "package" / answered.package.folder, "package")
     for source in ("reroll", "collected"):  # a recording's name: NAME-PHYSICS-STEPS-seedN-POLICY
@@ -103,6 +105,8 @@ def _matching(path: Path, source: str, ending: str = "") -> list[Kept]:
 def sources_of(row: DatasetRow) -> tuple[str, ...]:
     """Where a data set can be had from without a file of one's own."""
     ours = ["collected"] if collectable(row) else []
+    if jat_names.configuration(row):
+        ours.append("jat")
     if row.format == "dqn_replay":
         return ("dqn-replay", *ours)
     published = ["d4rl"] if row.urls else []

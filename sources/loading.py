@@ -60,7 +60,7 @@ def load(request: Request | str, **options: Any) -> Any:
             return answers.load(request, row)
     with named_in_cache(cache, row.name):
         data = through_cache(locate(request, row), cache)
-    if data.origin.source == "dqn-replay":
+    if data.origin.source in ("dqn-replay", "jat") and row.environment.family == "atari":
         data = clipped(data)
     if request.path is not None and not request.allow_mismatch:
         check_environment(data, row)

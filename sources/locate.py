@@ -5,6 +5,7 @@
     collected  rolled out here with behavior policies of our own
     minari     a data set of Minari's on this machine, by its id, by the catalog's, or by its folder with --path
     dqn-replay Atari's public files: in the cache, fetched into it shard by shard, or a folder given with --path
+    jat        a generalist's demonstrations: in the cache, fetched into it, or a folder given with --path
     package    what is answered, not played: pairs and texts, fetched by pip, apt or npm (answers.py)
     file       whatever --path names, if no source is named: a D4RL-style HDF5 file or a trajectory pickle
     auto       `file` if a path is given, `minari` if the name is an id of Minari's, else `d4rl` if it is there or can
@@ -21,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sources import dqn_replay_download
+from sources import dqn_replay_download, jat_download
 from sources.description import check_environment
 from sources.experts import interface
 from sources.fetch import FetchError, Published, fetch
@@ -29,12 +30,12 @@ from sources.folders import cannot_be_read
 from sources.inventory import collectable, other_source
 from sources.recording import Recording, read
 from sources.request import REROLL_STEPS, Request
-from trajectories import minari_folders
+from trajectories import jat_names, minari_folders
 from trajectories.atomic import make_once
 from trajectories.catalog import recorded_in
 from trajectories.disk import data_folder
 from trajectories.errors import DatasetError, UserError
-from trajectories.formats import d4rl, dqn_replay
+from trajectories.formats import d4rl, dqn_replay, jat
 from trajectories.formats.whole import check_gzips, check_hdf5, is_whole
 from trajectories.names import path_name
 from trajectories.own_names import OWN, own_parts
@@ -61,6 +62,8 @@ def _auto(request: Request, row: DatasetRow) -> Recording:
         return _folder(request, row) if path.is_dir() else Recording(row, "file", path)
     if row.minari == row.name or (own and minari_folders.versions(own[0])):
         return _minari(request, row)
+    if row.format == "jat":
+        return _jat(request, row)
     if own:
         raise UserError(f"{row.name} is data of your own: name their file with --path.")
     if not row.urls:
@@ -203,12 +206,14 @@ def _replay(
 
 
 def _folder(request: Request, row: DatasetRow) -> Recording:
-    """A folder given with --path: a Minari data set, of any version of Minari's.
+    """A folder given with --path: JAT's files, or a Minari data set, of any version of Minari's.
 
     Raises:
         DatasetError: it is none; the message lists what is in the folder.
     """
     assert request.path is not None
+    if jat.folder_of(request.path, jat_names.configuration(row)):
+        return _jat(request, row)
     old = request.path / "data" / "main_data.hdf5"
     if old.is_file() and not minari_folders.folder_of(request.path):
         if not own_parts(row.name):
@@ -240,6 +245,21 @@ def _minari(request: Request, row: DatasetRow) -> Recording:
     return Recording(row, "minari", folder, "minari")
 
 
+def _jat(request: Request, row: DatasetRow) -> Recording:
+    """A generalist's demonstrations. Where rewards are clipped, as Atari's, the data say so (loading.py)."""
+    configuration = jat_names.configuration(row)
+    if request.path is not None:
+        if (folder := jat.folder_of(request.path, configuration)) is None:
+            below = f", nor does {configuration} below it" if configuration else ""
+            raise UserError(f"{request.path} holds no {jat.FILES}{below}: give the folder of JAT's files with --path.")
+    elif configuration is None:
+        raise UserError(f"JAT has no {row.name}: {other_source(row)}")
+    else:
+        folder = jat_download.fetched(data_folder(request.data_dir), configuration)
+    details = {"rewards": "as in the files"} if row.environment.family == "atari" else {}
+    return Recording(row, "jat", folder, "jat", details)
+
+
 def _package(request: Request, row: DatasetRow) -> Recording:
     """No recording is a package: what is answered never comes here.
 
@@ -256,5 +276,6 @@ SOURCES: dict[str, Callable[[Request, DatasetRow], Recording]] = {
     "collected": _collected,
     "minari": _minari,
     "dqn-replay": _dqn_replay,
+    "jat": _jat,
     "package": _package,
 }

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from trajectories.atomic import disk_errors
-from trajectories.formats import dqn_replay, minari, own_files
+from trajectories.formats import dqn_replay, jat, minari, own_files
 from trajectories.minari_folders import metadata_file
 from trajectories.rows import DatasetRow
 from trajectories.types import Trajectories
@@ -16,7 +16,7 @@ class Recording:
     """Files that hold a data set, and what decides the columns that are read from them."""
 
     row: DatasetRow
-    source: str  # for the origin: d4rl, reroll, collected, minari, dqn-replay, file
+    source: str  # for the origin: d4rl, reroll, collected, minari, dqn-replay, jat, file
     path: Path  # the file or folder
     format: str = "own_files"  # the file trajectories/formats/<format>.py
     details: dict[str, Any] = field(default_factory=dict)  # how it was made; for the origin and the cache's key
@@ -33,7 +33,8 @@ def read(recording: Recording, folder: Path) -> Trajectories:
     """The columns as the files hold them, checked for being numbers of the right shapes (formats/columns.py).
 
     Args:
-        folder: where a column that is too large for memory is written while it is read: DQN-replay's frames.
+        folder: where a column that is too large for memory is written while it is read: DQN-replay's frames, and all
+            observations of JAT's.
 
     Raises:
         DatasetError: the files cannot be read, or do not fit the environment.
@@ -41,8 +42,10 @@ def read(recording: Recording, folder: Path) -> Trajectories:
     """
     row, environment = recording.row, recording.row.environment
     expected = (environment.spec(), row.name, recording.source, environment.trailing_zeros, row.long_episodes)
-    if recording.format != "dqn_replay":
+    if recording.format not in ("dqn_replay", "jat"):
         return (minari if recording.format == "minari" else own_files).read(recording.path, *expected)
     with disk_errors(folder.parent):
-        frames = folder / "observations.npy"
-        return dqn_replay.read(recording.path, *expected, frames=frames, selection=recording.selection)
+        column = folder / "observations.npy"
+        if recording.format == "jat":
+            return jat.read(recording.path, *expected, observations=column)
+        return dqn_replay.read(recording.path, *expected, frames=column, selection=recording.selection)

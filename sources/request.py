@@ -8,8 +8,9 @@ from typing import Literal
 from trajectories.errors import UserError, did_you_mean
 
 REROLL_STEPS = 1_000_000  # as many as D4RL's medium and expert files hold
-Source = Literal["auto", "d4rl", "reroll", "collected", "minari", "dqn-replay", "package"]  # what a command takes
-CachedSource = Literal["d4rl", "reroll", "collected", "minari", "dqn-replay", "package", "file"]
+# What a command takes
+Source = Literal["auto", "d4rl", "reroll", "collected", "minari", "dqn-replay", "jat", "package"]
+CachedSource = Literal["d4rl", "reroll", "collected", "minari", "dqn-replay", "jat", "package", "file"]
 Physics = Literal["d4rl", "gymnasium"]
 
 
@@ -19,7 +20,7 @@ class Request:
 
     name: str  # a data set of the catalog, an id of Minari's, or name@environment (catalog.py)
     source: str = "auto"
-    path: Path | None = None  # a file of the user's: D4RL's (d4rl), one with a policy (reroll), or any (auto)
+    path: Path | None = None  # the user's: D4RL's file (d4rl), one with a policy (reroll), a folder (jat), any (auto)
     steps: int | None = None  # reroll and collected: how many to record
     seed: int = 0  # reroll and collected: of the recording
     physics: str = "d4rl"  # reroll and collected: d4rl or gymnasium

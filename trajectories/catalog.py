@@ -8,6 +8,7 @@ is enough to play it again:
     mine@Hopper-v4                   the user's own data, and the environment they were recorded in
     D4RL/door/human-v2               a Minari data set; its environment is in its own metadata (minari_folders.py)
     pong?{"sticky_actions": 0.25}    an Atari game with options other than its row's
+    mujoco-hopper                    a data set of JAT's, in gymnasium's v4 (jat_names.py)
     mine@coco-captions               the user's own pictures or texts, and how they are laid out (answered.py)
 """
 
@@ -18,6 +19,7 @@ from pathlib import Path
 from trajectories import foreign, minari_folders
 from trajectories.answered import LAYOUTS, answered_rows, own_row
 from trajectories.errors import DamagedFileError, DatasetError, UserError, did_you_mean
+from trajectories.jat_names import MUJOCO
 from trajectories.own_names import own_parts
 from trajectories.parts import alike
 from trajectories.rows import DatasetRow, EnvironmentRow, dataset_rows, environment_rows
@@ -54,6 +56,8 @@ def dataset(name: str) -> DatasetRow:
         return rows[name]
     if name in answered_rows():
         return answered_rows()[name]
+    if name in MUJOCO:
+        return DatasetRow(name=name, environment=environment(MUJOCO[name]), format="jat")
     if parts := own_parts(name):
         if parts[1] in LAYOUTS:
             return own_row(name, parts[1])
