@@ -106,7 +106,7 @@ def test_options_and_their_values_are_answered_alike(words: list[str], sentence:
         ("toy-medium", "d4rl", "D4RL has no toy-medium: use --source collected."),
         ("mine@toy", "d4rl", "D4RL has no mine@toy: give a file of yours with --path and no --source."),
         ("hopper-medium", "dqn-replay", "and not hopper-medium: use --source d4rl or reroll or collected or minari."),
-        ("antmaze-umaze", "collected", "antmaze-umaze has no behavior policies here: use --source d4rl or minari."),
+        ("antmaze-umaze", "collected", "here, and no expert: use --source d4rl or minari."),
     ],
 )
 def test_a_source_that_has_no_such_data_is_answered_with_those_that_have(name: str, source: str, sentence: str) -> None:
