@@ -1,11 +1,37 @@
-"""A data set as a picture: how finished episodes' returns are spread, how long they are, and both together."""
+"""A data set as a picture: how finished episodes' returns are spread, how long they are, and both together.
+
+Where observations have parts, a frame stands beside these: a recorded image, or else what the environment draws of the
+episode that begins from seed 0.
+"""
 
 from pathlib import Path
+from textwrap import fill
 
+import numpy as np
+
+from environments.make import make
 from sources.data_report import row_of
 from trajectories.atomic import atomic_file, disk_errors
 from trajectories.errors import UserError
+from trajectories.parts import to_text, view
 from trajectories.types import Trajectories
+
+
+def frame(data: Trajectories) -> tuple[np.ndarray, str] | None:
+    """An image of observations with parts, (H, W, 3) uint8, and the text beside it; None where nothing can be drawn."""
+    parts = data.spec.parts
+    rows, what = data.observations[:1], "the first step"
+    picture = next((view(rows, parts)[part.name][0] for part in parts if part.kind == "image"), None)
+    if parts and picture is None:
+        try:
+            copies = make(data.spec.name, 1, render_mode="rgb_array")
+            rows, what = copies.reset([0]), "the start from seed 0"
+            picture = copies.render(0)
+            copies.close()
+        except UserError:  # its package is missing, or it cannot be drawn here
+            return None
+    texts = [to_text(view(rows, parts)[part.name][0]) for part in parts if part.kind == "text"]
+    return None if picture is None else (picture, ": ".join([what, *texts]))
 
 
 def draw(data: Trajectories, file: Path) -> None:
@@ -18,8 +44,13 @@ def draw(data: Trajectories, file: Path) -> None:
         raise UserError(f"--picture {file}: name it .png, .svg or .pdf.")
     from matplotlib.figure import Figure  # without pyplot: nothing is opened, and nothing global is changed
 
-    figure = Figure(figsize=(10, 3.2), layout="constrained")
-    spread, lengths, both = figure.subplots(1, 3)
+    shown = frame(data)
+    figure = Figure(figsize=(10 if shown is None else 13.3, 3.2), layout="constrained")
+    spread, lengths, both, *last = figure.subplots(1, 3 if shown is None else 4)
+    if shown is not None:
+        last[0].imshow(shown[0])
+        last[0].set_title(fill(shown[1], 40), fontsize="small")
+        last[0].set_axis_off()
     returns, steps = data.finished_returns, data.lengths[data.finished_episodes]
     spread.hist(returns, 40, color="#4477aa")
     spread.axvline(returns.mean(), color="#cc3311", label=f"mean {returns.mean():.4g}")

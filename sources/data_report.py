@@ -1,5 +1,6 @@
 """What `data.py` prints of one data set: its numbers."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,13 +9,14 @@ from environments.scores import normalized
 from sources.description import TOLERANCE, against_published, is_published
 from trajectories.catalog import dataset
 from trajectories.errors import UserError
-from trajectories.parts import view
+from trajectories.parts import to_text, view
 from trajectories.rows import DatasetRow
 from trajectories.statistics import blocks, extremes, moments
 from trajectories.types import Trajectories
 
 BINS, BAR = 12, 40  # of the histogram
 NUMBER = 9  # characters of a number
+SHOWN = 8  # texts
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
@@ -41,13 +43,33 @@ def print_summary(data: Trajectories) -> None:
         ("lengths", f"{lengths.mean():.1f} ± {lengths.std():.1f}, {lengths.min()} to {lengths.max()}"),
         ("returns", f"{returns.mean():.5g} ± {returns.std():.4g}{score(data)}"),
         ("quartiles", "  ".join(f"{value:.5g}" for value in quantiles)),
+        *success(data),
         ("sha256", data.origin.digest),
         ("not finite", f"{not_finite(data)} numbers"),
         ("duplicates", f"{duplicates(data):,} steps are the same as an earlier one"),
     ]
     for name, text in lines:
         print(f"{name:<10} {text}")
-    print("\n".join(histogram(returns)))
+    print("\n".join([*histogram(returns), *texts(data)]))
+
+
+def success(data: Trajectories) -> list[tuple[str, str]]:
+    """A line on how many demonstrations succeeded, where their file says so."""
+    rate = data.origin.details.get("metadata", {}).get("success_rate")
+    return [] if rate is None else [("success", f"{rate:.1%} of the episodes")]
+
+
+def texts(data: Trajectories) -> list[str]:
+    """Of each text that is observed how many there are, and those with which episodes begin the most often."""
+    lines = []
+    for part in data.spec.parts:
+        if part.kind == "text":
+            first = view(data.observations, data.spec.parts)[part.name][data.starts[:-1]]
+            counts = Counter(map(to_text, first))
+            longest = max(map(len, counts))
+            lines.append(f"{part.name}: {len(counts):,} begin an episode, of up to {longest} characters; the commonest")
+            lines += [f"{count:>10,} {text}" for text, count in counts.most_common(SHOWN)]
+    return lines
 
 
 def score(data: Trajectories) -> str:

@@ -11,10 +11,11 @@ Chance   an episode's start and its expert's noise are drawn from the seed and t
 import multiprocessing
 import os
 import signal
+import sys
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -133,11 +134,25 @@ def demonstrations(
         try:
             while True:
                 while len(waiting) < AHEAD * processes:
-                    waiting.append(pool.submit(_several, row.env, seed, begun, row.after_success))
+                    with _without_script():
+                        waiting.append(pool.submit(_several, row.env, seed, begun, row.after_success))
                     begun += AT_ONCE
                 yield from waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _without_script() -> Iterator[None]:
+    """Processes that are started meanwhile do not run the user's script again, which would wait for itself for ever
+    where it loads data outside of `if __name__ == "__main__"`."""
+    script = vars(sys.modules["__main__"])
+    kept = {name: script[name] for name in ("__file__", "__spec__") if name in script}
+    script.update(dict.fromkeys(kept))
+    try:
+        yield
+    finally:
+        script.update(kept)
 
 
 def play(environment: str, seed: int, number: int, after_success: int | None = None) -> Episode | None:

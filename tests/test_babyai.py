@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from environments.make import make
+from experiments.data import main as show
 from sources import demonstrate
+from sources.data_pictures import frame
 from sources.experts import babyai
 from sources.experts.interface import GaveUp, expert, has_expert
 from sources.loading import load
@@ -106,7 +108,7 @@ def test_a_bot_that_fails_or_stops_early_gives_up(monkeypatch: pytest.MonkeyPatc
         bot.act(None, observation)
 
 
-def test_demonstrations_are_collected_as_a_data_set_with_parts() -> None:
+def test_demonstrations_are_a_data_set_that_shows_its_missions(capsys: pytest.CaptureFixture[str]) -> None:
     data = load(SMALL, source="collected", steps=60)
     assert has_expert(environment(SMALL))
     assert data.finished.all()
@@ -115,3 +117,11 @@ def test_demonstrations_are_collected_as_a_data_set_with_parts() -> None:
     missions = {to_text(row) for row in view(data.observations, data.spec.parts)["mission"]}
     assert len(missions) > 5
     assert data.origin.details["expert"] == f"babyai {babyai.VERSION}"
+    show(["show", SMALL, "--source", "collected", "--steps", "60"])
+    output = capsys.readouterr().out
+    assert "success    100.0% of the episodes" in output
+    assert re.search(r"mission: \d+ begin an episode, of up to \d+ characters; the commonest\n +\d+ go to ", output)
+    assert "observation, image" in output
+    picture, title = frame(data) or (np.zeros(0), "")
+    assert picture.ndim == 3
+    assert title.startswith("the start from seed 0: go to the ")

@@ -1,5 +1,9 @@
 """MiniGrid's four rooms, and the shortest way to the goal."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,3 +56,15 @@ def test_its_demonstrations_are_a_data_set_in_d4rls_layout() -> None:
     assert data.observations.shape[1:] == (147,)
     assert data.finished.all()
     assert (data.returns > 0.5).all()
+
+
+def test_a_script_that_loads_data_at_its_top_does_not_wait_for_itself(tmp_path: Path, own_cache: Path) -> None:
+    script = tmp_path / "mine.py"
+    script.write_text(
+        f"from sources.loading import load\nprint(len(load('{NAME}', source='collected', steps=40)) >= 40)\n"
+    )
+    room = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    done = subprocess.run(
+        [sys.executable, script], env=room, capture_output=True, encoding="utf-8", timeout=120, check=True
+    )
+    assert done.stdout.strip().endswith("True")

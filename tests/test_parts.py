@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sources import export
+from sources.data_pictures import frame
 from sources.loading import Request, load
 from tests.toys import MISSION, walk
 from trajectories import minari_folders, store
@@ -187,3 +188,12 @@ def test_a_file_of_ones_own_may_hold_parts(tmp_path: Path) -> None:
         del file["observations/mission"]
     with pytest.raises(DatasetError, match="observations/mission is not there: write it as"):
         own_files.read(tmp_path / "own.hdf5", MISSION, "own")
+
+
+def test_a_recorded_image_is_shown_beside_its_text() -> None:
+    data = walk((5, 3), spec=MISSION)
+    columns = view(data.observations, MISSION.parts)
+    picture, title = frame(data) or (np.zeros(0), "")
+    np.testing.assert_array_equal(picture, columns["picture"][0])
+    assert title == f"the first step: {to_text(columns['mission'][0])}"
+    assert frame(walk((5,))) is None
