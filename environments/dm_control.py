@@ -6,7 +6,7 @@ Reward   0 to 1 a step, so that an episode of 1,000 steps earns 0 to 1,000; no e
 Observation  the parts of the task's dictionary, flattened one after the other in its own order, float32; or with the
              option `pixels`, one picture of so many rows and columns, (H, W, 3) uint8, without shadows and reflections,
              which are most of what drawing costs
-Action       [-1, 1], the bounds of all these tasks
+Action       [-1, 1], the bounds of all the benchmark's tasks; where others are symmetric, in units of these
 Bodies       the option `bodies` has others drawn for each episode (embodiments.py)
 """
 
@@ -18,7 +18,6 @@ from typing import Any
 import mujoco
 import numpy as np
 from dm_control import suite
-from dm_control.rl.control import Environment
 
 from environments.embodiments import Embodiments
 from environments.interface import Step
@@ -34,9 +33,9 @@ class ControlSuiteEnvironments:
     def __init__(self, row: EnvironmentRow, count: int) -> None:
         self.spec = row.spec()
         self.count = count
-        first = suite.load(row.options["domain"], row.options["task"])
-        self._copies: list[Environment] = [first, *(copy.deepcopy(first) for _ in range(count - 1))]
+        self._copies = self._load(row)
         self._bodies = [Embodiments(one.physics.model.ptr, row.options.get("bodies", "")) for one in self._copies]
+        self._highest = self._copies[0].action_spec().maximum
         self._cameras: dict[int, Camera] = {}  # by size
         self._pixels = int(row.options.get("pixels", 0))
         self._steps = np.zeros(count, np.int64)  # since each copy's episode began
@@ -50,9 +49,9 @@ class ControlSuiteEnvironments:
     def reset(self, seeds: Sequence[int], only: np.ndarray | None = None) -> np.ndarray:
         """Begin an episode in each copy (or where `only`), as dm_control does from the same seed; (E, *obs)."""
         for index in range(self.count) if only is None else np.flatnonzero(only).tolist():
-            environment, seed = self._copies[index], int(seeds[index])
-            self._bodies[index].draw(environment.physics.data.ptr, seed)
-            environment.task._random = np.random.RandomState(seed)
+            environment = self._copies[index]
+            self._bodies[index].draw(environment.physics.data.ptr, int(seeds[index]))
+            self._seed(environment, int(seeds[index]))
             self._observations[index] = self._observation(index, environment.reset().observation)
             self._steps[index] = 0
         return self._observations.copy()
@@ -70,14 +69,14 @@ class ControlSuiteEnvironments:
             raise UserError(f"{self.spec.name} was given an action that is not a number: the policy has diverged.")
         rewards = np.zeros(self.count)
         for index in np.flatnonzero(live).tolist():
-            step = self._copies[index].step(actions[index])
+            step = self._copies[index].step(actions[index] * self._highest)
             rewards[index] = step.reward
             self._observations[index] = self._observation(index, step.observation)
         self._steps += live
         truncated = live & (self._steps >= self.spec.max_episode_steps)
         return Step(self._observations.copy(), rewards, np.zeros(self.count, bool), truncated)
 
-    def inside(self, index: int) -> Environment:
+    def inside(self, index: int) -> Any:
         """dm_control's own environment of one copy, for experts that look inside."""
         return self._copies[index]
 
@@ -98,6 +97,15 @@ class ControlSuiteEnvironments:
         for camera in self._cameras.values():
             camera.close()
         self._cameras = {}
+
+    def _load(self, row: EnvironmentRow) -> list[Any]:
+        """dm_control's environments, one for each copy."""
+        first = suite.load(row.options["domain"], row.options["task"])
+        return [first, *(copy.deepcopy(first) for _ in range(self.count - 1))]
+
+    def _seed(self, environment: Any, seed: int) -> None:
+        """Have the next episode drawn from a seed."""
+        environment.task._random = np.random.RandomState(seed)
 
     def _observation(self, index: int, parts: dict[str, Any]) -> np.ndarray:
         if self._pixels:

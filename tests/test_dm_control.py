@@ -11,7 +11,7 @@ from environments.embodiments import FACTORS
 from environments.make import make
 from sources import demonstrate, export
 from sources.experts import dm_control as experts
-from sources.experts.objectives import reacher
+from sources.experts.objectives import point_mass
 from sources.experts.predictive_sampling import Planner, Planning
 from sources.loading import Request, load
 from trajectories import minari_folders
@@ -156,9 +156,12 @@ def test_experts_solve_their_tasks(name: str, least: float) -> None:
 def test_a_planner_starts_from_its_last_plan_and_its_seed_decides() -> None:
     found = []
     for seed in (0, 0, 1):
-        ours = copies("dmc-reacher-easy")
+        ours = copies("dmc-point-mass-easy")
         ours.reset([0])
-        physics, planner = ours.inside(0).physics, Planner(Planning(reacher, horizon=6, knots=2, candidates=4, every=3))
+        physics, planner = (
+            ours.inside(0).physics,
+            Planner(Planning(point_mass, horizon=6, knots=2, candidates=4, every=3)),
+        )
         planner.begin(physics.model.ptr, 1, np.random.default_rng(seed))
         found.append([planner.act(physics.data.ptr).tolist() for _ in range(5)])
     assert found[0] == found[1] != found[2]
@@ -175,3 +178,38 @@ def test_a_recording_goes_to_minari_and_back_unchanged(tmp_path: Path, monkeypat
     assert again.spec.name == environment(dataset(name).env).name
     for column in ("observations", "actions", "rewards", "terminated", "starts", "finished"):
         assert np.array_equal(getattr(again, column), getattr(data, column)), column
+
+
+def test_the_jaco_arm_reaches_its_target_with_actions_in_units_of_its_fastest() -> None:
+    from dm_control import manipulation
+
+    theirs, ours = manipulation.load("reach_site_features", seed=0), make("manipulation-reach-site", 1)
+    theirs.random_state.seed(3)
+    first, expected = ours.reset([3]), theirs.reset()
+    assert first[0].tolist() == flat(expected.observation).tolist()
+    expected = theirs.step(theirs.action_spec().maximum)
+    step = ours.step(np.ones((1, 9)), ONE)
+    assert step.observations[0].tolist() == flat(expected.observation).tolist()
+    assert step.rewards[0] == expected.reward
+    episode = demonstrate.play("manipulation-reach-site", 0, 0)
+    assert episode is not None
+    assert len(episode) == environment("manipulation-reach-site").max_episode_steps == 250
+    assert 200 < episode.rewards.sum() <= 250
+
+
+def test_a_trained_policy_plays_the_original_body_and_the_planner_others() -> None:
+    row = environment("dmc-walker-stand-small")
+    assert isinstance(experts.expert(environment("dmc-walker-walk")), experts.Trained)
+    assert isinstance(experts.expert(row), experts.Planned)
+    policy = experts.expert(environment("dmc-walker-walk"))
+    ours, pictures = copies("dmc-walker-walk"), copies("dmc-walker-walk-pixels")
+    actions = []
+    for played in (ours, pictures):
+        observation = played.reset([0])[0]
+        policy.begin(played.inside(0), observation, np.random.default_rng(0))
+        actions.append(policy.act(played.inside(0), observation))
+    assert np.array_equal(*actions)  # it reads the numbers, whatever is observed
+    pictures.close()
+    for weights in experts.TRAINED.glob("*.safetensors"):
+        assert weights.with_suffix(".json").is_file()
+        assert weights.with_suffix(".csv").is_file()

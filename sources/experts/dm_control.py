@@ -1,8 +1,8 @@
-"""Experts of the Control Suite: planners, a pole's controllers, and policies trained here.
+"""Experts of the Control Suite: controllers, planners, and policies trained here.
 
 A planner and a controller read the model as it is in the episode, and play other bodies as well
-(environments/embodiments.py); a policy was trained in the original one. Planners' and controllers' actions get normal
-noise of standard deviation NOISE, a policy's are sampled from it: models that learn from the data see how to recover.
+(environments/embodiments.py); a policy was trained in the original one. Planners' and controllers' actions get noise
+(scripted.py), a policy's are sampled from it, so that models which learn from the data see how to recover.
 """
 
 from collections.abc import Callable
@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from sources.experts.interface import Expert
+from sources.experts.scripted import Scripted
 from trajectories.errors import UserError
 from trajectories.rows import EnvironmentRow
 
 VERSION = 1
-NOISE = 0.1
 TRAINED = Path(__file__).with_name("dmc")  # policies, a file each
 
 
@@ -39,8 +39,8 @@ def expert(row: EnvironmentRow) -> Expert:
     return EXPERTS[_name(row)]()
 
 
-class Planned:
-    """Predictive sampling, with noise."""
+class Planned(Scripted):
+    """Predictive sampling."""
 
     def __init__(self, objective: str, **planning: Any) -> None:
         from sources.experts import objectives, predictive_sampling
@@ -49,17 +49,16 @@ class Planned:
         self._planner = predictive_sampling.Planner(plan)
 
     def begin(self, environment: Any, observation: np.ndarray, generator: np.random.Generator) -> None:
+        super().begin(environment, observation, generator)
         physics = environment.physics
-        substeps = round(environment.control_timestep() / physics.timestep())
-        self._generator = generator
-        self._planner.begin(physics.model.ptr, substeps, generator)
+        self._planner.begin(physics.model.ptr, round(environment.control_timestep() / physics.timestep()), generator)
 
-    def act(self, environment: Any, observation: np.ndarray) -> np.ndarray:
-        return _noisy(self._planner.act(environment.physics.data.ptr), self._generator)
+    def chosen(self, physics: Any) -> np.ndarray:
+        return self._planner.act(physics.data.ptr)
 
 
-class Balanced:
-    """A pole's controllers, with noise."""
+class Balanced(Scripted):
+    """A pole's controllers."""
 
     def __init__(self, swing: str) -> None:
         from sources.experts import poles
@@ -67,11 +66,20 @@ class Balanced:
         self._controller = poles.PoleController(getattr(poles, swing))
 
     def begin(self, environment: Any, observation: np.ndarray, generator: np.random.Generator) -> None:
-        self._generator = generator
+        super().begin(environment, observation, generator)
         self._controller.begin(environment.physics.model.ptr)
 
-    def act(self, environment: Any, observation: np.ndarray) -> np.ndarray:
-        return _noisy(self._controller.act(environment.physics.data.ptr), self._generator)
+    def chosen(self, physics: Any) -> np.ndarray:
+        return self._controller.act(physics.data.ptr)
+
+
+class Reaching(Scripted):
+    """The arm's controller."""
+
+    def chosen(self, physics: Any) -> np.ndarray:
+        from sources.experts.reaching import reacher
+
+        return reacher(physics.model.ptr, physics.data.ptr)
 
 
 class Trained:
@@ -93,8 +101,8 @@ class Trained:
 
 EXPERTS: dict[str, Callable[[], Expert]] = {
     "pendulum-swingup": lambda: Balanced("PENDULUM"),
-    "reacher-easy": lambda: Planned("reacher", horizon=30, knots=4, candidates=16, every=2),
-    "reacher-hard": lambda: Planned("reacher", horizon=30, knots=4, candidates=16, every=2),
+    "reacher-easy": Reaching,
+    "reacher-hard": Reaching,
     "point_mass-easy": lambda: Planned("point_mass", horizon=40, knots=4, candidates=16, every=2),
     "ball_in_cup-catch": lambda: Planned("ball_in_cup", horizon=40, knots=6, candidates=16, every=4),
     "walker-stand": lambda: Planned("walker_stand", horizon=32, knots=5, candidates=16, every=2),
@@ -111,7 +119,3 @@ def _name(row: EnvironmentRow) -> str:
 
 def _weights(row: EnvironmentRow) -> Path:
     return TRAINED / f"{_name(row)}.safetensors"
-
-
-def _noisy(action: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    return np.clip(action + NOISE * generator.standard_normal(action.shape), -1, 1)

@@ -10,20 +10,7 @@ from dm_control.utils.rewards import tolerance
 
 from sources.experts.predictive_sampling import Futures
 
-NEAR = 0.1  # m: what counts as one reward's distance in reacher
 STAND_HEIGHT = 1.2  # m, of the walker's torso
-
-
-def reacher(model: mujoco.MjModel, futures: Futures) -> np.ndarray:
-    """The finger on the target, less its distance and a little for its speed."""
-    shoulder, wrist = np.moveaxis(futures.positions, -1, 0)
-    upper, lower = model.body("hand").pos[0], model.body("finger").pos[0]
-    target, finger = model.geom("target"), model.geom("finger")
-    x = upper * np.cos(shoulder) + lower * np.cos(shoulder + wrist) - target.pos[0]
-    y = upper * np.sin(shoulder) + lower * np.sin(shoulder + wrist) - target.pos[1]
-    distance = np.hypot(x, y)
-    there = distance < target.size[0] + finger.size[0]
-    return there - distance / NEAR - 0.002 * np.square(futures.velocities).sum(-1)
 
 
 def point_mass(model: mujoco.MjModel, futures: Futures) -> np.ndarray:
