@@ -308,13 +308,14 @@ def test_a_runs_own_command_means_the_same_settings(words: str) -> None:
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A suite `two` of the toy's data sets."""
     text = '[two]\nmodels = ["gato"]\nenvs = ["toy-medium", "toy-expert"]\nseeds = [0]\nsource = "collected"\n'
-    (tmp_path / "suites.toml").write_text(text + "weights = { toy-expert = 3 }\n")
+    (tmp_path / "suites.toml").write_text(text + "weights = { toy-expert = 3 }\noptions.gato.steps = 700\n")
     monkeypatch.setattr(suites.find, "__defaults__", (tmp_path / "suites.toml",))
 
 
 def test_a_suite_is_its_data_sets_at_once_by_their_weights(suite: None) -> None:
     run = parse(["--model", "gato", "--suite", "two"]).run
     assert (run.env, run.task_weights, run.source) == (("toy-medium", "toy-expert"), (1.0, 3.0), "collected")
+    assert run.steps == 700
     assert parse(["--model=gato", "--suite=two"]) == parse(["--model", "gato", "--suite", "two"])
 
 

@@ -177,7 +177,7 @@ def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:
 
 
 def expanded(arguments: Sequence[str]) -> list[str]:
-    """A command line in which `--suite NAME` is spelled out: its data sets, their weights, source and preset.
+    """A command line in which `--suite NAME` is spelled out: data sets, weights, source, preset and model's options.
 
     What the command line says itself stands.
 
@@ -190,10 +190,13 @@ def expanded(arguments: Sequence[str]) -> list[str]:
     place = words.index("--suite")
     suite = find_suite(words[place + 1])
     del words[place : place + 2]
-    given = {word.partition("=")[0] for word in words}
-    options = {"--env": suite.envs, "--task-weights": suite.task_weights} if "--env" not in given else {}
-    options |= {"--source": (suite.source,), "--preset": (suite.preset,)}
-    return words + [f"{word}" for name, values in options.items() if name not in given for word in (name, *values)]
+    split = [part for word in words for part in word.split("=", 1)]
+    model = split[split.index("--model") + 1] if "--model" in split[:-1] else Run.model
+    options: dict[str, Any] = {"env": suite.envs, "task_weights": suite.task_weights} if "--env" not in split else {}
+    options |= {"source": suite.source, "preset": suite.preset, **suite.options.get(model, {})}
+    return words + [
+        word for name, value in options.items() if flag(name, 0)[0] not in split for word in flag(name, value)
+    ]
 
 
 def preset_settings(entry: Entry, env: Sequence[str], preset: str, presets: Path = PRESETS) -> Settings:
