@@ -68,13 +68,8 @@ def recipe(environment: str, quality: str) -> list[Part]:
         return [
             Part(str(strider), str(strider).encode(), partial(replace, strider)) for strider in TOY.get(quality, ())
         ]
-    if trained := snapshots.read(environment):
-        return _of_training(trained, quality, row.action_shape[0])
-    patterns = {"medium-replay": ["ladder-*"], "medium-expert": ["medium", "expert"]}.get(quality, [quality])
-    paths = [sorted((FOLDER / environment).glob(f"{pattern}.safetensors")) for pattern in patterns]
-    if not all(paths):
-        return []
-    return [Part(path.stem, path.read_bytes(), partial(load, path)) for found in paths for path in found]
+    trained = snapshots.read(environment)
+    return _of_training(trained, quality, row.action_shape[0]) if trained else []
 
 
 def _of_training(trained: Snapshots, quality: str, action_size: int) -> list[Part]:
