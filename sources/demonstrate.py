@@ -147,7 +147,7 @@ def _without_script() -> Iterator[None]:
     """Processes that are started meanwhile do not run the user's script again, which would wait for itself for ever
     where it loads data outside of `if __name__ == "__main__"`."""
     script = vars(sys.modules["__main__"])
-    kept = {name: script[name] for name in ("__file__", "__spec__") if name in script}
+    kept: dict[str, Any] = {name: script[name] for name in ("__file__", "__spec__") if name in script}
     script.update(dict.fromkeys(kept))
     try:
         yield
