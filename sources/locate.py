@@ -35,7 +35,7 @@ from trajectories.atomic import make_once
 from trajectories.catalog import recorded_in
 from trajectories.disk import data_folder
 from trajectories.errors import DatasetError, UserError
-from trajectories.formats import d4rl, dqn_replay, jat
+from trajectories.formats import d4rl, dqn_replay, jat, lerobot
 from trajectories.formats.whole import check_gzips, check_hdf5, is_whole
 from trajectories.names import path_name
 from trajectories.own_names import OWN, own_parts
@@ -206,7 +206,7 @@ def _replay(
 
 
 def _folder(request: Request, row: DatasetRow) -> Recording:
-    """A folder given with --path: JAT's files, or a Minari data set, of any version of Minari's.
+    """A folder given with --path: JAT's files, a LeRobot data set, or a Minari one, of any version of Minari's.
 
     Raises:
         DatasetError: it is none; the message lists what is in the folder.
@@ -214,6 +214,8 @@ def _folder(request: Request, row: DatasetRow) -> Recording:
     assert request.path is not None
     if jat.folder_of(request.path, jat_names.configuration(row)):
         return _jat(request, row)
+    if (request.path / lerobot.INFO).is_file():
+        return Recording(row, "file", request.path / lerobot.INFO)
     old = request.path / "data" / "main_data.hdf5"
     if old.is_file() and not minari_folders.folder_of(request.path):
         if not own_parts(row.name):

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from trajectories.errors import DamagedFileError, DatasetError, UserError
+from trajectories.formats import lerobot
 from trajectories.formats.hdf5 import Hdf5Array, Hdf5Group, metadata, open_hdf5
 from trajectories.formats.limits import RATIO, check_declared, check_memory
 from trajectories.formats.restricted_unpickler import UNCOMPRESSED, as_array, unpickle
 from trajectories.parts import Part, pack, to_bytes
+from trajectories.spaces import PICTURE, in_order
 
 SHOWN, TEXT = 8, 40  # names that a summary lists, and characters of each
 
@@ -39,6 +41,26 @@ class Content:
         check_memory(self._size, str(self.path))
         return values
 
+    def column(self, value: Any, place: str) -> np.ndarray:
+        """An array with a row for each step; the parts of an observation side by side, without its pictures.
+
+        Raises:
+            DatasetError: it is none.
+        """
+        if isinstance(value, Mapping) and self.parts:
+            return self.packed(value, place)
+        if isinstance(value, Mapping):  # an observation of several parts
+            kept = {key: each for key in in_order(list(value)) if not _is_picture(each := value[key])}
+            if left_out := [f"{place.rpartition(', ')[2]}/{key}" for key in value if key not in kept]:
+                self.details["left_out"] = left_out
+            parts = [self.column(each, f"{place}/{key}") for key, each in kept.items()]
+            if parts and {len(part) for part in parts} == {len(parts[0]) or 1}:
+                return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+        values = self.array(value, place)
+        if values is None or values.ndim == 0:
+            raise DatasetError(f"{self.path}: {place} is no array: write an array with a row for each step.")
+        return values
+
     def packed(self, tree: Mapping[str, Any], place: str) -> np.ndarray:
         """An observation's parts in nested tables as rows of bytes.
 
@@ -61,6 +83,12 @@ class Content:
             found = "is not there" if values is None else f"has the shape {values.shape[1:]} at each step"
             raise DatasetError(f"{self.path}: {place}/{part.name} {found}: write it as {part.shape}, {part.kind}.")
         return to_bytes(values) if part.kind == "text" else values
+
+
+def _is_picture(value: Any) -> bool:
+    """Whether a column holds pictures, (T, H, W) or (T, H, W, C)."""
+    shape = getattr(value, "shape", None) or ()
+    return str(getattr(value, "dtype", "")) == "uint8" and len(shape) > 2 and min(shape[1:3]) >= PICTURE
 
 
 class NpzArray:
@@ -133,6 +161,12 @@ def _arrow(path: Path) -> Iterator[Content]:
     yield Content(path, minari_arrow.table(path))
 
 
+@contextmanager
+def _lerobot(path: Path) -> Iterator[Content]:
+    columns, details = lerobot.table(path)
+    yield Content(path, columns, details=details)
+
+
 READERS: dict[str, Callable[[Path], Any]] = {
     **dict.fromkeys((".hdf5", ".h5", ".hdf"), _hdf5),
     **dict.fromkeys((".pkl", ".pickle"), _pickle),
@@ -147,7 +181,7 @@ def opened(path: Path) -> Any:
     Raises:
         DatasetError: there is no such file, its name has no known ending, it cannot be read, or it is damaged.
     """
-    read = READERS.get(path.suffix.lower())
+    read = _lerobot if path.name == lerobot.INFO.name else READERS.get(path.suffix.lower())
     if path.is_dir():
         raise DatasetError(f"{path} is a folder: give the file in it.")
     if read is None:

@@ -10,6 +10,8 @@ Takes    one observation more an episode than there are steps: the last one is l
          actions one-hot or counted from 1, where the environment's are discrete
          dones: terminations, but for those at the environment's time limit
          no terminals at all where the file itself divides the episodes: none of them terminates
+Others   OGBench's and Vintix's files (other_layouts.py), LeRobot's folders (lerobot.py); robomimic's are episodes in
+         a group each, and of their observations images are left out
 Drops    next_observations, infos, and whatever else a file holds
 """
 
@@ -23,7 +25,7 @@ import numpy as np
 from trajectories.errors import DatasetError
 from trajectories.formats import columns
 from trajectories.formats.containers import Content, opened, summary
-from trajectories.spaces import in_order
+from trajectories.formats.other_layouts import recognized
 from trajectories.types import Provenance, Spec, Trajectories
 
 NAMES = {  # what a column is called here: what people call it, in lower case
@@ -65,7 +67,7 @@ def read(
     path, notes = Path(path), list[str]()
     with opened(path) as content:
         content.parts = spec.parts
-        found = _found(content.root, DEPTH)
+        found: Any = recognized(content, notes) or _found(content.root, DEPTH)
         if found is None:
             raise _unreadable(path, content.root, "no actions")
         table, bounds = (_episodes if isinstance(found, list) else _steps)(content, found, notes)
@@ -117,20 +119,7 @@ def _arrays(content: Content, table: Mapping[Any, Any], place: str = "") -> Colu
     named = _named(table)
     if missing := [column for column in REQUIRED if column not in named]:
         raise _unreadable(content.path, table, f"no {' and no '.join(missing)}", place)
-    return {column: _array(content, table[key], f"{place}{key}") for column, key in named.items()}
-
-
-def _array(content: Content, value: Any, place: str) -> np.ndarray:
-    if isinstance(value, Mapping) and content.parts:
-        return content.packed(value, place)
-    if isinstance(value, Mapping):  # an observation of several parts
-        parts = [_array(content, value[key], f"{place}/{key}") for key in in_order(list(value))]
-        if parts and {len(part) for part in parts} == {len(parts[0]) or 1}:
-            return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
-    values = content.array(value, place)
-    if values is None or values.ndim == 0:
-        raise DatasetError(f"{content.path}: {place} is no array: write an array with a row for each step.")
-    return values
+    return {column: content.column(table[key], f"{place}{key}") for column, key in named.items()}
 
 
 def _unreadable(path: Path, holds: Any, lacks: str, place: str = "") -> DatasetError:
