@@ -22,7 +22,7 @@ from environments.gymnasium import GymnasiumEnvironments
 from trajectories.errors import UserError
 from trajectories.rows import EnvironmentRow
 
-CAMERA = "corner2"  # one of the package's, which sees all that can be moved
+CAMERA = "corner2"  # one of the package's, which sees all that can be moved; it hangs upside down
 
 
 class MetaWorldEnvironments(GymnasiumEnvironments):
@@ -39,6 +39,14 @@ class MetaWorldEnvironments(GymnasiumEnvironments):
         for copy in range(self.count) if only is None else np.flatnonzero(only).tolist():
             self._copies[copy].seed(int(seeds[copy]))  # the package's own reset pays no attention to a seed
         return super().reset(seeds, only)
+
+    def render(self, index: int) -> np.ndarray:
+        """What the camera sees, turned upright, (480, 480, 3) uint8.
+
+        Raises:
+            UserError: nothing here can draw without a screen.
+        """
+        return super().render(index)[::-1, ::-1]
 
     def _make(self, render_mode: str | None) -> Any:
         copy = self._task(render_mode=render_mode, camera_name=CAMERA)

@@ -6,7 +6,7 @@ import numpy as np
 
 from report.grid import Cell, Row
 from report.published import Published
-from report.score_families import D4RL, SUCCESS, kind_of
+from report.score_families import D4RL, SUCCESS, kind_of, unscored
 
 ABSENT = "—"
 MARK = "†"
@@ -72,7 +72,7 @@ def behavior(row: Row) -> Text:
     if kind_of(row.first) is SUCCESS:
         return _success(row)
     if recorded.normalized is None:
-        return Text(ABSENT, ("of clipped rewards",), text)
+        return Text(ABSENT, (unscored(row.first),), text)
     return Text(f"{recorded.normalized:.1f}", (), text, value=recorded.normalized)
 
 

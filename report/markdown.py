@@ -57,6 +57,7 @@ CHINESE = Language(
         (r"return (.+)", r"回报 \1"),
         (r"(D4RL|gymnasium)'s physics", r"\1 物理"),
         ("of clipped rewards", "截断奖励之和"),
+        ("of other episodes or rewards", "回合或奖励不同"),
     ),
 )
 ENGLISH = Language(

@@ -13,6 +13,7 @@ import numpy as np
 
 from report.cell_text import target
 from report.grid import Row, command, label
+from report.score_families import unscored
 from report.store import Record, report_folder
 from report.table import Report
 
@@ -52,7 +53,7 @@ def outcome(record: Record) -> dict[str, str]:
         if played.success:
             lines[heading] += f", {sum(played.success)} succeeded"
     recorded = record.behavior
-    score = ", of clipped rewards" if recorded.normalized is None else f": score {recorded.normalized:.1f}"
+    score = f", {unscored(record)}" if recorded.normalized is None else f": score {recorded.normalized:.1f}"
     lines["behavior"] = f"{recorded.mean:.1f} ± {recorded.std:.1f} over {recorded.episodes:,} episodes{score}"
     return lines
 

@@ -41,6 +41,11 @@ def kind_of(record: Record) -> ScoreFamily:
     return ATARI if record.protocol.environment.startswith("ALE/") else D4RL
 
 
+def unscored(record: Record) -> str:
+    """Why the recorded returns have no score, where they have none."""
+    return "of clipped rewards" if "clipped" in str(record.data.get("rewards")) else "of other episodes or rewards"
+
+
 def fits(column: Published, kind: ScoreFamily) -> bool:
     """Whether a published column belongs into the table."""
     return kind is not SUCCESS and column.of_games == (kind is ATARI)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from environments.scores import normalized
-from sources.description import TOLERANCE, against_published, is_published
+from sources.description import TOLERANCE, against_published, is_published, unscored
 from trajectories.catalog import dataset
 from trajectories.errors import UserError
 from trajectories.parts import to_text, view
@@ -73,9 +73,9 @@ def texts(data: Trajectories) -> list[str]:
 
 
 def score(data: Trajectories) -> str:
-    """The mean return's, behind it. Sums of clipped rewards are no points, and have none."""
-    if data.spec.clipped_rewards:
-        return ", of clipped rewards"
+    """The mean return's, behind it, or why it has none."""
+    if reason := unscored(data):
+        return f", {reason}"
     return f", normalized {normalized(data.spec.name, data.finished_returns).mean():.1f}"
 
 

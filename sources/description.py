@@ -35,6 +35,9 @@ def describe(data: Trajectories) -> str:
         lines.append(f"      {beside}")
     if data.spec.clipped_rewards:
         lines.append("      Its rewards are clipped to [-1, 1], and its returns are their sums; scores are not.")
+    if "after_success" in details:
+        cut = details["after_success"]
+        lines.append(f"      Its episodes end {cut} steps after they first succeed; those that are played do not.")
     if "actions" in details:
         lines.append(f"      Its actions are {details['actions']}, and back in play.")
     caveats = [*filter(None, [details.get("differs")]), *details.get("caveats", ())]
@@ -44,6 +47,14 @@ def describe(data: Trajectories) -> str:
     if not data.finished.any():
         caveats.append("No episode is finished: all of them count where episodes are ranked or averaged.")
     return "\n".join([*lines, *(f"      Beware: {caveat}" for caveat in caveats)])
+
+
+def unscored(data: Trajectories) -> str:
+    """Why recorded returns have no score; "" where they are what an episode that is played may earn, too."""
+    if data.spec.clipped_rewards:
+        return "of clipped rewards"
+    older = data.origin.source == "jat" and data.spec.name.startswith("metaworld-")  # and of 100 steps
+    return "of other episodes or rewards" if older or "after_success" in data.origin.details else ""
 
 
 def _unfinished(data: Trajectories) -> str:

@@ -15,11 +15,14 @@ from report.grid import rows
 from report.store import Evaluation
 from report.table import report
 from sources import demonstrate
+from sources.data_report import score
+from sources.description import describe
 from sources.experts.interface import GaveUp
 from sources.inventory import sources_of
 from sources.loading import load
 from tests.records import made_up
 from training.evaluate import play
+from training.record import behavior
 from trajectories import catalog
 from trajectories import rows as catalog_rows
 from trajectories.errors import UserError
@@ -140,6 +143,16 @@ def test_a_demonstration_ends_some_steps_after_its_first_success(family):
             assert other.success
             assert not other.terminated
     assert any(other is not None and len(other) < 20 for other in cut)
+
+
+def test_demonstrations_that_were_cut_have_no_score_beside_whole_episodes(family, tmp_path):
+    data = load("line-walk", data_dir=tmp_path / "cache")
+    row = catalog.environment("line-walk")
+    assert behavior(data, row).normalized is not None
+    cut = data.with_details({"after_success": 2})
+    assert behavior(cut, row).normalized is None
+    assert score(cut) == ", of other episodes or rewards"
+    assert "end 2 steps after they first succeed" in describe(cut)
 
 
 def test_an_expert_that_always_gives_up_is_an_error(family, tmp_path, monkeypatch):

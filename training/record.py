@@ -5,6 +5,7 @@ import torch
 from backbone.interface import Model
 from environments.scores import normalized
 from report.store import Behavior, Evaluation, Protocol, Record
+from sources.description import unscored
 from training import distributed, provenance
 from training.devices import device_name, peak_memory_mb
 from training.evaluate import episode_seeds
@@ -62,9 +63,9 @@ def record(
 
 
 def behavior(data: Trajectories, row: EnvironmentRow) -> Behavior:
-    """The recorded episodes. Sums of clipped rewards are no points, and have no score."""
+    """The recorded episodes, with a score where what is played earns likewise."""
     returns = data.finished_returns
-    return Behavior.of(returns, None if data.spec.clipped_rewards else normalized(row.name, returns).mean())
+    return Behavior.of(returns, None if unscored(data) else normalized(row.name, returns).mean())
 
 
 def protocol(run: Run, row: EnvironmentRow) -> Protocol:
