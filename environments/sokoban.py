@@ -161,11 +161,16 @@ def create(
     """Copies of a row with the options `boxes` and `pulls`, or `levels`.
 
     Raises:
-        UserError: there are no level files.
+        UserError: there are no level files, or levels with such options cannot be drawn.
     """
     size, options = row.parts[0].shape[0], row.options
     if "levels" in options:
         return SokobanEnvironments(row, count, partial(levels.of_file, levels.found(options["levels"]), size))
+    for key, most in (("boxes", (size - 2) ** 2 // 8), ("pulls", 10_000)):
+        if not 0 < options[key] <= most:
+            raise UserError(
+                f"{row.name} has {key} = {options[key]}, where a level has 1 to {most}: choose one of these."
+            )
 
     def level(seed: int) -> np.ndarray:
         return levels.draw(np.random.default_rng(seed), size, options["boxes"], options["pulls"])

@@ -17,6 +17,8 @@ from trajectories.names import path_name
 from trajectories.rows import DatasetRow, dataset_rows
 
 SOURCES = get_args(CachedSource)
+# What follows the name in that of an expert's episodes: sources/locate.py
+DEMONSTRATED = r"-\d+(-episodes)?(-cut-\d+-after-success)?-seed\d+-[\w-]+\.hdf5"
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ def kept(folder: Path, name: str) -> list[Kept]:
         found += _matching(folder / "package" / answered.package.folder, "package")
     for source in ("reroll", "collected"):  # a recording's name: NAME-PHYSICS-STEPS-seedN-POLICY
         found += _matching(folder / source / called, source, r"-(d4rl|gymnasium)-\d+-seed\d+-\w+\.hdf5")
+    found += _matching(folder / "collected" / called, "collected", DEMONSTRATED)
     for source in SOURCES:
         columns = _matching(folder / "columns" / f"{called}-{source}", source, r"-[0-9a-f]{16}")
         found += [replace(one, columns=True) for one in columns]

@@ -131,6 +131,9 @@ def test_what_is_cached_is_counted_for_its_own_data_set_alone(tmp_path: Path) ->
     assert kept(tmp_path, "hopper-medium") == []
     held = kept(tmp_path, "hopper-medium-replay")
     assert [(one.source, one.columns, one.size) for one in held] == [("collected", False, 4), ("collected", True, 0)]
+    for name in ("5-episodes-seed0-toy-2-0a", "99-cut-20-after-success-seed0-toy-2"):  # an expert's episodes
+        (tmp_path / "collected" / f"hopper-medium-{name}.hdf5").write_bytes(b"1")
+    assert [one.source for one in kept(tmp_path, "hopper-medium")] == ["collected", "collected"]
 
 
 def left_by_kills(cache: Path) -> list[Path]:

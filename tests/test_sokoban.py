@@ -155,6 +155,20 @@ def test_without_level_files_a_sentence_says_how_to_get_them() -> None:
         make("sokoban-boxoban", 1)
 
 
+def test_a_name_may_have_other_levels_or_harder_ones(files: Path) -> None:
+    own = files.parent / "own.txt"
+    (files / "001.txt").rename(own)
+    [first] = make(f'sokoban-boxoban?{{"levels": "{own}"}}', 1).reset([0])
+    assert first.reshape(10, 10)[7, 2] == PLAYER
+    hard, plain = (make(name, 1).reset([0]) for name in ('sokoban-7x7?{"pulls": 1000}', "sokoban-7x7"))
+    assert not np.array_equal(hard, plain)
+    assert environment('sokoban-7x7?{"pulls": 1000}').max_episode_steps == 200
+    with pytest.raises(UserError, match="pushes = 5 is no option of Sokoban's: choose one of boxes, pulls"):
+        make('sokoban-7x7?{"pushes": 5}', 1)
+    with pytest.raises(UserError, match="has boxes = 4, where a level has 1 to 3"):
+        make('sokoban-7x7?{"boxes": 4}', 1)
+
+
 @pytest.mark.parametrize(
     ("line", "text", "problem"),
     [

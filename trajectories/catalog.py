@@ -7,7 +7,7 @@ is enough to play it again:
     Hopper-v4?{"frame_skip": 2}      likewise, with options
     mine@Hopper-v4                   the user's own data, and the environment they were recorded in
     D4RL/door/human-v2               a Minari data set; its environment is in its own metadata (minari_folders.py)
-    pong?{"sticky_actions": 0.25}    an Atari game with options other than its row's
+    pong?{"sticky_actions": 0.25}    a game of Atari's or Sokoban's with options other than its row's
     mujoco-hopper                    a data set of JAT's, in gymnasium's v4 (jat_names.py)
     mine@coco-captions               the user's own pictures or texts, and how they are laid out (answered.py)
 """
@@ -25,6 +25,7 @@ from trajectories.parts import alike
 from trajectories.rows import DatasetRow, EnvironmentRow, dataset_rows, environment_rows
 from trajectories.unknown import like_minari_id, unknown_dataset, unknown_environment
 
+ADJUSTABLE = ("atari", "sokoban")  # families whose options may be in a name
 FOREIGN = re.compile(r"^\S+-v\d+(\?.*)?$", re.DOTALL)  # what environments of gymnasium's are called
 
 
@@ -40,7 +41,7 @@ def environment(name: str) -> EnvironmentRow:
     if FOREIGN.match(name):
         return foreign.environment_row(name)
     game, _, options = name.partition("?")
-    if options and game in rows and rows[game].family == "atari":
+    if options and game in rows and rows[game].family in ADJUSTABLE:
         return _with_options(rows[game], name)
     raise unknown_environment(name)
 
@@ -132,7 +133,7 @@ def recorded_in(folder: Path) -> EnvironmentRow:
 
 
 def _with_options(row: EnvironmentRow, name: str) -> EnvironmentRow:
-    """An Atari game with other options than its row's.
+    """A game with other options than its row's.
 
     Raises:
         UserError: there is no such option, or it is of another kind.
@@ -141,6 +142,8 @@ def _with_options(row: EnvironmentRow, name: str) -> EnvironmentRow:
     for key, value in chosen.items():
         usual = row.options.get(key)
         if usual is None or key == "size" or not isinstance(value, type(usual) if usual != 0.0 else float | int):
-            raise UserError(f"{name}: {key} = {value!r} is no option of Atari's: {did_you_mean(key, row.options)}")
+            family = row.family.capitalize()
+            raise UserError(f"{name}: {key} = {value!r} is no option of {family}'s: {did_you_mean(key, row.options)}")
     options = {**row.options, **chosen}
-    return replace(row, name=name, options=options, max_episode_steps=options["frames"] // options["frame_skip"])
+    limit = options["frames"] // options["frame_skip"] if row.family == "atari" else row.max_episode_steps
+    return replace(row, name=name, options=options, max_episode_steps=limit)
