@@ -122,6 +122,18 @@ def test_missions_and_cells_become_parts(tmp_path: Path) -> None:
     assert "5 of 9 texts of mission are longer" in str(data.origin.details["caveats"])
 
 
+def test_babyais_148_numbers_are_the_direction_and_the_view_of_its_own_levels(tmp_path: Path) -> None:
+    steps = sum(LENGTHS)
+    image = RNG.integers([11, 6, 4], size=(steps, 7, 7, 3))
+    numbers = np.concatenate([RNG.integers(4, size=(steps, 1)), image.reshape(steps, 147)], axis=1)
+    columns = missions() | {"discrete_observations": pyarrow.array(divided(numbers), WHOLE)}
+    write(tmp_path / "babyai-go-to-local", columns)
+    data = load(Request("babyai-go-to-local", "jat", tmp_path, data_dir=tmp_path / "cache"))
+    shown = view(np.asarray(data.observations), data.spec.parts)
+    np.testing.assert_array_equal(shown["direction"], numbers[:, 0])
+    np.testing.assert_array_equal(shown["image"], image)
+
+
 def screens(size: int = 84) -> tuple[dict[str, Any], np.ndarray]:
     """What Atari's files hold, and the newest frames."""
     steps = sum(LENGTHS)
