@@ -1,6 +1,7 @@
 """The contract of a model: what the training loop, the evaluator and the checkpoints ask of it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -33,6 +34,43 @@ class Player(Protocol):
         ...
 
 
+@runtime_checkable
+class Answers(Protocol):
+    """What a model offers whose `reads` has pairs or text: tasks that are answered, not played."""
+
+    def log_probabilities(
+        self, task: str, images: np.ndarray, questions: Sequence[str], candidates: Sequence[Sequence[str]]
+    ) -> np.ndarray:
+        """How likely answers are, in nats.
+
+        Args:
+            task: the data set's name.
+            images: (N, H, W, 3) uint8.
+            questions: N, empty where the answers are captions.
+            candidates: C answers to each of the N.
+
+        Returns:
+            (N, C)
+        """
+        ...
+
+    def answer(self, task: str, images: np.ndarray, questions: Sequence[str], longest: int = 32) -> list[str]:
+        """The model's own answers, each of at most `longest` tokens."""
+        ...
+
+    def nats(self, documents: Sequence[str]) -> np.ndarray:
+        """How many nats whole documents take, (D,)."""
+        ...
+
+    def go_on(self, text: str, tokens: int, seed: int = 0) -> str:
+        """So many tokens that follow a text, drawn at random."""
+        ...
+
+    def encode(self, text: str) -> list[int]:
+        """The pieces that a text is made of, as numbers."""
+        ...
+
+
 class Model(nn.Module, ABC):
     """The contract of anything that plays; `SequenceModel` is that of what is trained. Implement:
 
@@ -54,7 +92,7 @@ class Model(nn.Module, ABC):
     spec: Spec
     return_conditioned = False  # whether the target return given to `player` matters
     bf16_inference = False  # may act under bf16 autocast; False where a key-value cache lives for the whole episode
-    reads: ClassVar[frozenset[str]] = frozenset({"vectors"})  # what observations it takes: vectors, images, parts
+    reads: ClassVar[frozenset[str]] = frozenset({"vectors"})  # what it takes: vectors, images, parts; pairs, text
     multi_task = False  # whether it learns from a Mixture; then `spec` is a tuple, and `player` takes a `task`
 
     def calibrate(self, data: Trajectories) -> None:

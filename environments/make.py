@@ -5,7 +5,7 @@ from importlib import import_module
 import numpy as np
 
 from environments.interface import Environments
-from trajectories.catalog import environment
+from trajectories.catalog import answered_kind, environment
 from trajectories.errors import UserError
 
 
@@ -31,9 +31,13 @@ def make(
 def check_playable(name: str, physics: str = "d4rl") -> None:
     """Begin an episode of an environment and take one step, so that what is missing here is noticed at once.
 
+    A task that is answered has nothing to play.
+
     Raises:
         UserError: it cannot be made, or does not run; the message has the reason.
     """
+    if answered_kind(name):
+        return
     environments = make(name, 1, physics)
     spec = environments.spec
     still = np.zeros(1, np.int64) if spec.discrete else np.zeros((1, *spec.action_shape), np.float32)

@@ -6,7 +6,7 @@ python experiments/inspect_tokens.py --env walker2d-medium --layout shared --ste
 
 import sys
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -83,12 +83,20 @@ def step_blocks(data: Trajectories, step: int, table: Layout) -> list[TokenBlock
     observation = torch.from_numpy(np.array(data.observations[step]))[None, None]
     action = torch.from_numpy(np.array(data.actions[step]))[None, None]
     if data.spec.parts:
-        texts = TextTokens((data.spec,))
-        texts.calibrate(0, data)
-        blocks = part_blocks(observation, data.spec.parts, table, partial(texts, task=0), Config.patch, channels=4)
+        texts = partial(text_tokens(data), task=0)
+        blocks = part_blocks(observation, data.spec.parts, table, texts, Config.patch, channels=4)
     else:
         blocks = observation_blocks(observation, table)
     return [*blocks, separator_block(blocks[0], table), action_block(action, table)]
+
+
+@cache
+def text_tokens(data: Trajectories) -> TextTokens:
+    """How a model of these data reads their texts: with pieces that are fitted to them."""
+    texts = TextTokens((data.spec,), Config.pieces)
+    texts.fit((data,))
+    texts.calibrate(0, data)
+    return texts
 
 
 def arithmetic(blocks: list[TokenBlock], table: Layout, tokens: int, context: int) -> str:
@@ -120,7 +128,7 @@ def rows(data: Trajectories, step: int, blocks: list[TokenBlock], table: Layout)
         if block.token_type == TokenType.PATCH:
             lines.append(f"{block.name or 'image':<13} {len(ids)} patches, which have no ids")
         elif block.token_type == TokenType.INSTRUCTION:
-            lines += text_rows(block)
+            lines += text_rows(block, text_tokens(data).tokenizer)
         elif block.name in parts and is_grid(parts[block.name]):
             lines += grid_rows(block, parts[block.name], table)
         elif block.token_type == TokenType.SEPARATOR:
@@ -140,9 +148,9 @@ def rows(data: Trajectories, step: int, blocks: list[TokenBlock], table: Layout)
     return lines
 
 
-def text_rows(block: TokenBlock) -> list[str]:
+def text_rows(block: TokenBlock, text: Text) -> list[str]:
     """A text's ids with their pieces, and the text that comes back."""
-    pieces, ids = Text().pieces, block.ids[0, 0].tolist()
+    pieces, ids = text.pieces, block.ids[0, 0].tolist()
     lines = [f"{block.name:<13} {token:>6}  {pieces.id_to_piece(token) if token else 'padding'}" for token in ids]
     return [*lines, f"{block.name:<13} is {pieces.decode([token for token in ids if token])!r}"]
 

@@ -1,6 +1,7 @@
 """Watch a trained agent: python experiments/play.py results/runs/<run> --video hopper.mp4
 
     python experiments/play.py results/runs/<run of tt> --plans plans.png     # what it planned over what happened
+    python experiments/play.py results/runs/<run on easy-vqa> --sheet answers.png    # pictures with its answers
 
 Plays a finished run's model in the environment and the physics in which it was measured. Episode 0 begins where the
 evaluation's first episode began. A video is rendered off screen, streamed to ffmpeg and renamed when it is whole.
@@ -16,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import tyro
 
 from report.grid import command
+from report.score_families import is_answered
 from report.store import RECORD, Record, read_record
 from training.cli import exit_on_user_error
 from training.run_lock import CARD, WEIGHTS
@@ -38,8 +40,12 @@ class Options:
     """write what happens into this file (.mp4)"""
     plans: Path | None = None
     """draw what a Trajectory Transformer planned in the first episode into this file (.png, .svg, .pdf)"""
-    episodes: int = 1
-    """how many, one after the other"""
+    sheet: Path | None = None
+    """where nothing is played: write pictures with the answers into this file (.png), else into the run's folder"""
+    path: Path | None = None
+    """where nothing is played: the folder of pictures or texts of your own"""
+    episodes: int | None = None
+    """how many, one after the other, else 1; of pictures with answers, else 24"""
     seed: int = 0
     """number of the first episode; 0 is the evaluation's first"""
     target_return: float | None = None
@@ -54,6 +60,7 @@ def main(options: Options) -> None:
     """Play and film what the options say; torch is imported once there is something to play."""
     record = finished(options.run, options.env)
     check(options)
+    check_fits(options, record)
     from training.watch import watch
 
     watch(
@@ -66,6 +73,8 @@ def main(options: Options) -> None:
         episodes=options.episodes,
         video=options.video,
         plans=options.plans,
+        sheet=options.sheet,
+        path=options.path,
     )
 
 
@@ -104,7 +113,7 @@ def recorded(run: Path, env: str | None) -> Path:
 
 def check(options: Options) -> None:
     """Refuse what cannot be meant before anything is computed."""
-    if options.episodes < 1:
+    if options.episodes is not None and options.episodes < 1:
         raise UserError(f"--episodes is {options.episodes}, and there is nothing to see: give 1 or more.")
     if options.seed < 0:
         raise UserError(f"--seed is {options.seed}, and episodes are numbered from 0: give 0 or more.")
@@ -112,9 +121,19 @@ def check(options: Options) -> None:
         raise UserError(f"--video {options.video}: only mp4 is written: name it {options.video.with_suffix('.mp4')}.")
     if options.plans and options.plans.suffix not in PLANS:
         raise UserError(f"--plans {options.plans}: name it {' or '.join(PLANS)}.")
-    for name, file in (("video", options.video), ("plans", options.plans)):
+    if options.sheet and options.sheet.suffix != ".png":
+        raise UserError(f"--sheet {options.sheet}: name it .png.")
+    for name, file in (("video", options.video), ("plans", options.plans), ("sheet", options.sheet)):
         if file and not file.absolute().parent.is_dir():
             raise UserError(f"--{name} {file}: there is no folder {file.parent}: make it first.")
+
+
+def check_fits(options: Options, record: Record) -> None:
+    """Refuse films of what is answered, and answers of what is played."""
+    if is_answered(record) and (unfit := next((name for name in ("video", "plans") if getattr(options, name)), None)):
+        raise UserError(f"--{unfit}: {record.dataset} is answered, and nothing in it is played: give --sheet instead.")
+    if options.sheet and record.family != "pairs":
+        raise UserError(f"--sheet: {record.dataset} has no pictures with answers: leave it out.")
 
 
 def console() -> None:

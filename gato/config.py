@@ -84,6 +84,9 @@ class Config(ModelConfig):
     patch_positions: bool = option(True, "add each image patch's row and column")
     timestep_positions: bool = option(False, "add the step's number in its episode (the unofficial Gato's)")
 
+    pieces: int = option(
+        2_000, "text: pieces fitted to the tasks' texts at most; 0: the 2,000 shipped ones, of Shakespeare", low=0
+    )
     text: bool = option(False, "build the 32,000 rows of text ids; logits over the full table have them anyway")
     images: bool = option(False, "build the patch encoder although no task shows images")
     image_channels: int = option(

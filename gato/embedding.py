@@ -77,11 +77,15 @@ def position_index(intervals: Float[Tensor, "P 2 2"], training: bool) -> Int[Ten
 
 
 class Table(nn.Module):
-    """A vector for each id. Text's rows stand apart: robots alone neither need nor update them."""
+    """A vector for each id. Text's rows stand apart: robots alone neither need nor update them.
 
-    def __init__(self, ids: int, width: int, text: bool, ordered: bool) -> None:
+    Args:
+        text: rows for text, one for each piece of the tokenizer, or all 32,000.
+    """
+
+    def __init__(self, ids: int, width: int, text: int, ordered: bool) -> None:
         super().__init__()
-        self.text = nn.Parameter(torch.randn(TEXT_IDS, width) * SCALE) if text else None
+        self.text = nn.Parameter(torch.randn(text, width) * SCALE) if text else None
         values = torch.randn(ids - TEXT_IDS, width) * SCALE
         if ordered:  # every range of 1024 ids but the separator, which is no number
             values[:-1] = torch.cat([ordered_rows(BINS, width) for _ in range(len(values) // BINS)])
@@ -92,24 +96,35 @@ class Table(nn.Module):
         text: whether any id may be text; where none is, an id below 32,000 gets some vector that is not used.
         """
         if text:
-            return embedding(ids, self.whole())
+            pieces = self.pieces
+            place = torch.where(ids < TEXT_IDS, ids, ids - TEXT_IDS + len(pieces))
+            return embedding(place, torch.cat([pieces, self.values]))
         return embedding((ids - TEXT_IDS).clamp(min=0), self.values)
 
     def rows(self, ids: slice) -> Float[Tensor, "V D"]:
-        """The vectors of a range of ids."""
+        """The vectors of a range of ids.
+
+        Raises:
+            UserError: this Gato has fewer rows for text.
+        """
         if ids.start >= TEXT_IDS:
             return self.values[ids.start - TEXT_IDS : ids.stop - TEXT_IDS]
-        return self.whole()[ids]
+        if ids.stop <= len(self.pieces):
+            return self.pieces[ids]
+        if len(self.pieces) < TEXT_IDS:
+            raise UserError(f"This Gato has rows for {len(self.pieces):,} pieces only: build it with logits='full'.")
+        return torch.cat([self.pieces, self.values])[ids]
 
-    def whole(self) -> Float[Tensor, "V D"]:
-        """All rows.
+    @property
+    def pieces(self) -> Float[Tensor, "V D"]:
+        """The rows of text.
 
         Raises:
             UserError: this Gato was built without text.
         """
         if self.text is None:
             raise UserError("This Gato has no rows for text ids: build it with text=True.")
-        return torch.cat([self.text, self.values])
+        return self.text
 
 
 def ordered_rows(count: int, width: int) -> Float[Tensor, "count width"]:
@@ -122,10 +137,11 @@ def ordered_rows(count: int, width: int) -> Float[Tensor, "count width"]:
 class Embedding(nn.Module):
     """A vector for each token of a stream. `table` also serves as the output layer."""
 
-    def __init__(self, config: Config, ids: int, images: bool, texts: bool, max_episode_steps: int) -> None:
+    def __init__(self, config: Config, ids: int, images: bool, pieces: int, max_episode_steps: int) -> None:
         super().__init__()
         self.config = config
-        self.table = Table(ids, config.width, texts or config.logits == "full", config.ordinal_init)
+        text = TEXT_IDS if config.text or config.logits == "full" else pieces
+        self.table = Table(ids, config.width, text, config.ordinal_init)
         self.local = nn.Embedding(ACTION_POSITION + 1, config.width) if config.observation_positions else None
         self.timestep = nn.Embedding(max_episode_steps, config.width) if config.timestep_positions else None
         self.patch = PatchEncoder(config) if images else None

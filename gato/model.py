@@ -11,7 +11,6 @@ Shapes   B sequences, T steps, L tokens, D width, R query positions, A tokens of
 """
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,31 +20,36 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from backbone.image_shape import image_shapes
-from backbone.images import channels_first
-from backbone.interface import Player, SequenceModel
+from backbone.interface import Player
 from backbone.weight_decay import matrices_only
-from gato import prompts
+from gato import answers, prompts
+from gato.answering import Answering
+from gato.answers import PairBatch
 from gato.config import Config
 from gato.embedding import Embedding
-from gato.multitask import Corpus, MixedBatch, config_of, losses_by_task, mean_over_tasks, sequences, tasks
-from gato.observations import TextTokens, images_of, part_blocks, tokens_per_step
+from gato.language import chunks
+from gato.multitask import Corpus, MixedBatch, losses_by_task, mean_over_tasks, sequences, tasks
+from gato.observations import TextTokens, images_of
 from gato.patches import Pixels
 from gato.player import Recomputing, Rolling
 from gato.scores import score
-from gato.stream import TokenBlock, TokenSequence, action_block, build, observation_blocks, separator_block
+from gato.stream import TokenSequence, TokenType
+from gato.tokenizing import name_of
 from gato.tokens import BINS, layout
 from gato.transformer import Caches, ReadsPositions, Transformer
 from trajectories.batch import Batch
 from trajectories.errors import UserError
-from trajectories.mixture import Mixture
+from trajectories.mixture import Mixture, Task
+from trajectories.pairs import Pairs
+from trajectories.text import Text
 from trajectories.types import Spec, Trajectories
 
-Sequences = Batch | TokenSequence | MixedBatch
+Sequences = Batch | PairBatch | TokenSequence | MixedBatch
 
 CLIPPED = 0.01  # share of action values that are exactly -1 or 1: 11% to 25% in clipped Gaussians, 0 in D4RL's tanh
 
 
-class Gato(SequenceModel):
+class Gato(Answering):
     """One network for one task or several. The call forms of other code bases are subclasses, in compat/.
 
     Args:
@@ -58,7 +62,7 @@ class Gato(SequenceModel):
 
     config: Config
     NUMERICS = 1
-    reads = frozenset({"vectors", "images", "parts"})
+    reads = frozenset({"vectors", "images", "parts", "pairs", "text"})
     multi_task = True
 
     def __init__(
@@ -77,28 +81,33 @@ class Gato(SequenceModel):
             if (task.actions or 0) > BINS:
                 raise UserError(f"{task.name} has {task.actions} actions, but Gato has tokens for {BINS}: merge some.")
         sizes = {size for task in self.tasks for size in image_shapes(task)}
-        self.texts = TextTokens(self.tasks)
+        self.texts = TextTokens(self.tasks, self.config.pieces)
         max_episode_steps = max((task.max_episode_steps for task in self.tasks), default=self.config.context)
-        images, texts = self.config.images or bool(sizes), self.config.text or self.texts.needed
-        self.embedding = Embedding(self.config, self.layout.size, images, texts, max_episode_steps)
+        images = self.config.images or bool(sizes)
+        self.embedding = Embedding(self.config, self.layout.size, images, self.texts.rows, max_episode_steps)
         self.transformer = transformer or Transformer(self.config)
         steps = self.config.prompt_steps
-        self.demonstrations = nn.ModuleList(prompts.Demonstrations(task, steps) for task in self.tasks)
-        self.pixels = nn.ModuleDict({_name(size): Pixels(size, self.config.patch) for size in sorted(sizes)})
+        self.demonstrations = nn.ModuleList(
+            prompts.Demonstrations(task, 0 if task.kind else steps) for task in self.tasks
+        )
+        self.pixels = nn.ModuleDict({name_of(size): Pixels(size, self.config.patch) for size in sorted(sizes)})
         self.register_buffer("clipped", torch.ones(len(self.tasks), dtype=torch.bool))  # see `decoding`
         self.register_load_state_dict_pre_hook(_rename_weights)  # type: ignore[no-untyped-call]
 
-    def calibrate(self, data: Trajectories | Mixture) -> None:
-        """Store each task's demonstrations, mean image and longest text, and whether its actions were clipped."""
-        parts = data.trajectories if isinstance(data, Mixture) else (data,)
+    def calibrate(self, data: Task | Mixture) -> None:
+        """Store the texts' pieces, and each task's demonstrations, mean image, longest text and kind of actions."""
+        parts = data.tasks if isinstance(data, Mixture) else (data,)
+        self.texts.fit(parts)
         shown = [image for part in parts for image in images_of(part)]
         for size in {size for size, _ in shown}:
-            pixels = self.pixels[_name(size)]
+            pixels = self.pixels[name_of(size)]
             assert isinstance(pixels, Pixels)
             pixels.calibrate([images for own, images in shown if own == size])
         for index, part in enumerate(parts):
-            self.demonstration(index).collect(part)
             self.texts.calibrate(index, part)
+            if not isinstance(part, Trajectories):
+                continue
+            self.demonstration(index).collect(part)
             sample = part.actions[:: -(-len(part) // 100_000)]
             self.get_buffer("clipped")[index] = part.spec.discrete or bool(np.mean(np.abs(sample) >= 1) > CLIPPED)
 
@@ -115,8 +124,13 @@ class Gato(SequenceModel):
         return "sampled" if bool(self.get_buffer("clipped")[task]) else "median"
 
     def metadata(self) -> dict[str, Any]:
-        """How each task's actions are decoded."""
-        return {"decoding": {task.name: self.decoding(index) for index, task in enumerate(self.tasks)}}
+        """How each task's actions are decoded, and with which pieces texts are read."""
+        played = {task.name: self.decoding(index) for index, task in enumerate(self.tasks) if not task.kind}
+        text = self.texts.tokenizer if self.texts.needed else None
+        return {
+            **({"decoding": played} if played or not self.tasks else {}),
+            **({"pieces": {"number": len(text), "sha256": text.digest}} if text else {}),
+        }
 
     def demonstration(self, task: int) -> prompts.Demonstrations:
         """The demonstrations of one task."""
@@ -124,40 +138,30 @@ class Gato(SequenceModel):
         assert isinstance(kept, prompts.Demonstrations)
         return kept
 
-    def sample(self, data: Trajectories | Mixture, rng: np.random.Generator) -> Batch | MixedBatch:  # type: ignore[override]
+    def sample(self, data: Task | Mixture, rng: np.random.Generator) -> Sequences:  # type: ignore[override]
         """The sequences of one update, a share of them with a prompt; a mixture's tasks by their weights."""
         if not isinstance(data, Mixture):
-            return prompts.sample(data, rng, self.config.batch_size, self.task_config(data.spec))
-        parts: list[Batch | TokenSequence] = []
+            return self.draw(data, rng, self.config.batch_size)
         counts = data.counts(rng, self.config.batch_size, self.config.tasks_per_update)
-        for part, count in zip(data.parts, counts, strict=True):
-            if count == 0:
-                continue
-            if isinstance(part, Corpus):
-                parts.append(part.sample(rng, int(count), self.longest()))
-            else:
-                parts.append(prompts.sample(part, rng, int(count), self.task_config(part.spec)))
-        return MixedBatch(tuple(parts))
+        drawn = (self.draw(part, rng, int(count)) for part, count in zip(data.parts, counts, strict=True) if count)
+        return MixedBatch(tuple(drawn))
 
-    def longest(self) -> int:
-        """Tokens of the longest sequence of any task, at most 512; text sequences have this length."""
-        lengths = (self.task_config(task).context * self.step_tokens(task) for task in self.tasks)
-        return min(max(lengths, default=self.config.context * BINS), 512)
-
-    def task_config(self, task: Spec) -> Config:
-        """The configuration for one task: how many steps its sequences have, and how many of these are a prompt."""
-        return config_of(self.config, task, self.step_tokens(task))
-
-    def step_tokens(self, task: Spec) -> int:
-        """Tokens of one timestep of a task."""
-        return tokens_per_step(task, self.config.patch, self.texts.length(self.tasks.index(task)))
+    def draw(self, part: Task | Corpus, rng: np.random.Generator, count: int) -> Batch | PairBatch | TokenSequence:
+        """Some sequences of one task: windows of steps, episodes of pairs or chunks of text."""
+        if isinstance(part, Trajectories):
+            return prompts.sample(part, rng, count, self.task_config(part.spec))
+        if isinstance(part, Pairs):
+            return answers.sample(part, rng, count, self.texts.tokenizer, self.room(part.spec.name))
+        if isinstance(part, Text):
+            return chunks(part, self.texts.tokenizer).sample(rng, count, self.longest())
+        return part.sample(rng, count, self.longest())
 
     def count_tokens(self, batch: Sequences) -> Int[Tensor, ""]:
         """Real tokens of a batch, prompts included."""
         if isinstance(batch, MixedBatch):
             return torch.stack([self.count_tokens(part) for part in batch.parts]).sum()
-        if isinstance(batch, TokenSequence):
-            return batch.valid.sum()
+        if not isinstance(batch, Batch):
+            return batch.count_tokens(self.config.patch)
         steps = batch.mask.sum() + (batch.prompt.mask.sum() if batch.prompt else 0)
         return steps * self.step_tokens(self.task(batch.task))
 
@@ -167,8 +171,8 @@ class Gato(SequenceModel):
             return sum(self.loss_weight(part) for part in batch.parts)
         if self.config.loss_by == "task":
             return sequences(batch)
-        if isinstance(batch, TokenSequence):
-            return int((batch.is_target() & batch.valid)[:, 1:].sum())
+        if not isinstance(batch, Batch):
+            return batch.loss_weight()
         steps = int(batch.mask.sum()) + (int(batch.prompt.mask.sum()) if batch.prompt else 0)
         return steps * self.task(batch.task).action_size
 
@@ -184,14 +188,10 @@ class Gato(SequenceModel):
         total = mean_over_tasks(parts, scores) if self.config.loss_by == "task" else loss / count
         return {"total": total, "accuracy": right / count, **losses_by_task(self.tasks, parts, scores)}
 
-    def score(self, part: Batch | TokenSequence) -> tuple[Tensor, Tensor, Tensor]:
+    def score(self, part: Batch | PairBatch | TokenSequence) -> tuple[Tensor, Tensor, Tensor]:
         """Summed cross-entropy, correct predictions and number of the target tokens."""
-        ids = slice(0, self.layout.size)
-        if isinstance(part, Batch):
-            if self.config.logits == "legal":
-                ids = self.legal(self.task(part.task))
-            part = self.stream(part)
-        hidden, targets = self.predict(part)
+        ids = self.predicted(part)
+        hidden, targets = self.predict(part if isinstance(part, TokenSequence) else self.stream(part))
         loss, right = score(hidden, targets - ids.start, self.embedding.table.rows(ids))
         return loss, right, torch.tensor(len(targets), device=loss.device)
 
@@ -211,46 +211,17 @@ class Gato(SequenceModel):
         """Logits of a slice of the ids; the embedding table is also the output layer."""
         return linear(hidden, self.embedding.table.rows(ids))
 
+    def predicted(self, part: Batch | PairBatch | TokenSequence) -> slice:
+        """The ids that the softmax of the loss is over: those that the targets can have, unless `logits` is full."""
+        if self.config.logits == "full" or (isinstance(part, TokenSequence) and part.has(TokenType.ACTION)):
+            return slice(0, self.layout.size)
+        return self.text_ids if isinstance(part, TokenSequence) else self.legal(self.task(part.task))
+
     def legal(self, task: Spec) -> slice:
-        """The ids that a task's action tokens can have."""
+        """The ids that a task's action tokens can have, or those of text, where it is answered."""
+        if task.kind:
+            return self.text_ids
         return slice(self.layout.actions, self.layout.actions + (task.actions or BINS))
-
-    def task(self, name: str) -> Spec:
-        """The task of this name, as batches name theirs; shapes cannot identify one, since many games share them.
-
-        Raises:
-            UserError: this Gato has no such task.
-        """
-        for task in self.tasks:
-            if task.name == name:
-                return task
-        known = ", ".join(task.name for task in self.tasks) or "none"
-        raise UserError(f"This Gato has no task called {name!r}, only {known}: build it with the spec of the data.")
-
-    def observe(self, observations: Tensor, task: Spec) -> list[TokenBlock]:
-        """The token blocks of (B, T, *obs) observations of a task, separator last."""
-        side, channels = self.config.patch, self.config.image_channels
-        if task.parts:
-            texts = partial(self.texts, task=self.tasks.index(task))
-            blocks = part_blocks(observations, task.parts, self.layout, texts, side, channels, self.pixels_of)
-        else:
-            blocks = observation_blocks(observations, self.layout, side, channels, pixels=self.pixels_of)
-        return [*blocks, separator_block(blocks[0], self.layout)]
-
-    def pixels_of(self, images: Tensor) -> Pixels | None:
-        """What normalizes the pixels of (B, T, *image) images: the data's mean image, if one is known."""
-        name = _name(tuple(channels_first(images).shape[-3:]))
-        if name not in self.pixels:
-            return None
-        pixels = self.pixels[name]
-        assert isinstance(pixels, Pixels)
-        return pixels
-
-    def stream(self, batch: Batch) -> TokenSequence:
-        """A batch's prompt and window as tokens."""
-        steps = prompts.join(batch)
-        blocks = [*self.observe(steps.observations, self.task(batch.task)), action_block(steps.actions, self.layout)]
-        return build(blocks, steps.mask, steps.timesteps, self.config.action_positions)
 
     def player(self, episodes: int, target_return: float = 0.0, seed: int = 0, task: str | None = None) -> Player:
         """A player of one task's environments; `target_return` is ignored, since the prompt conditions Gato.
@@ -261,23 +232,19 @@ class Gato(SequenceModel):
         Raises:
             UserError: `task` is none of the model's tasks, or is missing.
         """
-        names = [spec.name for spec in self.tasks]
+        names = [spec.name for spec in self.tasks if not spec.kind]
         if not names or (task is None and len(names) > 1) or (task is not None and task not in names):
             raise UserError(
                 f"Gato cannot play {task!r}: name one of its tasks, {', '.join(names) or 'of which it has none'}."
             )
         self.eval()
-        index = 0 if task is None else names.index(task)
+        index = self.tasks.index(self.task(names[0] if task is None else task))
         rolling = self.config.memory == "rolling" and isinstance(self.transformer, Caches)
         return (Rolling if rolling else Recomputing)(self, index, episodes, seed)
 
     def forward(self, sequence: TokenSequence) -> Float[Tensor, "B L D"]:
         """Hidden states at every position."""
         return self.transformer(self.embedding(sequence))
-
-
-def _name(size: tuple[int, ...]) -> str:
-    return "x".join(map(str, size))
 
 
 def _rename_weights(model: nn.Module, weights: dict[str, Tensor], prefix: str, *_: object) -> None:

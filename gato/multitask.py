@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, device
 
+from gato.answers import PairBatch
 from gato.config import Config
 from gato.stream import TokenBlock, TokenSequence, TokenType, build
 from trajectories.batch import Batch
@@ -43,7 +44,7 @@ class Corpus:
 class MixedBatch:
     """The sequences of one update, task by task."""
 
-    parts: tuple[Batch | TokenSequence, ...]
+    parts: tuple[Batch | PairBatch | TokenSequence, ...]
 
     def to(self, where: device | str) -> "MixedBatch":
         return MixedBatch(tuple(part.to(where) for part in self.parts))
@@ -76,12 +77,12 @@ def config_of(config: Config, task: Spec, step_tokens: int) -> Config:
     return replace(config, context=context, prompt_steps=prompt)
 
 
-def sequences(part: Batch | TokenSequence) -> int:
+def sequences(part: Batch | PairBatch | TokenSequence) -> int:
     """How many sequences there are in one task's part of a batch."""
     return len(part.ids) if isinstance(part, TokenSequence) else len(part.mask)
 
 
-def mean_over_tasks(parts: Sequence[Batch | TokenSequence], scores: Sequence[Scores]) -> Tensor:
+def mean_over_tasks(parts: Sequence[Batch | PairBatch | TokenSequence], scores: Sequence[Scores]) -> Tensor:
     """The mean of the tasks' mean losses, each weighing as many sequences as it has: no task is drowned by one whose
     actions have more tokens.
 
@@ -96,12 +97,12 @@ def mean_over_tasks(parts: Sequence[Batch | TokenSequence], scores: Sequence[Sco
 
 
 def losses_by_task(
-    known: Sequence[Spec], parts: Sequence[Batch | TokenSequence], scores: Sequence[Scores]
+    known: Sequence[Spec], parts: Sequence[Batch | PairBatch | TokenSequence], scores: Sequence[Scores]
 ) -> dict[str, Tensor]:
     """The mean loss of each of several tasks; NaN of those that the update has not drawn."""
     if len(known) < 2:
         return {}
     nothing = scores[0][0].detach().new_full((), torch.nan)
     pairs = zip(parts, scores, strict=True)
-    own = {part.task: loss.detach() / count for part, (loss, _, count) in pairs if not isinstance(part, TokenSequence)}
+    own = {part.task: loss.detach() / count for part, (loss, _, count) in pairs if part.task}
     return {task.name: own.get(task.name, nothing) for task in known}

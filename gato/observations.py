@@ -15,7 +15,6 @@ Shapes   B sequences, T steps, n tokens of a part
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -24,17 +23,23 @@ from torch import Tensor, nn
 
 from backbone.image_shape import image_shape, image_shapes, shape_of_image, shows_images
 from backbone.parts import text_keys, unpack
-from gato.patches import Pixels
+from gato.answers import question_room
+from gato.patches import SOME, Pixels
+from gato.pieces import Pieces
 from gato.stream import TokenBlock, TokenType, image_block, tensor_bins
-from gato.text import Text
+from gato.text import Text, shipped
 from gato.tokens import BINS, Layout
 from trajectories.errors import UserError
+from trajectories.pairs import Pairs
 from trajectories.parts import Part, to_text, view
 from trajectories.statistics import blocks
+from trajectories.text import LINE
+from trajectories.text import Text as Documents
 from trajectories.types import Spec, Trajectories
 
 PADDING = 0  # an id that encodes nothing: SentencePiece's <unk>, since what is unknown becomes bytes
 KEPT = 1 << 16  # texts whose tokens are remembered
+WORDS = 4  # tokens that an answer is taken to have, where the length of sequences is chosen
 
 
 class TextTokens(nn.Module):
@@ -42,24 +47,39 @@ class TextTokens(nn.Module):
 
     lengths: Tensor  # (tasks,), tokens of one text, at least 1; only where a task shows text
 
-    def __init__(self, tasks: Sequence[Spec]) -> None:
+    def __init__(self, tasks: Sequence[Spec], pieces: int) -> None:
         super().__init__()
-        self.needed = any(is_text(part) for task in tasks for part in task.parts)
+        self.needed = any(task.kind or any(map(is_text, task.parts)) for task in tasks)
         if self.needed:
             self.register_buffer("lengths", torch.ones(len(tasks), dtype=torch.long))
+        self.pieces = Pieces(pieces) if self.needed else None
         self._known: dict[bytes, list[int]] = {}
+        self.register_load_state_dict_post_hook(_clear)  # type: ignore[no-untyped-call]
 
-    @cached_property
+    @property
     def tokenizer(self) -> Text:
-        return Text()
+        return shipped() if self.pieces is None else self.pieces.text
+
+    @property
+    def rows(self) -> int:
+        """Rows that a table of ids needs for the pieces."""
+        return 0 if self.pieces is None else self.pieces.rows
+
+    def fit(self, parts: Sequence[Trajectories | Pairs | Documents]) -> None:
+        """Fit the pieces to the texts of all tasks."""
+        if self.pieces is not None:
+            self.pieces.fit(parts)
+            self._known.clear()
 
     def length(self, task: int) -> int:
         """Tokens of one text of a task."""
         return int(self.lengths[task]) if self.needed else 1
 
-    def calibrate(self, task: int, data: Trajectories) -> None:
-        """Find the longest text of a task, if it shows any."""
-        if not any(map(is_text, data.spec.parts)):
+    def calibrate(self, task: int, data: Trajectories | Pairs | Documents) -> None:
+        """Find the longest text of a task, if it shows any; of pairs, the longest question."""
+        if isinstance(data, Pairs):
+            self.lengths[task] = question_room(data, self.tokenizer)
+        if not isinstance(data, Trajectories) or not any(map(is_text, data.spec.parts)):
             return
         columns = [view(data.observations, data.spec.parts)[part.name] for part in data.spec.parts if is_text(part)]
         keys = {row.tobytes() for column in columns for rows in blocks(column) for row in column[rows]}
@@ -79,14 +99,28 @@ class TextTokens(nn.Module):
         return torch.tensor(rows, device=texts.device).reshape(*texts.shape[:2], length)
 
 
-def images_of(data: Trajectories) -> list[tuple[tuple[int, int, int], np.ndarray]]:
+def _clear(texts: TextTokens, _: object) -> None:
+    """Other pieces were loaded."""
+    texts._known.clear()
+
+
+def images_of(data: Trajectories | Pairs | Documents) -> list[tuple[tuple[int, int, int], np.ndarray]]:
     """The (C, H, W) and the column of every image in the observations of a task."""
     sizes = image_shapes(data.spec)
+    if isinstance(data, Documents):
+        return []
+    if isinstance(data, Pairs):
+        return [(sizes[0], data.images[_some(np.unique(data.which[data.learned]))])]
     if not data.spec.parts:
         return [(size, data.observations) for size in sizes]
     columns = view(data.observations, data.spec.parts)
     images = [part for part in data.spec.parts if part.kind == "image"]
     return [(size, columns[part.name]) for size, part in zip(sizes, images, strict=True)]
+
+
+def _some(places: np.ndarray) -> np.ndarray:
+    """As many places, spread over all, as a mean image is taken from."""
+    return places[:: -(-len(places) // SOME)]
 
 
 def is_text(part: Part) -> bool:
@@ -159,6 +193,9 @@ def tokens_per_step(task: Spec, patch: int = 16, text: int = 1) -> int:
     Args:
         text: tokens of one text.
     """
+    if task.kind:
+        height, width = (*task.observation_shape[:2], 0, 0)[:2]
+        return LINE if task.kind == "text" else patches_of(height, width, patch) + text + 1 + WORDS
     if task.parts:
         return sum(tokens_of(part, patch, text) for part in task.parts) + 1 + task.action_size
     if not shows_images(task):

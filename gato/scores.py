@@ -31,6 +31,16 @@ def score(
     return torch.stack(losses).sum(), torch.stack(right).sum()
 
 
+def score_each(
+    hidden: Float[Tensor, "N D"], targets: Int[Tensor, "N"], table: Float[Tensor, "V D"]
+) -> Float[Tensor, "N"]:
+    """Cross-entropy of each target, without gradients."""
+    rows = max(1, MOST_LOGITS // len(table))
+    pieces = zip(torch.split(hidden, rows), torch.split(targets, rows), strict=True)
+    each = [cross_entropy(linear(some, table).float(), right, reduction="none") for some, right in pieces]
+    return torch.cat(each) if each else hidden.new_zeros(0)
+
+
 def score_rows(
     hidden: Float[Tensor, "N D"], targets: Int[Tensor, "N"], table: Float[Tensor, "V D"]
 ) -> tuple[Tensor, Tensor]:

@@ -69,14 +69,29 @@ class TokenSequence:
     patches: Float[Tensor, "U C p p"] | None = None
     patch_index: Int[Tensor, "P"] | None = None  # into `patches`, for all tokens of type PATCH, in order
     intervals: Float[Tensor, "P 2 2"] | None = None  # likewise
+    task: str = ""  # a data set's name, if it is known
 
     def to(self, where: device | str) -> "TokenSequence":
-        moved: dict[str, Any] = {name: None if x is None else x.to(where) for name, x in vars(self).items()}
+        moved: dict[str, Any] = {
+            name: column.to(where) if isinstance(column, Tensor) else column for name, column in vars(self).items()
+        }
         return TokenSequence(**moved)
 
     def is_target(self) -> Bool[Tensor, "#B L"]:
         """Where the token's type is one that the loss counts."""
         return self.is_any(TARGET_TYPES)
+
+    def count_tokens(self, patch: int) -> Int[Tensor, ""]:
+        """Real tokens, whatever the side of a patch."""
+        return self.valid.sum()
+
+    def loss_weight(self) -> int:
+        """Target tokens; the first of a sequence is not predicted."""
+        return int((self.is_target() & self.valid)[:, 1:].sum())
+
+    def has(self, token_type: TokenType) -> bool:
+        """Whether any token is of this type."""
+        return bool((self.token_types == token_type).any())
 
     def is_any(self, types: Sequence[TokenType]) -> Bool[Tensor, "#B L"]:
         """Where the token's type is one of these."""

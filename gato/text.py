@@ -5,7 +5,10 @@ trained with `train` on Tiny Shakespeare, public domain) lets text work out of t
 pieces do not know fall back to their bytes, so every text comes back as it went in.
 """
 
+import hashlib
 import io
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import sentencepiece
@@ -15,21 +18,24 @@ from trajectories.atomic import atomic_file
 from trajectories.errors import UserError
 
 SHIPPED = Path(__file__).with_name("shakespeare.model")
+SHIPPED_PIECES = 2000
+LONGEST = 4192  # bytes of a line that is learned from; SentencePiece leaves out longer ones
 
 
 class Text:
     """A SentencePiece model: strings to ids and back."""
 
-    def __init__(self, path: Path = SHIPPED) -> None:
-        """Read a model file.
+    def __init__(self, path: Path = SHIPPED, content: bytes | None = None) -> None:
+        """Read a model file, or the content of one, which `path` then only names.
 
         Raises:
             UserError: the file is missing, is no SentencePiece model, or has more than 32,000 pieces.
         """
-        if not path.is_file():
+        if content is None and not path.is_file():
             raise UserError(f"The text model {path} does not exist: give a SentencePiece .model file, or train one.")
         try:
-            self.pieces = sentencepiece.SentencePieceProcessor(model_file=str(path))
+            self.content = path.read_bytes() if content is None else content
+            self.pieces = sentencepiece.SentencePieceProcessor(model_proto=self.content)
         except (RuntimeError, OSError) as error:
             raise UserError(f"{path} is no SentencePiece model ({error}): train one with gato.text.train.") from error
         if len(self.pieces) > TEXT_IDS:
@@ -37,11 +43,35 @@ class Text:
                 f"{path} has {len(self.pieces)} pieces, but Gato's table keeps {TEXT_IDS}: train a smaller."
             )
 
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the model."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def begin(self) -> int:
+        """The id with which a text begins."""
+        return int(self.pieces.bos_id())
+
+    @property
+    def end(self) -> int:
+        """The id that ends an answer."""
+        return int(self.pieces.eos_id())
+
     def encode(self, text: str) -> list[int]:
         return self.pieces.encode(text)
 
     def decode(self, ids: list[int]) -> str:
         return self.pieces.decode(ids)
+
+
+@cache
+def shipped() -> Text:
+    """The pieces that lie beside this file."""
+    return Text()
 
 
 def train(source: Path, target: Path, size: int = TEXT_IDS) -> Text:
@@ -52,23 +82,36 @@ def train(source: Path, target: Path, size: int = TEXT_IDS) -> Text:
     """
     if not source.is_file():
         raise UserError(f"The text {source} does not exist: give a plain text file.")
-    model = io.BytesIO()  # a stream, because given file names would be written into the model
     try:
         with source.open(encoding="utf-8") as lines:
-            sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=lines,
-                model_writer=model,
-                vocab_size=min(size, TEXT_IDS),
-                model_type="bpe",
-                hard_vocab_limit=False,  # a short text gives fewer pieces rather than an error
-                byte_fallback=True,
-                normalization_rule_name="identity",  # what comes back is what went in, spaces and all
-                remove_extra_whitespaces=False,
-                add_dummy_prefix=False,
-                minloglevel=2,
-            )
-    except (RuntimeError, OSError, UnicodeDecodeError) as error:
+            text = fit(lines, size, str(source))
+    except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"No text model could be trained on {source} ({error}): give a longer plain text.") from error
     with atomic_file(target) as fresh:
-        fresh.write_bytes(model.getvalue())
+        fresh.write_bytes(text.content)
     return Text(target)
+
+
+def fit(lines: Iterable[str], size: int, source: str) -> Text:
+    """At most `size` pieces fitted to lines of text; the same lines give the same pieces.
+
+    Raises:
+        UserError: there is too little text for any model.
+    """
+    model = io.BytesIO()  # a stream, because given file names would be written into the model
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(lines),
+            model_writer=model,
+            vocab_size=min(size, TEXT_IDS),
+            model_type="bpe",
+            hard_vocab_limit=False,  # a short text gives fewer pieces rather than an error
+            byte_fallback=True,
+            normalization_rule_name="identity",  # what comes back is what went in, spaces and all
+            remove_extra_whitespaces=False,
+            add_dummy_prefix=False,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        raise UserError(f"No text model could be trained on {source} ({error}): give a longer plain text.") from error
+    return Text(Path(source), model.getvalue())

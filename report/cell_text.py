@@ -6,10 +6,16 @@ import numpy as np
 
 from report.grid import Cell, Row
 from report.published import Published
-from report.score_families import D4RL, SUCCESS, kind_of, unscored
+from report.score_families import ANSWERED, D4RL, SUCCESS, is_answered, kind_of, unscored
+from report.store import Evaluation, Record
 
 ABSENT = "—"
 MARK = "†"
+UNITS = {  # of what is answered, by its measure: how much of what, and in what things
+    "questions": ("% of {:,} questions", "pictures"),
+    "captions": ("% of {:,} captions", "pictures"),
+    "text": ("bits a byte of {:,}", "documents"),
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,8 @@ def measured(cell: Cell, place: int = 0, bold: bool = False) -> Text:
     summary = cell.summaries[place]
     episodes = f"{len(cell.first.evaluations[place].returns)} episodes"
     kind = kind_of(cell.first)
+    if kind is ANSWERED:
+        return _answered(cell, place, bold)
     digits = ".2f" if kind is SUCCESS else ".1f"
     points = (f"return {mean_return(cell, place):{digits}}",) if kind is not D4RL else ()
     if summary.seeds == 1:
@@ -55,6 +63,33 @@ def measured(cell: Cell, place: int = 0, bold: bool = False) -> Text:
     )
 
 
+def _answered(cell: Cell, place: int, bold: bool) -> Text:
+    """What was answered: a percentage, or of text bits for each byte."""
+    record, summary = cell.first, cell.summaries[place]
+    played = record.evaluations[place]
+    unit, things = UNITS.get(record.protocol.environment, UNITS["text"])
+    seeds = f"{summary.seeds} seed{'s' if summary.seeds > 1 else ''} × {len(played.returns)} {things}"
+    spread = "" if summary.std is None else f" ± {answered(record, summary.std, difference=True)}"
+    main = f"{answered(record, summary.mean)}{spread}"
+    return Text(main, (unit.format(sum(played.lengths)), seeds), bold=bold, value=summary.mean)
+
+
+def sentence(record: Record, played: Evaluation) -> str:
+    """What was answered, in words."""
+    unit, things = UNITS.get(record.protocol.environment, UNITS["text"])
+    value, amount = answered(record, played.normalized), unit.format(sum(played.lengths))
+    return f"{value}{'' if amount[:1] == '%' else ' '}{amount} in {len(played.returns):,} {things}"
+
+
+def answered(record: Record, score: float, difference: bool = False) -> str:
+    """A score as it is shown: of text the bits for each byte that it means."""
+    if record.family != "text":
+        return f"{score:.1f}"
+    protocol = record.protocol
+    bits = (protocol.expert_score - protocol.random_score) * score / 100
+    return f"{abs(bits) if difference else bits + protocol.random_score:.3f}"
+
+
 def mean_return(cell: Cell, place: int = 0) -> float:
     """Over episodes, then over runs, in the environment's units."""
     return float(np.mean([returns.mean() for returns in cell.returns(place)]))
@@ -68,12 +103,26 @@ def spread(cell: Cell, place: int) -> float:
 
 def behavior(row: Row) -> Text:
     recorded = row.first.behavior
+    if is_answered(row.first):
+        return _references(row.first)
     text = (f"{recorded.episodes} episodes", f"best {recorded.best:.0f}")
     if kind_of(row.first) is SUCCESS:
         return _success(row)
     if recorded.normalized is None:
         return Text(ABSENT, (unscored(row.first),), text)
     return Text(f"{recorded.normalized:.1f}", (), text, value=recorded.normalized)
+
+
+def _references(record: Record) -> Text:
+    """What a model has to beat; the first reference is the one that counts."""
+    shown = [
+        (name, f"{value:.3f}" if record.family == "text" else f"{100 * value:.1f}")
+        for name, value in record.references.items()
+    ]
+    if not shown:
+        return Text(ABSENT)
+    (first, value), *others = shown
+    return Text(value, (first, *(f"{name} {other}" for name, other in others)), value=record.behavior.normalized)
 
 
 def _success(row: Row) -> Text:

@@ -68,7 +68,8 @@ def _numbers(record: "Record") -> Iterator[Rule]:
         value = getattr(record, name)
         yield f"record.{name}", value, value >= low, f"{low} or more"
     for name, value in record.references.items():
-        yield f"record.references.{name}", value, 0 <= value <= 1, "a share"
+        most = 64 if record.family == "text" else 1  # bits for a byte, or a share
+        yield f"record.references.{name}", value, 0 <= value <= most, f"a number of 0 to {most}"
     for name, value in record.seconds.items():
         yield f"record.seconds.{name}", value, value >= 0, "0 or more"
     steps = record.data.get("steps", 0)

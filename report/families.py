@@ -15,7 +15,7 @@ import numpy as np
 from report.cell_text import ABSENT, Table, Text
 from report.compare import runs, scores
 from report.grid import Row, label
-from report.score_families import ATARI, kind_of
+from report.score_families import ATARI, is_answered, kind_of
 from report.statistics import interquartile_mean
 from report.store import Record
 
@@ -95,8 +95,9 @@ def by_family(arranged: Sequence[Row], columns: Sequence[str]) -> Table:
         title="By family",
         notes=(
             "Interquartile mean of the scores of all runs of a family's tasks, each task's as other tables show it: "
-            "percentage of successful episodes, or normalized score. Below it how many tasks the model has run; only "
-            "models that have run the same ones can be compared. No number here is a mean over families.",
+            "percentage of successful episodes, or normalized score; of what is answered, the percentage of right "
+            "answers, and of text that of 8 bits a byte which is saved. Below it how many tasks the model has run; "
+            "only models that have run the same ones can be compared. No number here is a mean over families.",
         ),
         header=("Family", "Tasks", "Random", *map(label, columns), "Expert"),
         rows=tuple(lines),
@@ -106,7 +107,7 @@ def by_family(arranged: Sequence[Row], columns: Sequence[str]) -> Table:
 
 def reached(arranged: Sequence[Row], columns: Sequence[str]) -> Table:
     """How many tasks of all families a model plays about as well as the expert."""
-    found = families(arranged)
+    found = [each for each in families(arranged) if not is_answered(each.rows[0].first)]  # these have no expert
     lines = []
     for column in columns if len(found) > 1 else ():
         shares = np.array([share for each in found for share in each.shares(column)])

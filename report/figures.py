@@ -38,6 +38,7 @@ from report.plotting import (
     save,
     subplots,
 )
+from report.score_families import is_answered
 from report.store import Record
 from report.table import Report
 
@@ -87,6 +88,8 @@ def of_row(row: Row, curves: Curves) -> Drawings:
     found: Drawings = {}
     named = {column: [curves.get(record.name) for record in cell.records] for column, cell in row.cells.items()}
     known = {column: some for column, several in named.items() if (some := [curve for curve in several if curve])}
+    if is_answered(row.first):  # there are no returns
+        return {**({"loss": partial(losses, row, known)} if known else {}), "compute": partial(compute, row)}
     if any(name.startswith(RETURN) for several in known.values() for curve in several for name in curve):
         found["learning"] = partial(learning, row, known)
     if known:

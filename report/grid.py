@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from report.checks import PROGRAM
+from report.score_families import is_answered
 from report.statistics import Summary, summarize
 from report.store import Record, config_hash, run_hash
 
@@ -148,12 +149,13 @@ def names(table: Sequence[Row]) -> list[str]:
 def missing(table: Sequence[Row], columns: Sequence[str]) -> list[tuple[Row, str, int, str]]:
     """(row, model, seed, command) for each run that a full table would have: every model at every seed of its row.
 
-    A mixture is missed only in rows that have another seed of it: no row is bound to be part of one.
+    A mixture is missed only in rows that have another seed of it: no row is bound to be part of one. Likewise a model
+    where a task is answered, which most models cannot.
     """
     absent = []
     for row in table:
         for model in columns:
-            if " " in model and model not in row.cells:
+            if (" " in model or is_answered(row.first)) and model not in row.cells:
                 continue
             have = row.cells[model].seeds if model in row.cells else ()
             absent += [(row, model, seed, _command(row, model, seed)) for seed in row.seeds if seed not in have]

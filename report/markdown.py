@@ -47,6 +47,12 @@ CHINESE = Language(
             "Atari 一表为人类归一化得分：0 为随机动作，100 为人类玩家；其下是以游戏分计的平均回报，其余同上。"
             "† 为 DQN-replay 数据上的公开数字。"
         ),
+        "Answers": (
+            "问答、图片描述与文本，均在留出部分上测量。问答：答对的百分比；图片描述：在十张图片中似然选中自己那张的百分比；"
+            "文本：整篇文档的每字节比特数，越小越好。待超越：不看图片时每个问题最常见的答案（blind）、随机选图（chance）、"
+            "同样文档上的 gzip 与按频率抽取的子词（unigram）。"
+        ),
+        "To beat": "待超越",
         "Success": "成功率：成功回合所占的百分比，其下为平均回报，其余同上。",
         "There are no": "还没有完成的运行：`python experiments/run.py --model dt --env hopper-medium` 会生成一个。",
     },
@@ -55,6 +61,11 @@ CHINESE = Language(
         (r"(.+) ([\d,]+) steps", r"\1 \2 步"),
         (r"(\d+) seeds? × ([\d,]+) episodes?", r"\1 个种子 × \2 个回合"),
         (r"return (.+)", r"回报 \1"),
+        (r"% of ([\d,]+) questions", r"% / \1 个问题"),
+        (r"% of ([\d,]+) captions", r"% / \1 条描述"),
+        (r"bits a byte of ([\d,]+)", r"比特/字节，共 \1 字节"),
+        (r"(\d+) seeds? × ([\d,]+) pictures", r"\1 个种子 × \2 张图片"),
+        (r"(\d+) seeds? × ([\d,]+) documents", r"\1 个种子 × \2 篇文档"),
         (r"(D4RL|gymnasium)'s physics", r"\1 物理"),
         ("of clipped rewards", "截断奖励之和"),
         ("of other episodes or rewards", "回合或奖励不同"),
@@ -72,6 +83,12 @@ ENGLISH = Language(
         "Atari": (
             "Atari's scores are human-normalized, 0 random actions and 100 a human, with the mean return in points "
             "below; the rest as above. † published for DQN-replay's files."
+        ),
+        "Answers": (
+            "Questions, captions and text, all on the part that is held out: percentage of right answers; percentage "
+            "of captions that find their own picture among ten; bits for each byte of whole documents, of which fewer "
+            "are better. To beat: answers without a look at the picture (blind), chance, gzip, and pieces drawn by "
+            "their frequency (unigram)."
         ),
         "Success": "Percentage of episodes that succeeded, with the mean return below; the rest as above.",
         "There are no": EMPTY,

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import numpy as np
 
-from report.cell_text import target
+from report.cell_text import sentence, target
 from report.grid import Row, command, label
-from report.score_families import unscored
+from report.score_families import is_answered, unscored
 from report.store import Record, report_folder
 from report.table import Report
 
@@ -42,7 +42,10 @@ def run(record: Record, row: Row, films: str) -> str:
 
 
 def outcome(record: Record) -> dict[str, str]:
-    """A line for each target return."""
+    """A line for each target return, or what was answered and what it stands beside."""
+    if is_answered(record):
+        beside = {name: f"{value:.4g}" for name, value in record.references.items()}
+        return {record.protocol.environment: sentence(record, record.evaluations[0])} | beside
     lines = {}
     for played in record.evaluations:
         heading = "played" if played.target_return is None else f"target {target(played.target_return)}"

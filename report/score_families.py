@@ -1,4 +1,4 @@
-"""Which table a run's score stands in: D4RL's environments, Atari's games and tasks that are solved or not."""
+"""Which table a run's score stands in: D4RL's environments, Atari's games, what is solved or not, and answers."""
 
 from dataclasses import dataclass
 
@@ -13,6 +13,8 @@ class ScoreFamily:
     title: str
     score: str  # what 0 and 100 are
     files: str  # that the published numbers were learned from
+    beside: str = "Behavior"  # the heading of what was there before any model
+    what: str = "Behavior: the mean return of the training episodes."
 
 
 D4RL = ScoreFamily(
@@ -34,8 +36,28 @@ SUCCESS = ScoreFamily(
 )
 
 
+ANSWERED = ScoreFamily(
+    "Answers",
+    "Questions: percentage that is answered with the right one of the set's answers. Captions: percentage whose own "
+    "picture makes them likelier than nine others do. Text: bits for each byte of whole documents; fewer are better. "
+    "All on the part that is held out.",
+    "other data",
+    "To beat",
+    "To beat: to each question the answer that follows it most often, without a look at the picture (blind); one of "
+    "ten pictures at random (chance); gzip on the same documents, one by one, and pieces drawn by their frequency "
+    "(unigram).",
+)
+
+
+def is_answered(record: Record) -> bool:
+    """Whether the task has no environment: what is held out is answered, and nothing played."""
+    return record.family in ("pairs", "text")
+
+
 def kind_of(record: Record) -> ScoreFamily:
     """Which table a run stands in."""
+    if is_answered(record):
+        return ANSWERED
     if record.evaluations[0].success:
         return SUCCESS
     return ATARI if record.protocol.environment.startswith("ALE/") else D4RL
@@ -48,4 +70,4 @@ def unscored(record: Record) -> str:
 
 def fits(column: Published, kind: ScoreFamily) -> bool:
     """Whether a published column belongs into the table."""
-    return kind is not SUCCESS and column.of_games == (kind is ATARI)
+    return kind in (D4RL, ATARI) and column.of_games == (kind is ATARI)

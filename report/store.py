@@ -138,7 +138,7 @@ class Record:
     report: dict[str, Any] = field(default_factory=dict)  # what the model says of its calibration (its bins' audit)
     spec: dict[str, Any] = field(default_factory=dict)  # what the environment looks like to a model, where it is known
     family: str = ""  # of the task's environment; "" in records from before it was kept
-    references: dict[str, float] = field(default_factory=dict)  # what else is known of a random policy and the expert
+    references: dict[str, float] = field(default_factory=dict)  # of a random policy and the expert; or what is to beat
     numerics: int = 1  # the model's NUMERICS: below today's, the same command gives other numbers now
     format: int = FORMAT
 

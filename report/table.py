@@ -8,7 +8,7 @@ from report.compare import SuiteComparison, bold_model, comparisons, improvement
 from report.families import by_family, reached
 from report.grid import Row, differences, label, missing, models, rows
 from report.published import Published, published
-from report.score_families import ATARI, D4RL, SUCCESS, ScoreFamily, fits, kind_of
+from report.score_families import ANSWERED, ATARI, D4RL, SUCCESS, ScoreFamily, fits, kind_of
 from report.store import Record
 
 
@@ -40,7 +40,7 @@ def report(
     """
     arranged, columns = rows(records), models(records, expected)
     over = comparisons(arranged, suites or {})
-    first = filled(scores(arranged, columns, kind) for kind in (D4RL, ATARI, SUCCESS))
+    first = filled(scores(arranged, columns, kind) for kind in (D4RL, ATARI, SUCCESS, ANSWERED))
     further = [against_published(arranged), other_targets(arranged), other_settings(arranged)]
     further += [published_scores(arranged, kind) for kind in (D4RL, ATARI)]
     return Report(
@@ -82,10 +82,10 @@ def scores(arranged: Sequence[Row], columns: Sequence[str], kind: ScoreFamily) -
             "deviation over seeds (n − 1), at the first target return of the protocol, last checkpoint; with several "
             "seeds also the interquartile mean (IQM) with its 95% bootstrap interval. One seed has neither. Bold: this "
             "interval lies above that of every other model in the row; no row with a model of one seed has any bold.",
-            "Behavior: the mean return of the training episodes.",
+            kind.what,
             *marks(arranged, others, kind),
         ),
-        header=("Data set", "Source", "Behavior", *map(label, columns), *(column.label for column in others)),
+        header=("Data set", "Source", kind.beside, *map(label, columns), *(column.label for column in others)),
         rows=tuple(lines),
         numbers=2,
         keys=tuple(row.first.dataset for row in arranged),

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gato import Gato
-from gato.model import tokens_per_step
+from gato.observations import tokens_per_step
 from gato.patches import Pixels, to_patches
 from tests.toys import SCREEN, small, walk
 from trajectories.errors import UserError

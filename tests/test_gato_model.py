@@ -9,7 +9,8 @@ from torch import nn
 
 from gato import SIZES, Config, Corpus, Gato, MixedBatch, Mixture, preset
 from gato.embedding import PatchEncoder, position_index
-from gato.model import parameters, tokens_per_step
+from gato.model import parameters
+from gato.observations import tokens_per_step
 from gato.stream import TokenType
 from gato.text import Text
 from gato.transformer import Transformer, attend

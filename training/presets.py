@@ -8,7 +8,7 @@ from typing import Any
 
 from backbone.options import as_option, fits, read_tables
 from training.registry import MODELS, Entry
-from trajectories.catalog import environment, environment_names
+from trajectories.catalog import answered_kind, environment, environment_names
 from trajectories.errors import UserError, did_you_mean
 
 PRESETS = Path(__file__).parents[1] / "experiments" / "presets.toml"
@@ -41,7 +41,8 @@ def preset_names(path: Path, entry: Entry) -> list[str]:
 def preset_values(path: Path, preset: str, entry: Entry, env: Sequence[str]) -> dict[str, Any]:
     """What `preset` says of a model on a data set: for all models, for this one, for data sets like this one.
 
-    Several data sets are called "one+another": "*+*" is for all mixtures. "images" is for all that show images.
+    Several data sets are called "one+another": "*+*" is for all mixtures. "images" is for all that show images, "pairs"
+    and "text" for what is answered.
 
     Raises:
         UserError: the model does not have this preset.
@@ -51,7 +52,7 @@ def preset_values(path: Path, preset: str, entry: Entry, env: Sequence[str]) -> 
         near, known = did_you_mean(preset, names), f"choose one of {', '.join(names)}."
         hint = f"{near} Else {known}" if near.startswith("did") else known
         raise UserError(f"There is no preset called {preset!r} for {entry.name}: {hint}")
-    called = "+".join(env)
+    called, kind = "+".join(env), answered_kind(env[0]) or IMAGES * entry.of_images
     values: dict[str, Any] = {}
     table = preset_tables(path).get(preset, {})
     for part in ("all", entry.name):
@@ -60,7 +61,7 @@ def preset_values(path: Path, preset: str, entry: Entry, env: Sequence[str]) -> 
         for pattern, row in rows.items():
             if not isinstance(row, dict) or ("+" in pattern) != ("+" in called):
                 continue
-            if fnmatch.fnmatch(called, pattern) or (pattern == IMAGES and entry.of_images):
+            if fnmatch.fnmatch(called, pattern) or pattern == kind:
                 values |= row
     return values | dict(entry.config.presets.get(preset, {}))
 

@@ -2,16 +2,19 @@
 
 import torch
 
-from backbone.interface import Model
+from backbone.interface import Answers, Model
 from environments.scores import normalized
 from report.store import Behavior, Evaluation, Protocol, Record
 from sources.description import unscored
 from training import distributed, provenance
+from training.answers import references
 from training.devices import device_name, peak_memory_mb
 from training.evaluate import episode_seeds
+from training.measure import answered_behavior, answered_protocol, answered_references
 from training.settings import Run, Settings
 from training.train import Progress
 from trajectories.catalog import dataset
+from trajectories.mixture import Task
 from trajectories.rows import EnvironmentRow, families
 from trajectories.types import Trajectories
 
@@ -19,7 +22,7 @@ from trajectories.types import Trajectories
 def record(
     settings: Settings,
     identity: dict[str, object],
-    data: Trajectories,
+    data: Task,
     model: Model,
     progress: Progress,
     evaluations: tuple[Evaluation, ...],
@@ -30,6 +33,7 @@ def record(
     row = dataset(data.origin.name).environment
     head, dirty = provenance.commit()
     device = torch.device(settings.machine.device)
+    measured, beside, references = standing(data, model, run, row)
     return Record(
         model=run.model,
         dataset=data.origin.name,
@@ -38,8 +42,8 @@ def record(
         seed=run.seed,
         data=provenance_of(data),
         config=identity,
-        protocol=protocol(run, row),
-        behavior=behavior(data, row),
+        protocol=measured,
+        behavior=beside,
         evaluations=evaluations,
         parameters=parameters(model),
         updates=progress.update,
@@ -52,7 +56,7 @@ def record(
         report=model.metadata(),
         spec=data.spec.to_json(),
         family=row.family,
-        references=references(row),
+        references=references,
         numerics=model.NUMERICS,
         versions=provenance.versions(),
         commit=head,
@@ -60,6 +64,15 @@ def record(
         command=settings.command(),
         preset=run.preset,
     )
+
+
+def standing(data: Task, model: Model, run: Run, row: EnvironmentRow) -> tuple[Protocol, Behavior, dict[str, float]]:
+    """How a task is measured, what was recorded of it, and the references that its score stands beside."""
+    if isinstance(data, Trajectories):
+        return protocol(run, row), behavior(data, row), success(row)
+    assert isinstance(model, Answers)
+    measured, found = answered_protocol(data, run), references(model, data, run.episodes)
+    return measured, answered_behavior(found[0], measured), answered_references(found)
 
 
 def behavior(data: Trajectories, row: EnvironmentRow) -> Behavior:
@@ -82,15 +95,17 @@ def protocol(run: Run, row: EnvironmentRow) -> Protocol:
     )
 
 
-def references(row: EnvironmentRow) -> dict[str, float]:
+def success(row: EnvironmentRow) -> dict[str, float]:
     """How often random actions and the expert succeed, where that was measured (sources/experts/measure.py)."""
     measured = families().get(row.family, {}).get("measured", {}).get(row.name, {})
     return {name: measured[name] for name in ("random_success", "expert_success") if name in measured}
 
 
-def provenance_of(data: Trajectories) -> dict[str, object]:
-    """The digest of the data, and where they come from."""
-    counted = {"steps": len(data), "unfinished_steps": data.unfinished_steps}
+def provenance_of(data: Task) -> dict[str, object]:
+    """The digest of the data, and where they come from. Of what is answered, the steps are pairs or bytes."""
+    counted = {"steps": len(data)}
+    if isinstance(data, Trajectories):
+        counted["unfinished_steps"] = data.unfinished_steps
     return {"digest": data.origin.digest, **counted, **data.origin.details}
 
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +15,27 @@ import torch
 
 from backbone.config import ModelConfig
 from backbone.interface import Model, SequenceModel
-from environments.interface import Environments
-from environments.make import check_playable, make
-from environments.scores import normalized
+from environments.make import check_playable
 from report.curve import return_column
-from report.store import RECORD, Evaluation, read_record, run_hash, run_name, several, write_record
+from report.store import RECORD, read_record, run_hash, run_name, several, write_record
 from sources.loading import Request, describe, load
 from training import distributed, provenance
 from training.checkpoint import begin_with, load_state_weights, save_model
 from training.cli import exit_on_user_error
 from training.devices import device_name, find_device, has_bf16
-from training.evaluate import evaluate
 from training.evaluation_log import EvaluationLog
+from training.measure import mean_of, measure
 from training.record import parameters, record
 from training.registry import find_named
 from training.run_lock import STATE, WEIGHTS, clear_finished, hold_run
-from training.settings import Machine, Settings
+from training.settings import Machine, Run, Settings
 from training.staleness import changed_numbers
 from training.summary import compared, summarize
 from training.tensorboard_log import writer
 from training.train import Clock, Progress, calibrate, train
 from trajectories.catalog import dataset
 from trajectories.errors import UserError
-from trajectories.mixture import Mixture
+from trajectories.mixture import Mixture, Task
 from trajectories.names import file_name
 from trajectories.types import Trajectories
 
@@ -107,7 +104,7 @@ def has_weights(folder: Path) -> bool:
 
 def finish(
     model: Model,
-    tasks: tuple[Trajectories, ...],
+    tasks: tuple[Task, ...],
     settings: Settings,
     identity: dict[str, object],
     progress: Progress,
@@ -117,7 +114,7 @@ def finish(
 ) -> None:
     """Play the trained model, keep it, and write a record for each task."""
     run, log = settings.run, EvaluationLog(folder, model, settings.machine.checkpoint_seconds)
-    played = [measure(model, settings, task, run.episodes, run.target_returns, log) for task in run.env]
+    played = [measure(model, settings, task, run.episodes, run.target_returns, log) for task in tasks]
     seconds["evaluate"] = log.seconds
     save_model(folder, run.model, model)
     for place, task, evaluations in zip(places, tasks, played, strict=True):
@@ -154,16 +151,16 @@ def playable(settings: Settings) -> Settings:
     return replace(settings, run=replace(run, **rest))
 
 
-def load_tasks(settings: Settings) -> tuple[Trajectories, ...]:
+def load_tasks(settings: Settings) -> tuple[Task, ...]:
     """The recorded trajectories of each --env, as the run wants to learn from them."""
     run = settings.run
     paths = run.path or (None,) * len(run.env)
     return tuple(load_data(settings, name, path) for name, path in zip(run.env, paths, strict=True))
 
 
-def load_data(settings: Settings, name: str, path: Path | None) -> Trajectories:
+def load_data(settings: Settings, name: str, path: Path | None) -> Task:
     run = settings.run
-    data = load(
+    data: Task = load(
         Request(
             name=name,
             source=run.source,
@@ -178,6 +175,9 @@ def load_data(settings: Settings, name: str, path: Path | None) -> Trajectories:
         )
     )
     print(describe(data))
+    if not isinstance(data, Trajectories):
+        check_untreated(run, name)
+        return data
     if run.fraction_best < 1:
         data = data.best(run.fraction_best)
         print(f"Of these, the best {data.episodes} episodes ({len(data):,} steps) are used for training.")
@@ -187,22 +187,36 @@ def load_data(settings: Settings, name: str, path: Path | None) -> Trajectories:
     return data.delayed() if run.delayed_reward else data
 
 
-def digests(tasks: tuple[Trajectories, ...]) -> str | list[str]:
+def check_untreated(run: Run, name: str) -> None:
+    """Refuse what is done to episodes, where there are none.
+
+    Raises:
+        UserError: it is chosen.
+    """
+    usual = Run()
+    for option in ("fraction_best", "demonstrations", "delayed_reward"):
+        if getattr(run, option) != getattr(usual, option):
+            raise UserError(f"--{option.replace('_', '-')} is for episodes, and {name} has none: leave it out.")
+
+
+def digests(tasks: tuple[Task, ...]) -> str | list[str]:
     """What is in the data, as part of the run's identity."""
     each = [task.origin.digest for task in tasks]
     return each[0] if len(each) == 1 else each
 
 
-def resolve(settings: Settings, tasks: tuple[Trajectories, ...], device: torch.device) -> Settings:
+def resolve(settings: Settings, tasks: tuple[Task, ...], device: torch.device) -> Settings:
     """Settings with every `auto` decided, as the record will have them."""
     run, machine = settings.run, settings.machine
     rows = [dataset(task.origin.name) for task in tasks]
     precision = run.precision
     if precision == "auto":
         precision = "bf16" if has_bf16(device) and isinstance(settings.config, ModelConfig) else "fp32"
-    takes_return = find_named(run.model).model.return_conditioned
-    targets = run.target_returns or rows[0].environment.target_returns or (best_return(tasks[0]),)
-    targets = targets if takes_return else ()
+    targets = run.target_returns or rows[0].environment.target_returns
+    if not find_named(run.model).model.return_conditioned:
+        targets = ()
+    elif not targets and isinstance(tasks[0], Trajectories):
+        targets = (best_return(tasks[0]),)
     sources = {task.origin.source for task in tasks}
     source = sources.pop() if len(sources) == 1 else run.source  # each record says its own
     env = tuple(row.name for row in rows)
@@ -218,7 +232,7 @@ def best_return(data: Trajectories) -> float:
     return float(f"{data.finished_returns.max():.5g}")
 
 
-def build(settings: Settings, data: Trajectories | Mixture, device: torch.device, state: Path) -> Model:
+def build(settings: Settings, data: Task | Mixture, device: torch.device, state: Path) -> Model:
     """A fresh model, its weights decided by the seed, calibrated to the data; or as it was when it was interrupted."""
     run = settings.run
     torch.manual_seed(run.seed)
@@ -241,7 +255,7 @@ def build(settings: Settings, data: Trajectories | Mixture, device: torch.device
     return model.to(device)
 
 
-def learn(model: Model, data: Trajectories | Mixture, settings: Settings, folder: Path, clock: Clock) -> Progress:
+def learn(model: Model, data: Task | Mixture, settings: Settings, folder: Path, clock: Clock) -> Progress:
     """Train a model, or calibrate one of which that is all."""
     run, machine = settings.run, settings.machine
     if not isinstance(model, SequenceModel):
@@ -250,10 +264,11 @@ def learn(model: Model, data: Trajectories | Mixture, settings: Settings, folder
     def play_a_little(model: Model) -> dict[str, float]:
         row: dict[str, float] = {}
         model = distributed.gather_model(model)
-        for task in run.env if distributed.is_main_process() else ():
+        tasks: tuple[Task, ...] = data.tasks if isinstance(data, Mixture) else (data,)
+        for task in tasks if distributed.is_main_process() else ():
             played = measure(model, settings, task, run.evaluate_episodes, run.target_returns[:1])[0]
-            column = return_column(played.target_return) + (f" {task}" if len(run.env) > 1 else "")
-            row[column] = sum(played.returns) / len(played.returns)
+            column = return_column(played.target_return) + (f" {task.origin.name}" if len(run.env) > 1 else "")
+            row[column] = mean_of(played, task)
         return row
 
     for part in model.modules():
@@ -261,34 +276,6 @@ def learn(model: Model, data: Trajectories | Mixture, settings: Settings, folder
             setattr(part, "recompute", machine.recompute)  # noqa: B010  # modules' attributes have no type
     with writer(folder if machine.tensorboard and distributed.is_main_process() else None) as log:
         return train(model, data, run, folder, clock, play_a_little, log, machine.shard, machine.micro_batch)
-
-
-def measure(
-    model: Model,
-    settings: Settings,
-    task: str,
-    episodes: int,
-    targets: tuple[float, ...],
-    log: EvaluationLog | None = None,
-) -> tuple[Evaluation, ...]:
-    """Play a task's episodes once for each target return; only once if the model takes none.
-
-    Args:
-        log: keeps what has been played.
-    """
-    run = settings.run
-    environment = dataset(task).env
-    which = task if len(run.env) > 1 else None
-    environments: Environments = make(environment, episodes, run.physics, settings.machine.threads)
-    evaluations = []
-    for target in targets or (None,):
-        doing = f"playing {which}" if which else "playing" if target is None else f"playing, target return {target:g}"
-        arguments = (model, environments, target, doing, which, run.delayed_reward, run.precision, log)
-        played = log.keep(f"{task} {target}", partial(evaluate, *arguments)) if log else evaluate(*arguments)
-        score = float(normalized(environment, played.returns).mean())
-        evaluations.append(Evaluation.of(target, played.returns, played.lengths, score, played.success))
-    environments.close()
-    return tuple(evaluations)
 
 
 def show(places: list[Path]) -> None:

@@ -1,18 +1,32 @@
 """What is printed at the end of a run: a small table."""
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from report.score_families import ATARI, kind_of
+from report.cell_text import sentence
+from report.score_families import ATARI, is_answered, kind_of
 from report.store import Record
 
 
 def summarize(record: Record, folder: Path) -> str:
     """The run's results, its data, its duration and the place of its record."""
+    return "\n".join([answers(record) if is_answered(record) else scores(record), *details(record, folder)])
+
+
+def answers(record: Record) -> str:
+    """What was answered, and what it stands beside."""
+    (played,) = record.evaluations
+    beside = ", ".join(f"{name} {value:.4g}" for name, value in record.references.items())
+    return f"{record.column} on {record.dataset}, seed {record.seed}\n{sentence(record, played)}; to beat: {beside}"
+
+
+def scores(record: Record) -> str:
+    """A table of the returns."""
     behavior = record.behavior
     table = Table(title=f"{record.column} on {record.dataset}, seed {record.seed}", title_justify="left")
     solved = any(played.success for played in record.evaluations)
@@ -33,6 +47,11 @@ def summarize(record: Record, folder: Path) -> str:
     )
     text = Console(file=io.StringIO(), width=80, markup=False, emoji=False)  # names are not markup
     text.print(table)
+    return text.file.getvalue().rstrip("\n")  # type: ignore[attr-defined]
+
+
+def details(record: Record, folder: Path) -> Iterator[str]:
+    """A line about the data, the measure, the time, and the place of the record."""
     seconds = ", ".join(f"{name} {value:.0f}" for name, value in record.seconds.items())
     steps = f"{record.data.get('steps', 0):,} steps"
     if kind_of(record) is ATARI and record.source == "collected":
@@ -40,13 +59,14 @@ def summarize(record: Record, folder: Path) -> str:
     elif record.source == "collected":
         steps += ", recorded here by policies of our own and not D4RL's (sources/experts/README.md)"
     where = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    lines = (
-        f"data    {record.dataset} from {record.source}, {steps}",
-        f"played  {record.protocol.environment or record.env}, {record.protocol.physics} physics",
-        f"took    {seconds} seconds; {record.peak_memory_mb:.0f} MB at most",
-        f"record  {where}/record.json",
-    )
-    return text.file.getvalue() + "\n".join(lines)  # type: ignore[attr-defined]
+    if is_answered(record):
+        yield f"data    {record.dataset} from {record.source}, {record.data.get('license', 'of your own')}"
+        yield f"answers {record.protocol.environment} of the part that is held out"
+    else:
+        yield f"data    {record.dataset} from {record.source}, {steps}"
+        yield f"played  {record.protocol.environment or record.env}, {record.protocol.physics} physics"
+    yield f"took    {seconds} seconds; {record.peak_memory_mb:.0f} MB at most"
+    yield f"record  {where}/record.json"
 
 
 def compared(now: Record, before: Record, place: Path) -> str:

@@ -21,7 +21,7 @@ from training.run_lock import STATE
 from training.settings import Run
 from training.step import CapturedStep, GradientStep
 from trajectories.errors import UserError
-from trajectories.mixture import Mixture
+from trajectories.mixture import Mixture, Task
 from trajectories.progress import progress
 from trajectories.types import Trajectories
 from trajectories.windows import to_device
@@ -118,7 +118,7 @@ def mean_of(values: torch.Tensor, name: str) -> torch.Tensor:
 
 def train(
     model: SequenceModel,
-    data: Trajectories | Mixture,
+    data: Task | Mixture,
     run: Run,
     folder: Path,
     clock: Clock,
@@ -166,7 +166,7 @@ def train(
     return done
 
 
-def calibrate(model: Model, data: Trajectories | Mixture) -> Progress:
+def calibrate(model: Model, data: Task | Mixture) -> Progress:
     """Calibrate a model that has nothing to train."""
     began = time.monotonic()
     model.calibrate(data)  # type: ignore[arg-type]  # a Mixture only where the model takes several
@@ -197,7 +197,7 @@ def to_be_measured(update: int, run: Run) -> bool:
 
 def update(
     model: SequenceModel,
-    data: Trajectories | Mixture,
+    data: Task | Mixture,
     optimizer: torch.optim.Optimizer,
     run: Run,
     done: Progress,
@@ -258,7 +258,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
             group["lr"] = rate
 
 
-def to_gpu(data: Trajectories | Mixture, model: SequenceModel) -> Trajectories | Mixture:
+def to_gpu(data: Task | Mixture, model: SequenceModel) -> Task | Mixture:
     """The data's columns on the model's GPU, if it has one and they take at most half of its free memory."""
     device = next(model.parameters()).device
     if device.type != "cuda" or not model.static_shapes or not isinstance(data, Trajectories):

@@ -9,11 +9,13 @@ import numpy as np
 from backbone.interface import Model, Player
 from environments.interface import Environments, Step, Wrapped
 from environments.make import make
+from report.score_families import is_answered
 from report.store import Record
 from training.checkpoint import load_model
 from training.devices import find_device
 from training.evaluate import Played, begin, episode_seeds, play
 from training.plan_pictures import Plans, draw
+from training.show_answers import SHOWN, show_answers
 from trajectories.atomic import atomic_file
 from trajectories.errors import UserError
 
@@ -29,11 +31,13 @@ def watch(
     device: str = "cpu",
     target_return: float | None = None,
     first: int = 0,
-    episodes: int = 1,
+    episodes: int | None = None,
     video: Path | None = None,
     plans: Path | None = None,
+    sheet: Path | None = None,
+    path: Path | None = None,
 ) -> None:
-    """Play some episodes of a run's model, and print what came of each.
+    """Play some episodes of a run's model, and print what came of each; or show what it answers.
 
     Args:
         own_model: package.module:Class, where the run's model is one of the user's own.
@@ -41,8 +45,13 @@ def watch(
         first: number of the first episode; 0 is the evaluation's first.
         video: file of a film of all of them.
         plans: file of a picture of what was planned in the first.
+        sheet: file of the pictures of a task that is answered, with the answers; None: in the run's folder.
+        path: where the data of such a task lie, if they are the user's own.
     """
     model = load_model(run, find_device(device), own_model)
+    if is_answered(record):
+        show_answers(record, model, first, episodes or SHOWN, sheet or run / "answers.png", path)
+        return
     targets = record.protocol.target_returns[:1] if target_return is None else (target_return,)
     print(f"{record.column} on {record.dataset}: {record.protocol.environment or record.env}, "
           f"{record.protocol.physics} physics, target return {f'{targets[0]:g}' if targets else 'none'}")  # fmt: skip
@@ -50,7 +59,7 @@ def watch(
     planned = Plans() if plans else None
     try:
         with camera(video, environments) as film:
-            for number, seed in list(enumerate(episode_seeds(first + episodes)))[first:]:
+            for number, seed in list(enumerate(episode_seeds(first + (episodes or 1))))[first:]:
                 player = agent(record, model, targets[0] if targets else 0.0, seed)
                 if planned is not None and number == first:
                     player = planned.watch(player)

@@ -10,6 +10,8 @@ from trajectories.pairs import Pairs
 from trajectories.text import Text
 from trajectories.types import Spec, Trajectories
 
+Task = Trajectories | Pairs | Text  # a data set
+
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
@@ -44,9 +46,9 @@ class Mixture:
         return tuple(part for part in self.parts if isinstance(part, Trajectories))
 
     @property
-    def tasks(self) -> tuple[Trajectories | Pairs | Text, ...]:
+    def tasks(self) -> tuple[Task, ...]:
         """The parts that are data sets."""
-        return tuple(part for part in self.parts if isinstance(part, Trajectories | Pairs | Text))
+        return tuple(part for part in self.parts if isinstance(part, Task))
 
     @property
     def spec(self) -> tuple[Spec, ...]:
