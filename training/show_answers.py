@@ -18,9 +18,7 @@ DOCUMENTS = 3
 BEGINNING, TOKENS = 300, 80  # characters of a document that are given, and tokens that are added
 
 
-def show_answers(
-    record: Record, model: Model, first: int, count: int, sheet: Path, path: Path | None = None
-) -> None:
+def show_answers(record: Record, model: Model, first: int, count: int, sheet: Path, path: Path | None = None) -> None:
     """Print what a run's model answers about what is held out, in the order of the evaluation.
 
     Args:
