@@ -49,7 +49,15 @@ def _fetch(folder: Path, row: AnsweredRow, package: Package) -> None:
         if command is None:
             raise _failed(row, package, f"{package.manager} is not installed")
         try:
-            done = subprocess.run(command, cwd=fresh, capture_output=True, text=True, timeout=SECONDS, check=False)
+            done = subprocess.run(
+                command,
+                cwd=fresh,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=SECONDS,
+                check=False,
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise _failed(row, package, f"{package.manager}: {error}") from error
         files = [file for file in fresh.iterdir() if file.name != REQUIREMENTS]

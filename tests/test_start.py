@@ -77,7 +77,7 @@ def test_more_demonstrations_than_there_are_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--updates", "0"), "trains nothing"),
+        (("--updates", "0"), "nothing is learned"),
         (("--start", "results/runs/none"), "no weights of such a run"),
     ],
 )

@@ -258,7 +258,7 @@ def check(settings: Settings) -> None:
     check_options(settings.machine)
     check_tasks(settings.run)
     if not settings.run.updates and not settings.run.start and isinstance(settings.config, ModelConfig):
-        raise UserError("--updates 0 trains nothing: give 1 or more, or --start with a finished run.")
+        raise UserError("--updates is 0, and nothing is learned: give 1 or more, or --start with a finished run.")
     if settings.machine.recompute and settings.run.model in MODELS and settings.run.model != "gato":
         raise UserError(f"--recompute is Gato's, and {settings.run.model} keeps its activations: leave it out.")
 
