@@ -85,7 +85,9 @@ class Config(ModelConfig):
     timestep_positions: bool = option(False, "add the step's number in its episode (the unofficial Gato's)")
 
     pieces: int = option(
-        2_000, "text: pieces fitted to the tasks' texts at most; 0: the 2,000 shipped ones, of Shakespeare", low=0
+        0,
+        "text: fit so many pieces at most to the tasks' texts; 0: 2,000 if a task is answered, else those shipped",
+        low=0,
     )
     text: bool = option(False, "build the 32,000 rows of text ids; logits over the full table have them anyway")
     images: bool = option(False, "build the patch encoder although no task shows images")

@@ -39,6 +39,7 @@ from trajectories.types import Spec, Trajectories
 
 PADDING = 0  # an id that encodes nothing: SentencePiece's <unk>, since what is unknown becomes bytes
 KEPT = 1 << 16  # texts whose tokens are remembered
+FITTED = 2_000  # pieces that are fitted where a task is answered, unless the configuration says otherwise
 WORDS = 4  # tokens that an answer is taken to have, where the length of sequences is chosen
 
 
@@ -52,7 +53,7 @@ class TextTokens(nn.Module):
         self.needed = any(task.kind or any(map(is_text, task.parts)) for task in tasks)
         if self.needed:
             self.register_buffer("lengths", torch.ones(len(tasks), dtype=torch.long))
-        self.pieces = Pieces(pieces) if self.needed else None
+        self.pieces = Pieces(pieces or FITTED * any(task.kind for task in tasks)) if self.needed else None
         self._known: dict[bytes, list[int]] = {}
         self.register_load_state_dict_post_hook(_clear)  # type: ignore[no-untyped-call]
 

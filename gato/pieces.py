@@ -1,7 +1,7 @@
 """The tokenizer that a Gato reads and writes text with, as part of its weights: a checkpoint carries its pieces.
 
-They are fitted to the texts of the tasks that are learned: missions, questions, answers, captions, documents. The same
-data and the same number of pieces give the same ones, and a run's record has their hash.
+Where a task is answered, they are fitted to the texts of all tasks that are learned: missions, questions, answers,
+captions, documents. The same data and the same number of pieces give the same ones, and a run's record has their hash.
 
 Lines    of a document are its own; every other text is one line. At most `LEARNED` bytes of each task are used: ten
          million bytes of CPython's documentation gave pieces as good as two million (2.9 bytes each)

@@ -30,7 +30,7 @@ ADDED: dict[str, dict[str, Any]] = {
     "run": {"demonstrations": 0, "start": ""},
     "gato": {
         "initializer_range": 0.02,
-        **{"context_tokens": 0, "tasks_per_update": 0, "loss_by": "token", "prompt_instructed": True, "pieces": 2_000},
+        **{"context_tokens": 0, "tasks_per_update": 0, "loss_by": "token", "prompt_instructed": True, "pieces": 0},
     },
 }
 DECIDED_LATER = {"source", "precision", "target_returns"}  # `auto` and () in a command, resolved in a record

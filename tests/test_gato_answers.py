@@ -183,11 +183,11 @@ def test_a_text_is_gone_on_with_by_its_seed() -> None:
 
 def test_pieces_are_those_of_the_data_in_the_record_and_in_the_checkpoint(tmp_path: Path) -> None:
     data = pairs(questions=True)
-    model, again, fewer = gato(data), gato(data), gato(data, pieces=0)
+    model, again, more = gato(data), gato(data), gato(data, pieces=0)
     digest = model.metadata()["pieces"]["sha256"]
     assert digest == again.metadata()["pieces"]["sha256"] == model.texts.tokenizer.digest
-    assert fewer.metadata()["pieces"] == {"number": 2000, "sha256": shipped().digest}
-    assert len(model.encode("what color is it?")) < len(fewer.encode("what color is it?"))
+    assert len(more.embedding.table.pieces) == 2000
+    assert len(model.encode("what color is it?")) < len(shipped().encode("what color is it?"))
     save_model(tmp_path, "gato", model)
     loaded = load_model(tmp_path)
     assert isinstance(loaded, Gato)
@@ -201,7 +201,7 @@ def test_pieces_are_those_of_the_data_in_the_record_and_in_the_checkpoint(tmp_pa
 
 def test_the_table_has_a_row_for_each_piece_unless_logits_are_over_all_ids() -> None:
     data = text()
-    for changes, rows, ids in (({}, 400, None), ({"pieces": 0}, 2000, 2000), ({"logits": "full"}, 32_000, 34_049)):
+    for changes, rows, ids in (({}, 400, None), ({"pieces": 0}, 2000, None), ({"logits": "full"}, 32_000, 34_049)):
         model = gato(data, **changes)
         assert len(model.embedding.table.pieces) == rows >= len(model.texts.tokenizer)
         ids = ids or len(model.texts.tokenizer)
@@ -221,6 +221,12 @@ def test_the_lines_that_pieces_are_fitted_to_are_those_of_every_task() -> None:
     assert "".join(lines_of(text())) == "".join(list(text().documents)[:4])
     with pytest.raises(UserError, match="No text model could be trained on made-up"):
         gato(pairs(), pieces=3)
+
+
+def test_missions_alone_are_read_with_the_shipped_pieces_unless_others_are_chosen() -> None:
+    data = walk((12, 5), spec=MISSION)
+    assert gato(data, pieces=0).metadata()["pieces"] == {"number": 2000, "sha256": shipped().digest}
+    assert gato(data, pieces=300).metadata()["pieces"]["number"] <= 300
 
 
 def test_robots_alone_have_neither_pieces_nor_rows_for_them() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.inspect_tokens import arithmetic, rows, step_blocks, text_tokens
+from experiments.inspect_tokens import arithmetic, rows, step_blocks
 from gato import Gato, MixedBatch, Mixture
 from gato.observations import PADDING, cell_codes, cells_of, tokens_per_step
 from gato.stream import TokenType
@@ -95,7 +95,7 @@ def test_a_rolling_cache_plays_as_recomputing_does(data: Trajectories, prompt: s
 
 def test_a_task_with_parts_and_one_of_numbers_are_learned_and_played_by_one_model(data: Trajectories) -> None:
     mixture = Mixture((data, walk((12, 5))))
-    model = gato(mixture, patch_width=8, patch_groups=4, pieces=0)
+    model = gato(mixture, patch_width=8, patch_groups=4)
     batch = model.sample(mixture, np.random.default_rng(0))  # type: ignore[arg-type]
     assert isinstance(batch, MixedBatch)
     assert torch.isfinite(model.loss(batch)["total"])
@@ -119,5 +119,4 @@ def test_a_printed_step_shows_its_text_its_cells_and_its_numbers(data: Trajector
     assert [tuple(map(int, part.split(":")[1].split(","))) for part in cells] == [
         tuple(cell) for cell in shown["cells"].reshape(-1, 2).tolist()
     ]
-    per_step = PER_STEP - LONGEST + text_tokens(data).length(0)
-    assert f"a step        {per_step} tokens" in arithmetic(blocks, table, 1024, 8)
+    assert f"a step        {PER_STEP} tokens" in arithmetic(blocks, table, 1024, 8)

@@ -42,7 +42,7 @@ SMALL_ON_IMAGES: dict[str, dict[str, object]] = {
 
 # And where observations have parts: a transition is then some hundred tokens to a Trajectory Transformer.
 SMALL_ON_PARTS: dict[str, dict[str, object]] = {
-    "gato": {"patch_width": 8, "patch_groups": 4, "pieces": 0},
+    "gato": {"patch_width": 8, "patch_groups": 4},
     "tt": {"context": 3, "layers": 1},
 }
 
