@@ -91,7 +91,7 @@ def test_a_batch_names_its_data_set_through_prompts_devices_shares_and_checkpoin
         assert torch.isfinite(model.loss(share)["total"])
 
 
-@pytest.mark.parametrize("model", SMALL)
+@pytest.mark.parametrize("model", [name for name in SMALL if name != "nearest"])
 def test_every_models_batches_name_the_task_of_their_data(model: str) -> None:
     data = walk((12, 7, 12))
     batch = small(model, data).sample(data, np.random.default_rng(0))

@@ -179,7 +179,7 @@ def test_without_network_auto_says_so_and_collects(
 
     monkeypatch.setattr(locate, "fetch", no_network)
     monkeypatch.setitem(collect.__dict__, "collect", lambda *arguments: written(arguments[2], spec=HOPPER))
-    monkeypatch.setattr(collect, "available", lambda environment, quality: True)
+    monkeypatch.setattr(locate, "collectable", lambda row: True)
     data = load(Request("hopper-random"))
     output = capsys.readouterr().out.strip()
     assert output.count("\n") == 0
@@ -187,7 +187,7 @@ def test_without_network_auto_says_so_and_collects(
     assert data.origin.source == "collected"
     with pytest.raises(FetchError, match="name your own copy with --path"):
         load(Request("hopper-random", source="d4rl"))
-    monkeypatch.setattr(collect, "available", lambda environment, quality: False)
+    monkeypatch.setattr(locate, "collectable", lambda row: False)
     with pytest.raises(FetchError):
         load(Request("hopper-random"))
 
