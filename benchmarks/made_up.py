@@ -3,6 +3,8 @@
 import numpy as np
 
 from trajectories.catalog import environment
+from trajectories.strings import Strings
+from trajectories.text import Text
 from trajectories.types import Provenance, Spec, Trajectories
 
 HOPPER = Spec("hopper", (11,), (3,), 1000)
@@ -21,6 +23,17 @@ def noise(steps: int) -> Trajectories:
         terminated=np.zeros(steps, bool),
         starts=np.append(np.arange(0, steps, EPISODE), steps),
     )
+
+
+def words(size: int) -> Text:
+    """Documents of words of noise, as frequent as words are (Zipf), of so many bytes in all."""
+    rng = np.random.default_rng(0)
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+    known = ["".join(rng.choice(letters, length)) for length in rng.integers(2, 10, size=3_000)]
+    share = 1 / np.arange(1, len(known) + 1)
+    drawn = rng.choice(known, size // 6, p=share / share.sum())
+    documents = [" ".join(some) + "\n" for some in np.array_split(drawn, 20)]
+    return Text.of(Provenance("words", "benchmark", ""), Strings.of(documents), np.arange(20) % 10 == 9)
 
 
 def frames(steps: int) -> Trajectories:

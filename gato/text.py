@@ -19,7 +19,7 @@ from trajectories.errors import UserError
 
 SHIPPED = Path(__file__).with_name("shakespeare.model")
 SHIPPED_PIECES = 2000
-LONGEST = 4192  # bytes of a line that is learned from; SentencePiece leaves out longer ones
+LONGEST = 1000  # characters of a line that pieces are fitted to: SentencePiece leaves out lines above 4,192 bytes
 
 
 class Text:
@@ -99,9 +99,10 @@ def fit(lines: Iterable[str], size: int, source: str) -> Text:
         UserError: there is too little text for any model.
     """
     model = io.BytesIO()  # a stream, because given file names would be written into the model
+    parts = (line[first : first + LONGEST] for line in lines for first in range(0, len(line), LONGEST))
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(lines),
+            sentence_iterator=parts,
             model_writer=model,
             vocab_size=min(size, TEXT_IDS),
             model_type="bpe",

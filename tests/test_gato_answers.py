@@ -14,7 +14,7 @@ from gato.answers import PairBatch
 from gato.language import Chunks, chunks, nats
 from gato.pieces import lines_of
 from gato.stream import TokenSequence, TokenType
-from gato.text import Text, shipped
+from gato.text import Text, fit, shipped
 from tests.answers import pairs, text
 from tests.toys import MISSION, SMALL, small, walk
 from training.checkpoint import load_model, save_model
@@ -219,6 +219,8 @@ def test_the_lines_that_pieces_are_fitted_to_are_those_of_every_task() -> None:
     }  # fmt: skip
     assert list(lines_of(walk((12, 5)))) == []
     assert "".join(lines_of(text())) == "".join(list(text().documents)[:4])
+    whole = " ".join(text().documents).replace("\n", " ")  # one line that SentencePiece would leave out
+    assert len(fit([whole], 300, "whole")) > 256
     with pytest.raises(UserError, match="No text model could be trained on made-up"):
         gato(pairs(), pieces=3)
 
