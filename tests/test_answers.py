@@ -18,7 +18,10 @@ from report.score_families import is_answered
 from report.store import Record, read_all, read_record
 from report.table import report
 from tests.answers import pairs, put, text
+from tests.recordings import table, write_d4rl
+from tests.toys import small, walk
 from training import answers
+from trajectories.catalog import environment
 from trajectories.errors import UserError
 from trajectories.pairs import Pairs
 from trajectories.strings import Strings
@@ -234,12 +237,6 @@ def test_what_is_done_to_episodes_is_refused_where_there_are_none(folders: Path)
 def test_a_mixture_of_robots_pictures_and_text_has_a_record_for_each(
     folders: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    from sources import collect
-    from tests.recordings import table, write_d4rl
-    from tests.toys import walk
-    from trajectories.catalog import environment
-
-    assert collect
     own = write_d4rl(folders / "toy.hdf5", table(walk([5, 9, 7], spec=environment("toy").spec())))
     given = ["--path", str(own), str(folders / "shapes"), str(folders / "words")]
     names = ["mine@toy", "shapes@easy-vqa", "words@text"]
@@ -259,6 +256,20 @@ def test_a_mixture_of_robots_pictures_and_text_has_a_record_for_each(
         assert "gzip" in short(written, language)
 
 
+def test_the_python_api_trains_and_measures_what_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    from trajectory_models import evaluate, train
+
+    data = pairs(40, questions=True, name="easy-vqa")
+    monkeypatch.setattr("training.api.load", lambda name: data)
+    settings = {"width": 32, "heads": 2, "head_width": 16, "hidden": 64, "patch_width": 8, "patch_groups": 4}
+    model = train("gato", data, updates=2, batch_size=2, **settings)
+    scores = evaluate(model, "easy-vqa", episodes=5)
+    assert scores.lengths.tolist() == [1] * 5
+    assert scores.mean == pytest.approx(100 * scores.returns.mean())
+    with pytest.raises(UserError, match="easy-vqa is answered, and this model only acts"):
+        evaluate(small("bc", walk((5, 4))), "easy-vqa")
+
+
 # ---- tables ---------------------------------------------------------------------------------------------------------
 
 
@@ -269,9 +280,9 @@ def test_answers_are_a_table_of_their_own_with_what_is_to_be_beaten(
     one = record_of(folders, "shapes@easy-vqa", folders / "runs", capsys, *given)
     two = replace(one, seed=1, evaluations=(replace(one.evaluations[0], normalized=75.0),))
     written = report([one, two], expected=["dt", "gato"])
-    (table,) = written.scores
-    assert table.header == ("Data set", "Source", "To beat", "DT", "Gato")
-    cells = table.rows[0]
+    (scores,) = written.scores
+    assert scores.header == ("Data set", "Source", "To beat", "DT", "Gato")
+    cells = scores.rows[0]
     assert (cells[2].main, cells[2].small) == ("50.0", ("blind",))
     assert cells[4].small == ("% of 8 questions", "2 seeds × 4 pictures")
     assert " ± " in cells[4].main

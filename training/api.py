@@ -16,19 +16,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from backbone.interface import Model, SequenceModel
+from backbone.interface import Answers, Model, SequenceModel
 from environments.make import make
 from environments.scores import normalized
-from training import checkpoint
+from sources.loading import load
+from training import answers, checkpoint
 from training import evaluate as evaluation
 from training.devices import find_device, has_bf16
 from training.registry import find_named
 from training.settings import Run, Settings, check, preset_settings
 from training.train import Clock
 from training.train import train as fit
-from trajectories.catalog import dataset
+from trajectories.catalog import answered_kind, dataset
 from trajectories.errors import UserError, did_you_mean
-from trajectories.types import Trajectories
+from trajectories.mixture import Task
+from trajectories.rows import DatasetRow
 
 __all__ = ["Scores", "evaluate", "load_model", "train"]
 
@@ -43,11 +45,12 @@ class Scores:
     lengths: np.ndarray  # (E,) steps
     normalized: np.ndarray  # (E,) 0: random policy, 100: expert
     success: np.ndarray | None = None  # (E,) bool, where the environment knows it
+    weights: np.ndarray | None = None  # (E,) questions, captions or bytes, where a task is answered
 
     @property
     def mean(self) -> float:
-        """Mean normalized score."""
-        return float(self.normalized.mean())
+        """Mean normalized score; where a task is answered, over all questions, captions or bytes."""
+        return float(np.average(self.normalized, weights=self.weights))
 
     def __repr__(self) -> str:
         success = "" if self.success is None else f", success {self.success.mean():.0%}"
@@ -56,7 +59,7 @@ class Scores:
 
 def train(
     model: str,
-    data: Trajectories,
+    data: Task,
     *,
     folder: Path | str | None = None,
     device: str = "auto",
@@ -66,7 +69,7 @@ def train(
 
     Args:
         model: a model's name, as after --model, or package.module:Class of your own.
-        data: what `load` returns, or trajectories of your own.
+        data: what `load` returns, or trajectories, pairs or text of your own.
         folder: where the checkpoint and the learning curve are kept, and continued from; None: nowhere.
         device: as after --device.
         options: updates=6_000, seed=1, precision="fp32", preset="paper", and any setting of the model in
@@ -92,7 +95,7 @@ def train(
         run = replace(run, precision="bf16" if has_bf16(where) else "fp32")
     torch.manual_seed(run.seed)
     trained = entry.model(config, data.spec)
-    trained.calibrate(data)
+    trained.calibrate(data)  # type: ignore[arg-type]  # pairs or text only where the model reads them
     if not isinstance(trained, SequenceModel):
         return trained.eval()
     trained.to(where)
@@ -114,12 +117,12 @@ def evaluate(
     precision: str = "fp32",
     threads: int = 0,
 ) -> Scores:
-    """Play whole episodes in the environment of a data set, by the benchmark's protocol.
+    """Play whole episodes in the environment of a data set, by the benchmark's protocol; or answer what is held out.
 
     Args:
         model: a trained model; of several tasks, `env` says which.
         env: a data set's name, "hopper-medium".
-        episodes: played at once, started from the same seeds for every model.
+        episodes: played at once, started from the same seeds for every model; or pictures or documents at most.
         target_return: what to ask for; None: the environment's first target return, where the model takes one.
         physics: the bodies of MuJoCo's robots: d4rl, as D4RL recorded, or gymnasium, as it ships them.
         precision: fp32, or bf16 where the model may act in it.
@@ -129,6 +132,8 @@ def evaluate(
         UserError: an unknown data set, or an environment that cannot be made here.
     """
     row = dataset(env)
+    if answered_kind(env):
+        return answered(model, row, episodes)
     targets = row.environment.target_returns
     if target_return is None and model.return_conditioned:
         if not targets:
@@ -141,6 +146,15 @@ def evaluate(
     finally:
         environments.close()
     return Scores(played.returns, played.lengths, np.asarray(normalized(row.env, played.returns)), played.success)
+
+
+def answered(model: Model, row: DatasetRow, episodes: int) -> Scores:
+    """What a model answers of what is held out."""
+    if not isinstance(model, Answers):
+        raise UserError(f"{row.name} is answered, and this model only acts: train gato on it.")
+    played, span = answers.measure(model, load(row.name), episodes), row.environment
+    score = 100 * (played.returns - span.random_score) / (span.expert_score - span.random_score)
+    return Scores(played.returns, played.lengths, score, weights=played.lengths)
 
 
 def load_model(folder: Path | str, device: str = "cpu", model: str | None = None) -> Model:
