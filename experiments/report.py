@@ -2,8 +2,9 @@
 
 table.md .csv .tex, the page index.html, prompts.md where runs were measured so, and figures/, in results/ or in the
 folder of other runs that --results-dir names. The short table in README.md and README_zh.md, between its markers, is
-written by --readme only. The same records give the same files, to the byte, but for figures and for what the page says
-of this machine: stale records, videos. A damaged record or curve is named on stderr; the rest is reported.
+written by --readme only, and so are the numbers in their prose (report/prose.py); those of results/README.md are always
+written. The same records give the same files, to the byte, but for figures and for what the page says of this machine:
+stale records, videos. A damaged record or curve is named on stderr; the rest is reported.
 """
 
 import sys
@@ -15,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import tyro
 
-from report import csv_table, latex, markdown, page, prompts, store, table
+from report import csv_table, latex, markdown, page, prompts, prose, store, table
 from report.curve import curves_of
 from training.cli import exit_on_user_error
 from training.provenance import PROJECT
@@ -111,11 +112,15 @@ def texts(
     if measured := prompts.read_all(options.runs):
         files[prompts.PAGE] = prompts.page(measured)
     found = {options.results / name: text for name, text in files.items()}
-    return found | (readmes(options.results.parent, report) if options.readme else {})
+    numbers = prose.Numbers(report, measured, prose.read_figures())
+    explained = options.results / "README.md"
+    if explained.exists() and "<!--number:" in (before := explained.read_text(encoding="utf-8")):
+        found[explained] = numbers.filled(before, f"{options.results.name}/README.md")
+    return found | (readmes(options.results.parent, numbers) if options.readme else {})
 
 
-def readmes(folder: Path, report: table.Report) -> dict[Path, str]:
-    """The READMEs of a folder that have the markers of the short table, with the table between them.
+def readmes(folder: Path, numbers: prose.Numbers) -> dict[Path, str]:
+    """The READMEs of a folder that have the markers of the short table: the table between them, numbers in the prose.
 
     Raises:
         UserError: none has.
@@ -125,7 +130,8 @@ def readmes(folder: Path, report: table.Report) -> dict[Path, str]:
         path = folder / name
         before = path.read_text(encoding="utf-8") if path.exists() else ""
         if markdown.BEGIN in before or markdown.END in before:
-            files[path] = markdown.between_markers(before, markdown.short(report, words), name)
+            after = markdown.between_markers(before, markdown.short(numbers.report, words), name)
+            files[path] = numbers.filled(after, name)
     if not files:
         raise UserError(f"--readme: {folder} has no README.md with the line {markdown.BEGIN}: leave --readme out.")
     return files
