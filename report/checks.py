@@ -88,6 +88,11 @@ def _settings(record: "Record") -> Iterator[Rule]:
     run = record.config.get("run", {})
     share = run.get("fraction_best", 1.0)
     yield "record.config.run.fraction_best", share, type(share) in (int, float) and 0 < share <= 1, "a share"
+    share = run.get("fraction_of_expert", 0.0)
+    yield "record.config.run.fraction_of_expert", share, type(share) in (int, float) and 0 <= share <= 1, "a share"
+    count = run.get("demonstrations", 0)
+    yield "record.config.run.demonstrations", count, type(count) is int and count >= 0, "a number of episodes"
+    yield "record.config.run.start", run.get("start"), isinstance(run.get("start", ""), str), "a run's name"
     yield "record.config.run.source", run.get("source"), isinstance(run.get("source", ""), str), "a source's name"
     tasks = run.get("env", record.dataset)
     named = isinstance(tasks, str) or (

@@ -30,6 +30,7 @@ TREATMENTS = {
     "fraction_best": 1.0,
     "delayed_reward": False,
     "demonstrations": 0,
+    "fraction_of_expert": 0.0,
 }  # options that change what is learned from
 SETTLED = {  # options that do not part the runs of a row: the row's key knows what came of them, or they decide nothing
     *("seed", "source", "steps", "data_seed", "target_returns", "evaluate_every", "evaluate_episodes"),
@@ -210,6 +211,8 @@ def _label(record: Record, others: Iterable[Record]) -> str:
     treatment = _treatment(record)
     if "fraction_best" in treatment:
         words.append(f"best {treatment['fraction_best']:.0%}")
+    if "fraction_of_expert" in treatment:
+        words.append(f"from {treatment['fraction_of_expert']:.0%} of the expert")
     if "demonstrations" in treatment:
         words.append(f"{treatment['demonstrations']:,} demonstrations")
     if "delayed_reward" in treatment:

@@ -28,7 +28,8 @@ from training.measure import mean_of, measure
 from training.record import parameters, record
 from training.registry import find_named
 from training.run_lock import STATE, WEIGHTS, clear_finished, hold_run
-from training.settings import Machine, Run, Settings
+from training.selection import select
+from training.settings import Machine, Settings
 from training.staleness import changed_numbers
 from training.summary import compared, summarize
 from training.tensorboard_log import writer
@@ -175,28 +176,7 @@ def load_data(settings: Settings, name: str, path: Path | None) -> Task:
         )
     )
     print(describe(data))
-    if not isinstance(data, Trajectories):
-        check_untreated(run, name)
-        return data
-    if run.fraction_best < 1:
-        data = data.best(run.fraction_best)
-        print(f"Of these, the best {data.episodes} episodes ({len(data):,} steps) are used for training.")
-    if run.demonstrations:
-        data = data.drawn(run.demonstrations, run.data_seed)
-        print(f"Of these, {data.episodes} episodes ({len(data):,} steps) are used for training.")
-    return data.delayed() if run.delayed_reward else data
-
-
-def check_untreated(run: Run, name: str) -> None:
-    """Refuse what is done to episodes, where there are none.
-
-    Raises:
-        UserError: it is chosen.
-    """
-    usual = Run()
-    for option in ("fraction_best", "demonstrations", "delayed_reward"):
-        if getattr(run, option) != getattr(usual, option):
-            raise UserError(f"--{option.replace('_', '-')} is for episodes, and {name} has none: leave it out.")
+    return select(data, run, name)
 
 
 def digests(tasks: tuple[Task, ...]) -> str | list[str]:

@@ -61,6 +61,9 @@ class Run:
     fraction_best: float = option(
         1.0, "learn from the best episodes only, this share of the steps (%BC)", above=0, high=1
     )
+    fraction_of_expert: float = option(
+        0.0, "learn only from episodes with this share of the expert's return; Gato's paper: 0.8; 0: all", low=0, high=1
+    )
     demonstrations: int = option(0, "learn from so many episodes only, drawn by --data-seed; 0: from all", low=0)
     start: str = option(
         "", "begin with the weights and the settings of a finished run, by its folder (gato); else with random ones"

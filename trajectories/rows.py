@@ -61,6 +61,11 @@ class EnvironmentRow:
         return (self.action_low, self.action_high) if self.action_low else ((-1.0,) * size, (1.0,) * size)
 
     @property
+    def has_reference_scores(self) -> bool:
+        """Whether the returns of random actions and of an expert are known: 0 and 100 stand where they are not."""
+        return (self.random_score, self.expert_score) != (0, 100)
+
+    @property
     def unbounded(self) -> bool:
         """Whether some actions have no bounds, so that the data's range is used instead (trajectories/actions.py)."""
         return any(map(math.isinf, self.action_low + self.action_high))

@@ -256,6 +256,10 @@ class Trajectories:
         enough = int(np.searchsorted(steps, fraction * steps[-1])) + 1
         return self.select(np.sort(order[:enough]))
 
+    def earning(self, least: float) -> "Trajectories":
+        """The finished episodes whose return is at least `least`."""
+        return self.select(self.finished_episodes[self.finished_returns >= least])
+
     def drawn(self, episodes: int, seed: int) -> "Trajectories":
         """So many finished episodes, drawn by a seed; a longer draw holds a shorter one.
 
