@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {  # room: the rooms that it may import
     "benchmarks": {*DATA, *MODELS, "backbone", "baselines", "report", "training", "experiments"},
     "campaign": {*DATA, *MODELS, "backbone", "baselines", "report", "training", "experiments"},
 }
+COMPAT = "gato/compat/"  # call forms of other systems, which load data, too
 INSTALLED = {  # what requirements.txt brings, by the name under which it is imported; matplotlib brings Pillow
     *("torch", "numpy", "gymnasium", "mujoco", "h5py", "safetensors", "einops", "jaxtyping", "tyro", "rich", "tqdm"),
     *("matplotlib", "PIL", "sentencepiece", "ale_py", "filelock", "pandas", "dm_control", "scipy"),
@@ -103,7 +104,15 @@ def test_nothing_imports_upwards(importer: str) -> None:
     for path in sources():
         if path.relative_to(ROOT).parts[0] == importer:
             others = {room(each) for each in imported(path)} & {*MAY_IMPORT, "tests"} - {importer}
-            assert others <= MAY_IMPORT[importer], f"{name(path)} imports {others - MAY_IMPORT[importer]}"
+            allowed = MAY_IMPORT[importer] | (DATA if name(path).startswith(COMPAT) else set())
+            assert others <= allowed, f"{name(path)} imports {others - allowed}"
+
+
+def test_nothing_but_the_tests_imports_the_call_forms_of_other_systems() -> None:
+    dotted = COMPAT.replace("/", ".")
+    for path in sources():
+        if not name(path).startswith(COMPAT):
+            assert not [each for each in imported(path) if each.startswith(dotted)], name(path)
 
 
 def test_the_report_knows_of_the_house_its_errors_and_how_to_write() -> None:
