@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gato import Config, Gato
+from gato import Config, Gato, preset
 from gato.compat import gato_torch, gia
 from gato.prompts import join, other_episodes
 from tests.toys import POINT, walk
@@ -161,6 +161,48 @@ def documented(**changes) -> gato_torch.Gato:
         "max_seq_len": 8192,
     }
     return gato_torch.Gato(**{**arguments, **changes})
+
+
+def test_gato_torch_s_example_as_printed_is_answered_in_one_sentence():
+    input_dim = 768
+    input_ids = torch.cat(
+        [torch.rand((1, 1, input_dim)) for _ in range(20)]
+        + [torch.full((1, 1, input_dim), 0.25), torch.full((1, 1, input_dim), 624.0)]
+        + [torch.rand((1, 1, input_dim)) for _ in range(20)]
+        + [torch.full((1, 1, input_dim), 0.12), torch.full((1, 1, input_dim), 295.0)],
+        dim=1,
+    )
+    encoding = torch.tensor([[0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 1, 2]])
+    row_pos = (
+        torch.tensor([[0.00, 0.25, 0.50, 0.75, 0, 0, 0.00, 0.25, 0.50, 0.75, 0, 0]]),
+        torch.tensor([[0.25, 0.50, 0.75, 1.00, 0, 0, 0.25, 0.50, 0.75, 1.00, 0, 0]]),
+    )
+    col_pos = (
+        torch.tensor([[0.00, 0.00, 0.00, 0.80, 0, 0, 0.00, 0.00, 0.00, 0.80, 0, 0]]),
+        torch.tensor([[0.20, 0.20, 0.20, 1.00, 0, 0, 0.20, 0.20, 0.20, 1.00, 0, 0]]),
+    )
+    obs = (
+        torch.tensor([[0, 1, 2, 19, 20, 21, 0, 1, 2, 19, 20, 21]]),
+        torch.tensor([[1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 0]]),
+    )
+    with pytest.raises(UserError) as error:
+        documented()((input_ids, (encoding, row_pos, col_pos), obs))
+    assert str(error.value) == "encoding describes 12 tokens, but input_ids has 44: describe each."
+
+
+@pytest.mark.parametrize(("name", "size"), [("small", "79M"), ("baseline", "364M"), ("large", "1.18B")])
+def test_gato_torch_s_sizes_are_the_paper_s(name, size):
+    config, paper = getattr(gato_torch.GatoConfig, name)(), preset(size)
+    with torch.device("meta"):
+        gato = gato_torch.Gato(config)
+    built = (gato.config.layers, gato.config.heads, gato.config.width, gato.config.hidden, gato.config.head_width)
+    assert built == (paper.layers, paper.heads, paper.width, paper.hidden, paper.head_width)
+
+
+def test_arguments_change_a_size_of_gato_torch_s():
+    with torch.device("meta"):
+        gato = gato_torch.Gato(gato_torch.GatoConfig.small(), num_transformer_blocks=1)
+    assert (gato.config.layers, gato.config.width) == (1, 768)
 
 
 def test_gato_torch_s_example_gives_hidden_states():

@@ -1,1 +1,1 @@
-"""Gato with the call forms of other code bases, gato-torch's and GIA's: a subclass each."""
+"""Gato with the call forms of other code bases, GIA's, gato-torch's and mugato's: a subclass each."""

@@ -1,7 +1,8 @@
 """Gato as gato-torch and gato-tf document it: arrays of tokens in, hidden states out.
 
-    from gato.compat.gato_torch import Gato
+    from gato.compat.gato_torch import Gato, GatoConfig
     gato = Gato(input_dim=768, img_patch_size=16, num_transformer_blocks=8, num_attention_heads=24, ...)
+    gato = Gato(GatoConfig.small())                # or baseline(), large(): the paper's three sizes
     hidden = gato((input_ids, (encoding, row_pos, col_pos), (position, mask)))
 
 Source   the READMEs of kyegomez/GATO and OrigamiDream/gato: arguments and shapes. Their example has 44 tokens but
@@ -15,13 +16,16 @@ image. `position` counts within the timestep; `mask` is 1 for observations and 0
 Shapes   B sequences, L tokens, I numbers of one token
 """
 
+from dataclasses import dataclass, replace
+from typing import Any
+
 import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
 from gato import model
-from gato.config import Config
+from gato.config import Config, preset
 from gato.stream import ACTION_POSITION, TokenSequence, TokenType
 from gato.tokens import BINS, TEXT_IDS, Layout, check_discrete, to_bins
 from trajectories.errors import UserError
@@ -29,14 +33,71 @@ from trajectories.errors import UserError
 Inputs = tuple[Tensor, tuple[Tensor, tuple[Tensor, Tensor], tuple[Tensor, Tensor]], tuple[Tensor, Tensor]]
 
 PATCH, CONTINUOUS, DISCRETE = 0, 1, 2
+CONSTANTS = (
+    "vocabulary_size",
+    "actions_size",
+    "continuous_values_size",
+    "discretize_depth",
+    "local_position_encoding_size",
+)
+
+
+@dataclass(frozen=True)
+class GatoConfig:
+    """gato-torch's arguments; the two lengths are ignored, since nothing here depends on a sequence's length."""
+
+    input_dim: int = 768
+    img_patch_size: int = 16
+    token_sequence_length: int = 1024
+    vocabulary_size: int = TEXT_IDS
+    actions_size: int = BINS
+    continuous_values_size: int = BINS
+    num_transformer_blocks: int = 8
+    num_attention_heads: int = 24
+    layer_width: int = 768
+    feedforward_hidden_size: int = 3072
+    key_value_size: int = 32
+    dropout_rate: float = 0.1
+    num_group_norm_groups: int = 32
+    discretize_depth: int = 128
+    local_position_encoding_size: int = ACTION_POSITION
+    max_seq_len: int = 8192
+
+    @staticmethod
+    def small() -> "GatoConfig":
+        """The paper's 79M."""
+        return GatoConfig.of_size("79M")
+
+    @staticmethod
+    def baseline() -> "GatoConfig":
+        """The paper's 364M."""
+        return GatoConfig.of_size("364M")
+
+    @staticmethod
+    def large() -> "GatoConfig":
+        """The paper's 1.18B."""
+        return GatoConfig.of_size("1.18B")
+
+    @staticmethod
+    def of_size(name: str) -> "GatoConfig":
+        """One of the paper's sizes under gato-torch's names."""
+        size = preset(name)
+        return GatoConfig(
+            num_transformer_blocks=size.layers,
+            num_attention_heads=size.heads,
+            layer_width=size.width,
+            feedforward_hidden_size=size.hidden,
+            key_value_size=size.head_width,
+        )
 
 
 class Gato(model.Gato):
     """Gato with gato-torch's arguments and inputs.
 
     Args:
-        input_dim: numbers of one token: a patch's pixels, so a multiple of `img_patch_size` squared.
-        token_sequence_length, max_seq_len: ignored, since nothing here depends on a sequence's length.
+        config: all arguments; None: their defaults.
+        arguments: those of `GatoConfig`'s fields that are not as in `config`. `input_dim` is the numbers of one token:
+            a patch's pixels, so a multiple of `img_patch_size` squared.
 
     `vocabulary_size`, `actions_size`, `continuous_values_size`, `discretize_depth` and `local_position_encoding_size`
     are constants here, and accepted with their default value only.
@@ -45,49 +106,28 @@ class Gato(model.Gato):
         UserError: one of the constants has another value, or `input_dim` is no number of whole pixels.
     """
 
-    def __init__(
-        self,
-        *,
-        input_dim: int = 768,
-        img_patch_size: int = 16,
-        token_sequence_length: int = 1024,
-        vocabulary_size: int = TEXT_IDS,
-        actions_size: int = BINS,
-        continuous_values_size: int = BINS,
-        num_transformer_blocks: int = 8,
-        num_attention_heads: int = 24,
-        layer_width: int = 768,
-        feedforward_hidden_size: int = 3072,
-        key_value_size: int = 32,
-        dropout_rate: float = 0.1,
-        num_group_norm_groups: int = 32,
-        discretize_depth: int = 128,
-        local_position_encoding_size: int = ACTION_POSITION,
-        max_seq_len: int = 8192,
-    ) -> None:
-        for name, value, constant in (
-            ("vocabulary_size", vocabulary_size, TEXT_IDS),
-            ("actions_size", actions_size, BINS),
-            ("continuous_values_size", continuous_values_size, BINS),
-            ("discretize_depth", discretize_depth, 128),
-            ("local_position_encoding_size", local_position_encoding_size, ACTION_POSITION),
-        ):
+    def __init__(self, config: GatoConfig | None = None, **arguments: Any) -> None:
+        config = replace(config or GatoConfig(), **arguments)
+        for name in CONSTANTS:
+            value, constant = getattr(config, name), getattr(GatoConfig, name)
             if value != constant:
                 raise UserError(f"{name} is {value}, but Gato's token table is fixed at {constant}: leave it out.")
-        channels, rest = divmod(input_dim, img_patch_size**2)
+        side = config.img_patch_size
+        channels, rest = divmod(config.input_dim, side**2)
         if rest or channels == 0:
-            side = img_patch_size
-            raise UserError(f"input_dim is {input_dim}, no multiple of {side}x{side} pixels: 768 is three channels.")
+            raise UserError(
+                f"input_dim is {config.input_dim}, no multiple of {side}x{side} pixels: 768 is three channels."
+            )
         super().__init__(
             Config(
-                layers=num_transformer_blocks,
-                heads=num_attention_heads,
-                width=layer_width,
-                hidden=feedforward_hidden_size,
-                head_width=key_value_size,
-                dropout=dropout_rate,
-                patch=img_patch_size,
-                patch_groups=num_group_norm_groups,
+                layers=config.num_transformer_blocks,
+                heads=config.num_attention_heads,
+                width=config.layer_width,
+                hidden=config.feedforward_hidden_size,
+                head_width=config.key_value_size,
+                dropout=config.dropout_rate,
+                patch=side,
+                patch_groups=config.num_group_norm_groups,
                 image_channels=channels,
                 images=True,
                 text=True,
