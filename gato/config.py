@@ -55,6 +55,9 @@ class Config(ModelConfig):
     )
     final_lr_fraction: float = option(0.1, "share of the peak learning rate at the end of a cosine", low=0)
 
+    core: Literal["gato", "dt"] = option(
+        "gato", "sequence model: gato's own, or the Decision Transformer's blocks (gato/dt_core.py)"
+    )
     width: int = option(128, "of a token's embedding", low=1)
     layers: int = option(2, "of the transformer", low=1)
     heads: int = option(4, "of attention in a layer", low=1)
@@ -126,6 +129,9 @@ class Config(ModelConfig):
                 f"prompt_steps is {self.prompt_steps}, but a sequence has {self.context} steps (context): leave at "
                 f"least one of them to the episode itself."
             )
+        if self.core == "dt" and self.width % self.heads:
+            sizes = f"width is {self.width}, and heads {self.heads}"
+            raise UserError(f"{sizes}: with core dt the first has to be a multiple of the second.")
 
 
 def preset(size: str, **changes: Any) -> Config:

@@ -26,6 +26,7 @@ from gato import answers, prompts
 from gato.answering import Answering
 from gato.answers import PairBatch
 from gato.config import Config
+from gato.dt_core import DecisionCore
 from gato.embedding import Embedding
 from gato.language import chunks
 from gato.multitask import Corpus, MixedBatch, losses_by_task, mean_over_tasks, sequences, tasks
@@ -85,7 +86,8 @@ class Gato(Answering):
         max_episode_steps = max((task.max_episode_steps for task in self.tasks), default=self.config.context)
         images = self.config.images or bool(sizes)
         self.embedding = Embedding(self.config, self.layout.size, images, self.texts.rows, max_episode_steps)
-        self.transformer = transformer or Transformer(self.config)
+        core = DecisionCore if self.config.core == "dt" else Transformer
+        self.transformer = transformer or core(self.config)
         steps = self.config.prompt_steps
         self.demonstrations = nn.ModuleList(
             prompts.Demonstrations(task, 0 if task.kind else steps) for task in self.tasks
