@@ -12,6 +12,7 @@ class BaseConfig:
     """The configuration of any model; of one that has nothing to train, all of it."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # of its own, beside experiments/presets.toml: its sizes
+    acting: ClassVar[tuple[str, ...]] = ()  # options that decide how a trained model acts, and nothing of its weights
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -44,6 +45,8 @@ class SamplingConfig:
 @dataclass(frozen=True)
 class AtariConfig(ModelConfig, SamplingConfig):
     """How the paper trains on Atari (kzl atari/run_dt_atari.py), for models of images."""
+
+    acting: ClassVar[tuple[str, ...]] = ("temperature",)
 
     learning_rate: float = option(6e-4, "peak learning rate of AdamW", above=0)
     beta2: float = option(0.95, "AdamW's second decay rate", low=0, below=1)

@@ -1,6 +1,7 @@
 """The Decision Transformers' settings: of numbers, and of images."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from backbone.config import AtariConfig, ModelConfig, SamplingConfig
 from backbone.options import option
@@ -22,6 +23,8 @@ class Config(ModelConfig):
 @dataclass(frozen=True)
 class DiscreteConfig(Config, SamplingConfig):
     """The same, where actions are discrete."""
+
+    acting: ClassVar[tuple[str, ...]] = ("temperature",)
 
 
 @dataclass(frozen=True)

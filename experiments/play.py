@@ -78,8 +78,11 @@ def main(options: Options) -> None:
     )
 
 
-def finished(run: Path, env: str | None = None) -> Record:
+def finished(run: Path, env: str | None = None, weights: bool = True) -> Record:
     """The run's record, if there is a model beside it; of one of its data sets, where it has learned several.
+
+    Args:
+        weights: whether the model is needed.
 
     Raises:
         UserError: no such run, an unfinished one, one without weights, or one that has not learned `env`; the message
@@ -96,7 +99,7 @@ def finished(run: Path, env: str | None = None) -> Record:
     record = read_record(place)
     if env not in (None, record.dataset, record.env):
         raise UserError(f"{run}: --env is {env}, but this run was trained on {record.dataset} only: leave --env out.")
-    for name in (WEIGHTS, CARD):
+    for name in (WEIGHTS, CARD) if weights else ():
         if not (run / name).exists():
             how = f"`{command(record)}` trains it again and prints its folder."
             raise UserError(f"{run}: {name} is not beside the record (git keeps no weights): {how}")

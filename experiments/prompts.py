@@ -23,15 +23,15 @@ import torch
 import tyro
 
 from backbone.interface import Model
-from environments.make import make
 from experiments.play import finished, recorded
 from report import markdown, prompts
-from report.store import Evaluation, Record
+from report.store import Record
 from training import provenance
 from training.checkpoint import load_model
 from training.cli import exit_on_user_error
 from training.devices import device_name, find_device
-from training.evaluate import episode_seeds, evaluate
+from training.evaluate import episode_seeds
+from training.replay import replay
 from trajectories.errors import UserError
 
 
@@ -82,17 +82,12 @@ def measure(options: Options, model: Model, record: Record) -> prompts.Ablation:
     """Play the run's own episodes once under each prompt."""
     began = time.monotonic()
     episodes = options.episodes or record.protocol.episodes
-    task = record.dataset if len(record.tasks) > 1 else None
-    environments = make(record.env, episodes, record.protocol.physics, options.threads)
     prompted = []
-    for prompt in options.prompts:
-        model.config = replace(model.config, prompt=prompt)  # type: ignore[call-arg]  # Gato's
-        played = evaluate(model, environments, None, f"playing, prompt {prompt}", task)
-        score = float(record.protocol.score(played.returns).mean())
-        name = prompt if prompt in prompts.MEANING else Path(prompt).name
-        evaluation = Evaluation.of(None, played.returns, played.lengths, score, played.success)
-        prompted.append(prompts.Prompted(name, evaluation))
-    environments.close()
+    with replay(record, model, episodes, options.threads) as again:
+        for prompt in options.prompts:
+            model.config = replace(model.config, prompt=prompt)  # type: ignore[call-arg]  # Gato's
+            played = again.play(f"playing, prompt {prompt}")
+            prompted.append(prompts.Prompted(prompt if prompt in prompts.MEANING else Path(prompt).name, played))
     head, dirty = provenance.commit()
     return prompts.Ablation(
         prompted=tuple(prompted),

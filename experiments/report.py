@@ -1,10 +1,10 @@
 """Every table and figure, from the records alone: python experiments/report.py
 
-table.md .csv .tex, the page index.html, prompts.md where runs were measured so, and figures/, in results/ or in the
-folder of other runs that --results-dir names. The short table in README.md and README_zh.md, between its markers, is
-written by --readme only, and so are the numbers in their prose (report/prose.py); those of results/README.md are always
-written. The same records give the same files, to the byte, but for figures and for what the page says of this machine:
-stale records, videos. A damaged record or curve is named on stderr; the rest is reported.
+table.md .csv .tex, the page index.html, prompts.md and plans.md where runs were measured so, and figures/, in results/
+or in the folder of other runs that --results-dir names. The short table in README.md and README_zh.md, between its
+markers, is written by --readme only, and so are the numbers in their prose (report/prose.py); those of
+results/README.md are always written. The same records give the same files, to the byte, but for figures and for what
+the page says of this machine: stale records, videos. A damaged record or curve is named on stderr, and left out.
 """
 
 import sys
@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import tyro
 
-from report import csv_table, latex, markdown, page, prompts, prose, store, table
+from report import csv_table, latex, markdown, page, plans, prompts, prose, store, table
 from report.curve import curves_of
 from training.cli import exit_on_user_error
 from training.provenance import PROJECT
@@ -61,7 +61,8 @@ def main(options: Options) -> int:
     records = store.read_all(runs)
     curves, named = curves_of(records, runs), {name: suite.envs for name, suite in suites().items()}
     report = table.report(records, options.models, named)
-    drawn = figures.paths(pictures, curves, report)
+    planned = plans.read_all(runs)
+    drawn = figures.paths(pictures, curves, report, planned)
     if options.check:
         files = texts(options, report, drawn)
         other = [path for path, text in files.items() if not path.exists() or same(path) != page.portable(text)]
@@ -76,7 +77,7 @@ def main(options: Options) -> int:
 
     old = stale(records)
     try:
-        made = figures.draw(pictures, curves, report) if options.figures else []
+        made = figures.draw(pictures, curves, report, planned) if options.figures else []
         files = texts(options, report, drawn, old)
         for path, text in files.items():
             write_text(path, text)
@@ -111,6 +112,8 @@ def texts(
     }
     if measured := prompts.read_all(options.runs):
         files[prompts.PAGE] = prompts.page(measured)
+    if planned := plans.read_all(options.runs):
+        files[plans.PAGE] = plans.page(planned)
     found = {options.results / name: text for name, text in files.items()}
     numbers = prose.Numbers(report, measured, prose.read_figures())
     explained = options.results / "README.md"

@@ -34,6 +34,7 @@ class Config(ModelConfig):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {  # run.py --preset 79M
         size: {**changes, "updates": 1_000_000} if changes else {} for size, changes in SIZES.items()
     }
+    acting: ClassVar[tuple[str, ...]] = ("prompt", "decoding", "temperature", "memory")
 
     context: int = option(8, "steps in a sequence, its prompt included; the paper counts tokens: 1024", low=1)
     context_tokens: int = option(

@@ -6,6 +6,7 @@ episodes-<row>   the returns of all evaluation episodes, and of the recorded one
 targets-<row>    target return against achieved return
                  (return_conditioning: the same, of the row with the most target returns, if more than two)
 compute-<row>    score against training seconds, tokens and parameters
+planner-<row>    score under several settings of the planner, where experiments/plan.py measured them
 profile-<suite>  performance profiles over a suite's data sets
 """
 
@@ -20,9 +21,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from report import planner_figure
 from report.compare import SuiteComparison, comparison_name, profiles
 from report.curve import LOSS, RETURN, Curves, return_column
 from report.grid import Cell, Row, label, names
+from report.planner_figure import Planned
 from report.plotting import (
     PAGE,
     RECORDED,
@@ -43,47 +46,47 @@ from report.store import Record
 from report.table import Report
 
 OURS = re.compile(
-    r"((learning|loss|episodes|targets|compute|profile)-.*|return_conditioning)\.(png|svg)"
+    r"((learning|loss|episodes|targets|compute|planner|profile)-.*|return_conditioning)\.(png|svg)"
 )  # may be removed
 Drawings = dict[str, partial[Figure]]  # by figure name
 Several = Sequence[Mapping[str, np.ndarray]]  # curves of one model, by seed
 
 
-def draw(folder: Path, curves: Curves, report: Report) -> list[Path]:
+def draw(folder: Path, curves: Curves, report: Report, planned: Planned = ()) -> list[Path]:
     """Draw into `folder` every figure that is new or shows other numbers, and remove those of rows that are gone."""
     folder.mkdir(parents=True, exist_ok=True)
-    planned = plan(curves, report)
+    drawings = plan(curves, report, planned)
     for old in folder.iterdir():
-        if OURS.fullmatch(old.name) and (old.suffix != ".svg" or old.stem not in planned):
+        if OURS.fullmatch(old.name) and (old.suffix != ".svg" or old.stem not in drawings):
             old.unlink()
     with plt.rc_context(STYLE):
-        for name, make in planned.items():
+        for name, make in drawings.items():
             path, inputs = folder / f"{name}.svg", digest(make)
             if not drawn_from(path, inputs):
                 save(make(), path, inputs)
-    return paths(folder, curves, report)
+    return paths(folder, curves, report, planned)
 
 
-def paths(folder: Path, curves: Curves, report: Report) -> list[Path]:
+def paths(folder: Path, curves: Curves, report: Report, planned: Planned = ()) -> list[Path]:
     """The files that `draw` writes."""
-    return [folder / f"{name}.svg" for name in plan(curves, report)]
+    return [folder / f"{name}.svg" for name in plan(curves, report, planned)]
 
 
-def plan(curves: Curves, report: Report) -> Drawings:
+def plan(curves: Curves, report: Report, planned: Planned = ()) -> Drawings:
     """Each figure's name, and what draws it."""
-    planned: Drawings = {}
+    drawings: Drawings = {}
     for row, name in zip(report.rows, names(report.rows), strict=True):
-        planned |= {f"{kind}-{name}": make for kind, make in of_row(row, curves).items()}
+        drawings |= {f"{kind}-{name}": make for kind, make in of_row(row, curves, planned).items()}
     for comparison in report.comparisons:
         if comparison.complete:
-            planned[f"profile-{comparison_name(comparison)}"] = partial(profile, comparison)
+            drawings[f"profile-{comparison_name(comparison)}"] = partial(profile, comparison)
     targets = [max(len(target_returns(cell)) for cell in row.cells.values()) for row in report.rows]
     if max(targets, default=0) > 2:
-        planned["return_conditioning"] = partial(achieved_returns, report.rows[targets.index(max(targets))])
-    return planned
+        drawings["return_conditioning"] = partial(achieved_returns, report.rows[targets.index(max(targets))])
+    return drawings
 
 
-def of_row(row: Row, curves: Curves) -> Drawings:
+def of_row(row: Row, curves: Curves, planned: Planned = ()) -> Drawings:
     """The figures of one row by kind, in the order of the page."""
     found: Drawings = {}
     named = {column: [curves.get(record.name) for record in cell.records] for column, cell in row.cells.items()}
@@ -97,6 +100,9 @@ def of_row(row: Row, curves: Curves) -> Drawings:
     found["episodes"] = partial(episodes, row)
     if any(len(target_returns(cell)) > 1 for cell in row.cells.values()):
         found["targets"] = partial(achieved_returns, row)
+    if points := planner_figure.points(row, planned):
+        title = heading(row, "score by the planner's settings")
+        found["planner"] = partial(planner_figure.planner, title, points, row.first.behavior.normalized)
     return found | {"compute": partial(compute, row)}
 
 

@@ -24,7 +24,7 @@ WHAT = (
     "records; nothing is typed by hand."
 )
 HERE, THERE = "<!-- here -->", "<!-- there -->"
-FIGURES = ("learning", "loss", "episodes", "targets", "compute")  # of a row, in this order
+FIGURES = ("learning", "loss", "episodes", "targets", "compute", "planner")  # of a row, in this order
 STYLE, SCRIPT = (Path(__file__).with_name(name) for name in ("page.css", "page.js"))
 
 

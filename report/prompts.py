@@ -9,16 +9,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
-from report.cell_text import ABSENT, Table, Text
+from report import ablations
+from report.ablations import made_by
+from report.cell_text import Table, Text
 from report.checks import COMMIT, MOST, check_evaluation
 from report.commands import is_command
-from report.markdown import code, grid
-from report.parsing import build, read_json, require
-from report.store import Evaluation, Record, layout, leave_out, plain, read_record
+from report.parsing import require
+from report.store import Evaluation, Record, layout, plain
 from trajectories.atomic import write_text
-from trajectories.errors import UserError
 
 PROMPTS = "prompts.json"
 PAGE = "prompts.md"
@@ -64,14 +62,7 @@ def read(place: Path) -> Ablation:
     Raises:
         UserError: it is damaged.
     """
-    path = place / PROMPTS
-    try:
-        ablation: Ablation = build(Ablation, read_json(path), "prompts")
-        check(ablation)
-        return ablation
-    except (ValueError, OSError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise UserError(f"{path}: damaged ({why}): restore it, or remove it and measure again.") from error
+    return ablations.read_beside(place / PROMPTS, Ablation, "prompts", check)
 
 
 def check(ablation: Ablation) -> None:
@@ -88,17 +79,8 @@ def check(ablation: Ablation) -> None:
 
 
 def read_all(root: Path) -> list[tuple[Record, Ablation]]:
-    """Every run under `root` that was measured so, by name.
-
-    A damaged file, and one without a whole record beside it, is named on stderr and left out.
-    """
-    found = []
-    for path in sorted([*root.glob(f"*/{PROMPTS}"), *root.glob(f"*/*/{PROMPTS}")]):
-        try:
-            found.append((read_record(path.parent), read(path.parent)))
-        except UserError as error:
-            leave_out(str(error))
-    return sorted(found, key=lambda pair: pair[0].name)
+    """Every run under `root` that was measured so, by name; what is damaged is named on stderr and left out."""
+    return ablations.read_all(root, PROMPTS, read)
 
 
 def table(measured: Sequence[tuple[Record, Ablation]]) -> Table:
@@ -106,14 +88,9 @@ def table(measured: Sequence[tuple[Record, Ablation]]) -> Table:
     lines = []
     for record, ablation in measured:
         for each in ablation.prompted:
-            returns = np.asarray(each.played.returns)
-            scores = record.protocol.score(returns)
-            error = f" ± {scores.std(ddof=1) / np.sqrt(len(scores)):.1f}" if len(scores) > 1 else ""
             words = (record.dataset, record.source, training(record), str(record.seed), each.prompt)
-            numbers = (f"{returns.mean():.0f}", f"{np.mean(each.played.lengths):.0f}", f"{scores.mean():.1f}{error}")
-            recorded = record.behavior.normalized
-            behavior = ABSENT if recorded is None else f"{recorded:.1f}"
-            lines.append(tuple(map(Text, (*words, *numbers, behavior, str(len(returns))))))
+            numbers = (*ablations.outcome(record, each.played), ablations.behavior(record))
+            lines.append(tuple(map(Text, (*words, *numbers, str(len(each.played.returns))))))
     header = ("Data set", "Source", "Prompts while training", "Seed", "Prompt", "Return", "Steps", "Score")
     return Table(
         title="Prompts",
@@ -137,12 +114,5 @@ def training(record: Record) -> str:
 
 def page(measured: Sequence[tuple[Record, Ablation]]) -> str:
     """results/prompts.md."""
-    shown = table(measured)
-    commands = "\n".join(
-        f"- {code(record.command)} (commit {record.commit[:7]}{', with changes' if record.dirty else ''}), then\n"
-        f"  {code(ablation.command)} (commit {ablation.commit[:7]}{', with changes' if ablation.dirty else ''})"
-        for record, ablation in measured
-    )
-    how = f"Written by `python experiments/report.py` from `results/runs/*/{PROMPTS}`; edit nothing here."
-    notes = "\n".join(f"- {note}" for note in shown.notes)
-    return "\n\n".join(["# The effect of a prompt", how, grid(shown), notes, "Made by:", commands]) + "\n"
+    commands = [(made_by(record.command, record), made_by(found.command, found)) for record, found in measured]
+    return ablations.page("The effect of a prompt", PROMPTS, table(measured), commands)

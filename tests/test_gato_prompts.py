@@ -11,6 +11,7 @@ from experiments import prompts as measuring
 from experiments import report, run
 from report import prompts, store, table
 from tests.test_mixture import SMALL
+from training import replay
 from trajectories.errors import UserError
 
 
@@ -34,9 +35,9 @@ def finished(original: Path, tmp_path: Path) -> Path:
 
 
 def test_every_prompt_is_played_on_the_run_s_own_episodes(finished, monkeypatch):
-    acted, evaluate = [], measuring.evaluate
+    acted, evaluate = [], replay.evaluate
     monkeypatch.setattr(
-        measuring, "evaluate", lambda model, *rest: acted.append(model.config.prompt) or evaluate(model, *rest)
+        replay, "evaluate", lambda model, *rest: acted.append(model.config.prompt) or evaluate(model, *rest)
     )
     measuring.main(measuring.Options(finished))
     assert acted == ["none", "end", "uniform", "best"]

@@ -1,17 +1,23 @@
 """The Trajectory Transformer's settings: of training first, then of the planner."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from backbone.config import ModelConfig
 from backbone.options import option
 
+PLANNER = (  # its options: a trained model may plan by others (experiments/plan.py)
+    *("horizon", "beam_width", "expand", "top_observations", "top_actions", "cdf_observations", "cdf_actions"),
+    *("percentile", "planning_context", "prefix", "prefix_context", "plan_every", "plan_seconds", "plan_memory"),
+)
 CODES = 512  # values of a token of a frame, 8 for each of its three numbers
 
 
 @dataclass(frozen=True)
 class Config(ModelConfig):
     """The paper's settings (config/offline.py of its code)."""
+
+    acting: ClassVar[tuple[str, ...]] = PLANNER
 
     context: int = option(10, "transitions in a window", low=1)
     batch_size: int = option(256, "windows in an update", low=1)
@@ -66,6 +72,8 @@ class Config(ModelConfig):
 @dataclass(frozen=True)
 class ImageConfig(Config):
     """What differs from numbers: 28 tokens a transition, of 512 values each, and rewards that are mostly zero."""
+
+    acting: ClassVar[tuple[str, ...]] = (*PLANNER, "random_actions")
 
     context: int = option(4, "transitions in a window", low=1)
     batch_size: int = option(32, "windows in an update", low=1)
