@@ -125,7 +125,8 @@ class Numbers:
 def read_figures(folder: Path = FIGURES) -> dict[str, Mapping[str, object]]:
     """The rows of the benchmarks' figures, by what they measure."""
     pages = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-    return {str(row["what"]): row for page in pages for row in page["rows"]}
+    parts = [part for page in pages for part in (page["parts"].values() if "parts" in page else (page,))]
+    return {str(row["what"]): row for part in parts for row in part["rows"]}
 
 
 def _over(suite: SuiteComparison, model: str, statistic: str) -> str:

@@ -1,6 +1,7 @@
 """benchmarks/: one command, one table. What is measured is never judged here; no test is timed."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks.atari import acting
 from benchmarks.evaluation import together
+from report.prose import read_figures
 from trajectories.errors import UserError
 
 ROW = {"what": "adding", "ours": "1 ms", "peer": "20 ms", "ratio": 20.0, "note": "made up"}
@@ -23,23 +25,40 @@ def made_up(monkeypatch, tmp_path):
         return SimpleNamespace(measure=lambda: [ROW])
 
     monkeypatch.setattr(command.importlib, "import_module", import_module)
-    monkeypatch.setattr(command, "FIGURES", tmp_path / "figures.md")
+    monkeypatch.setattr(command, "FIGURES", tmp_path / "cpu.json")
+    monkeypatch.setattr(command, "PAGE", tmp_path / "README.md")
     return imported
 
 
 def test_the_command_measures_everything_and_writes_the_page(made_up, tmp_path, capsys):
     command.main(command.Options())
-    page = (tmp_path / "figures.md").read_text()
+    page = (tmp_path / "README.md").read_text()
     assert tuple(made_up) == command.NAMES
     assert page.count("| adding ") == capsys.readouterr().out.count("| adding ") == len(command.NAMES)
-    assert "torch" in page
-    assert "threads" in page
+    assert page.count("torch 2") == page.count("threads ") == page.count("## ") == len(command.NAMES)
+    assert "Not measured yet" not in page
 
 
 def test_only_what_is_named_is_imported_and_no_page_is_written(made_up, tmp_path):
     command.main(command.Options(names=("planner", "data")))
     assert made_up == ["planner", "data"]
-    assert not (tmp_path / "figures.md").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_measured_again_takes_the_place_of_its_older_figures_alone(made_up, tmp_path, monkeypatch):
+    command.main(command.Options(names=("planner", "data"), write=True))
+    again = SimpleNamespace(measure=lambda: [{**ROW, "ratio": 30.0}])
+    monkeypatch.setattr(command.importlib, "import_module", lambda name: again)
+    command.main(command.Options(names=("data",), write=True))
+    page = (tmp_path / "README.md").read_text()
+    assert re.findall("^## (.+)", page, re.MULTILINE) == ["data", "planner"]
+    assert re.findall(r"\| (\d+) +\| made up", page) == ["30", "20"]
+    assert "Not measured yet: `waiting`, `atari`" in page
+
+
+def test_numbers_in_prose_are_found_in_the_figures(made_up, tmp_path):
+    command.main(command.Options(names=("data",), write=True))
+    assert read_figures(tmp_path)["adding"]["ratio"] == 20.0
 
 
 def test_other_programs_read_the_rows_as_json(made_up, capsys):
