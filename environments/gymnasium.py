@@ -43,9 +43,12 @@ class GymnasiumEnvironments:
 
     @property
     def step_seconds(self) -> float | None:
-        """How long one step lasts, where the environment has `dt`."""
-        seconds = getattr(self._copies[0].unwrapped, "dt", None)
-        return None if seconds is None else float(seconds)
+        """How long one step lasts: the environment's `dt`, or how long it shows a step; None where it has neither."""
+        inside = self._copies[0].unwrapped
+        if seconds := getattr(inside, "dt", None):
+            return float(seconds)
+        frames = (inside.metadata or {}).get("render_fps")
+        return 1 / frames if frames else None
 
     def reset(self, seeds: Sequence[int], only: np.ndarray | None = None) -> np.ndarray:
         """Begin an episode in each copy (or where `only`), as gymnasium does from the same seed; (E, *obs)."""

@@ -42,6 +42,8 @@ COLORS = {  # of what tiles are made of
 class SokobanEnvironments:
     """E boards, stepped as one array; see `environments.interface.Environments`."""
 
+    step_seconds = 0.1  # how long a move is shown
+
     def __init__(self, row: EnvironmentRow, count: int, level: Callable[[int], np.ndarray]) -> None:
         """`level` gives the board of a seed, (H, W) uint8."""
         self.spec = row.spec()

@@ -80,6 +80,26 @@ def test_a_video_holds_a_picture_of_every_step_and_nothing_else_is_left(run: Pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["runs", "toy.mp4"]
 
 
+@pytest.mark.parametrize(("name", "speed"), [("CartPole-v1", 50), ("Pendulum-v1", 20), ("sokoban-7x7", 10)])
+def test_a_video_is_as_fast_as_the_environment_says(name: str, speed: float, tmp_path: Path) -> None:
+    imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    environments = make(name, 1, render_mode="rgb_array")
+    with watch.camera(tmp_path / "film.mp4", environments) as film:
+        assert film is not None
+        film.reset((0,))
+    frames = imageio_ffmpeg.read_frames(str(tmp_path / "film.mp4"))
+    assert next(frames)["fps"] == speed
+    environments.close()
+
+
+def test_an_episodes_mission_is_shown() -> None:
+    pytest.importorskip("minigrid", reason="needs minigrid")
+    levels: Any = make("babyai-go-to-local", 1)
+    levels.reset((3,))
+    assert watch.texts(levels, 3) == f', mission "{levels.inside(0).mission}"'
+    assert watch.texts(make("toy", 1), 3) == ""
+
+
 def test_a_video_that_cannot_be_finished_leaves_nothing_behind(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

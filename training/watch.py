@@ -18,6 +18,7 @@ from training.plan_pictures import Plans, draw
 from training.show_answers import SHOWN, show_answers
 from trajectories.atomic import atomic_file
 from trajectories.errors import UserError
+from trajectories.parts import to_text, view
 
 FASTEST = 60  # frames a second; a faster simulator is shown every few steps
 USUAL = 30  # frames a second where an environment does not say how long a step lasts
@@ -63,7 +64,8 @@ def watch(
                 player = agent(record, model, targets[0] if targets else 0.0, seed)
                 if planned is not None and number == first:
                     player = planned.watch(player)
-                print(line_of_episode(record, number, play(player, film or environments, (seed,), "playing")))
+                line = line_of_episode(record, number, play(player, film or environments, (seed,), "playing"))
+                print(line + texts(environments, seed))
     finally:
         environments.close()
     if video:
@@ -85,6 +87,16 @@ def line_of_episode(record: Record, number: int, played: Played) -> str:
     score = float(record.protocol.score(played.returns[0]))
     success = "" if played.success is None else ", solved" if played.success[0] else ", not solved"
     return f"episode {number}: return {played.returns[0]:.1f}, {played.lengths[0]} steps, score {score:.1f}{success}"
+
+
+def texts(environments: Environments, seed: int) -> str:
+    """The end of an episode's line where it began with a text: its mission."""
+    parts = environments.spec.parts
+    names = [part.name for part in parts if part.kind == "text"]
+    if not names:
+        return ""
+    first = view(environments.reset((seed,)), parts)
+    return "".join(f', {name} "{to_text(first[name][0])}"' for name in names)
 
 
 def line_of_plans(plans: Plans) -> str:
@@ -133,7 +145,8 @@ def camera(video: Path | None, environments: Environments) -> Iterator[Film | No
         raise UserError("imageio-ffmpeg is not installed: pip install imageio-ffmpeg writes videos.") from None
     environments.reset((0,))
     height, width, _ = first_picture(environments).shape
-    steps_a_second = 1 / getattr(environments, "step_seconds", 1 / USUAL)
+    seconds = getattr(environments, "step_seconds", None)
+    steps_a_second = 1 / seconds if seconds else USUAL
     every = max(1, round(steps_a_second / FASTEST))
     encoding = {"quality": 8, "macro_block_size": 2, "ffmpeg_log_level": "error", "output_params": ["-f", "mp4"]}
     with atomic_file(video) as fresh:
