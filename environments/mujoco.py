@@ -83,18 +83,24 @@ def simulator(gym_id: str, physics: str = "d4rl", **options: Any) -> MujocoEnv:
     plain = ROBOTS[gym_id].simulator
     if check(physics) == "gymnasium":
         return plain(**options)
-    return type(f"{plain.__name__}WithOldCapsules", (_OldCapsules, plain), {})(**options)
+    return compiled_by(compile_with_old_capsules, plain, **options)
 
 
-class _OldCapsules:
-    """Mixed into one of gymnasium's classes: the same, compiled with the old capsules."""
+def compiled_by(compiler: Callable[[str], mujoco.MjModel], plain: type[MujocoEnv], **options: Any) -> MujocoEnv:
+    """One gymnasium environment, in the model that `compiler` makes of its MJCF file's path."""
+    return type(f"Other{plain.__name__}", (_Compiled, plain), {"compiler": staticmethod(compiler)})(**options)
 
+
+class _Compiled:
+    """Mixed into one of gymnasium's classes: the same, with a model of its own."""
+
+    compiler: Callable[[str], mujoco.MjModel]
     fullpath: str
     width: int
     height: int
 
     def _initialize_simulation(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
-        model = compile_with_old_capsules(self.fullpath)
+        model = self.compiler(self.fullpath)
         model.vis.global_.offwidth = max(model.vis.global_.offwidth, self.width)
         model.vis.global_.offheight = max(model.vis.global_.offheight, self.height)
         return model, mujoco.MjData(model)
@@ -106,7 +112,7 @@ class MujocoEnvironments(SimulatedEnvironments):
     camera = "track"
 
     def __init__(self, row: EnvironmentRow, count: int, physics: str = "d4rl", threads: int = 1) -> None:
-        self._simulator = simulator(row.gym_id, physics)
+        self._simulator = self._simulated(row, physics)
         self._robot = ROBOTS[row.gym_id]
         self.physics = physics
         super().__init__(row.spec(), self._simulator.model, self._simulator.frame_skip, count, threads)
@@ -117,6 +123,10 @@ class MujocoEnvironments(SimulatedEnvironments):
         self._simulator.data = self._copies[copy]
         self._simulator.set_state(positions, velocities)  # type: ignore[no-untyped-call]
         self._began(copy)
+
+    def _simulated(self, row: EnvironmentRow, physics: str) -> MujocoEnv:
+        """Gymnasium's own environment, which begins episodes."""
+        return simulator(row.gym_id, physics)
 
     def _begin(self, copy: int, seed: int) -> None:
         """As gymnasium does from the same seed."""

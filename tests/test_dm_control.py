@@ -1,7 +1,6 @@
 """DeepMind's Control Suite: played as dm_control plays it, in its own bodies and in others, and demonstrated."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,13 +8,11 @@ import pytest
 from environments.dm_control import ControlSuiteEnvironments
 from environments.embodiments import FACTORS
 from environments.make import make
-from sources import demonstrate, export
+from sources import demonstrate
 from sources.experts import dm_control as experts
 from sources.experts.objectives import point_mass
 from sources.experts.predictive_sampling import Planner, Planning
-from sources.loading import Request, load
-from trajectories import minari_folders
-from trajectories.catalog import dataset, dataset_names, environment, environment_names
+from trajectories.catalog import dataset_names, environment, environment_names
 from trajectories.errors import UserError
 
 TASKS = [name for name in environment_names() if name.startswith("dmc-")]
@@ -167,19 +164,6 @@ def test_a_planner_starts_from_its_last_plan_and_its_seed_decides() -> None:
     assert found[0] == found[1] != found[2]
 
 
-def test_a_recording_goes_to_minari_and_back_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    name = "dmc-cartpole-balance"
-    data = load(Request(name, "collected", steps=2000, data_dir=tmp_path))
-    assert data.episodes == 2
-    assert data.finished.all()
-    export.to_minari(data, "dmc/cartpole-v0", tmp_path / "minari")
-    monkeypatch.setenv(minari_folders.VARIABLE, str(tmp_path / "minari"))
-    again = load(Request("dmc/cartpole-v0", "minari", data_dir=tmp_path))
-    assert again.spec.name == environment(dataset(name).env).name
-    for column in ("observations", "actions", "rewards", "terminated", "starts", "finished"):
-        assert np.array_equal(getattr(again, column), getattr(data, column)), column
-
-
 def test_the_jaco_arm_reaches_its_target_with_actions_in_units_of_its_fastest() -> None:
     from dm_control import manipulation
 
@@ -199,7 +183,7 @@ def test_the_jaco_arm_reaches_its_target_with_actions_in_units_of_its_fastest() 
 
 def test_a_trained_policy_plays_the_original_body_and_the_planner_others() -> None:
     row = environment("dmc-walker-stand-small")
-    assert isinstance(experts.expert(environment("dmc-walker-walk")), experts.Trained)
+    assert isinstance(experts.expert(environment("dmc-walker-walk")), experts.TrainedOnNumbers)
     assert isinstance(experts.expert(row), experts.Planned)
     policy = experts.expert(environment("dmc-walker-walk"))
     ours, pictures = copies("dmc-walker-walk"), copies("dmc-walker-walk-pixels")

@@ -12,11 +12,10 @@ import pytest
 from environments import metaworld
 from environments.make import check_playable, make
 from experiments import run
-from sources import demonstrate, export
+from sources import demonstrate
 from sources.experts import interface
 from sources.experts.fetch import RULES
 from sources.experts.ogbench import next_move
-from sources.loading import load
 from trajectories.catalog import dataset, environment
 from trajectories.errors import UserError
 from trajectories.rows import families
@@ -40,27 +39,6 @@ def task(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def observed(copies: Any, copy: int, steps: int = 15) -> np.ndarray:
-    """Observations of one copy, which has begun, under fixed actions; the others stand still."""
-    live = np.arange(copies.count) == copy
-    actions = np.random.default_rng(0).uniform(-1, 1, (steps, *copies.spec.action_shape)).astype(np.float32)
-    return np.array([copies.step(np.tile(each, (copies.count, 1)), live).observations[copy] for each in actions])
-
-
-def test_the_same_seed_gives_the_same_episode_in_any_copy(task: str) -> None:
-    copies = make(task, 2)
-    begun = copies.reset([5, 6])
-    assert begun.shape == (2, *environment(task).observation_shape)
-    assert begun.dtype == np.float32
-    assert not np.array_equal(*begun)
-    first, other = observed(copies, 0), observed(copies, 1)
-    again = copies.reset([6, 5])  # the copies have moved, and share what can be shared
-    np.testing.assert_array_equal(again, begun[::-1])
-    np.testing.assert_array_equal(observed(copies, 1), first)
-    np.testing.assert_array_equal(observed(copies, 0), other)
-    copies.close()
-
-
 def test_an_expert_succeeds_and_success_stays(task: str) -> None:
     copies: Any = make(task, 1)
     expert = interface.expert(environment(task))
@@ -79,18 +57,6 @@ def test_an_expert_succeeds_and_success_stays(task: str) -> None:
     again = copies.reset([3])
     assert not copies.step(np.zeros((1, *again.shape[1:]))[:, : copies.spec.action_size], LIVE).success[0]
     copies.close()
-
-
-def test_a_file_of_demonstrations_goes_to_minari_and_back(task: str, tmp_path: Path) -> None:
-    data = load(task, source="collected", steps=60, data_dir=tmp_path)
-    assert data.finished.all()
-    assert data.origin.details["metadata"]["success_rate"] == 1
-    folder = export.to_minari(data, "ours/task-v0", tmp_path / "minari")
-    back = load(task, path=folder, data_dir=tmp_path)
-    assert back.spec == data.spec
-    for column in ("observations", "actions", "rewards", "terminated", "starts", "finished", "returns_to_go"):
-        np.testing.assert_array_equal(getattr(back, column), getattr(data, column), err_msg=column)
-    assert back.origin.digest == data.origin.digest
 
 
 def test_a_missing_package_is_named_before_anything_is_trained(

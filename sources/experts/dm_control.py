@@ -13,6 +13,7 @@ import numpy as np
 
 from sources.experts.interface import Expert
 from sources.experts.scripted import Scripted
+from sources.experts.trained import Trained
 from trajectories.errors import UserError
 from trajectories.rows import EnvironmentRow
 
@@ -33,7 +34,7 @@ def expert(row: EnvironmentRow) -> Expert:
     """
     trained = _weights(row).is_file()
     if trained and not (row.options.get("bodies") and _name(row) in EXPERTS):
-        return Trained(_weights(row))
+        return TrainedOnNumbers(_weights(row), row.max_episode_steps)
     if _name(row) not in EXPERTS:
         raise UserError(f"There is no expert of {row.name}: choose one of {', '.join(EXPERTS)}.")
     return EXPERTS[_name(row)]()
@@ -82,21 +83,12 @@ class Reaching(Scripted):
         return reacher(physics.model.ptr, physics.data.ptr)
 
 
-class Trained:
-    """A policy trained by train.py, its actions sampled."""
+class TrainedOnNumbers(Trained):
+    """A policy that reads the task's numbers, also where a picture is observed."""
 
-    def __init__(self, weights: Path) -> None:
-        from sources.experts.policy import load
-
-        self._policy = load(weights)
-
-    def begin(self, environment: Any, observation: np.ndarray, generator: np.random.Generator) -> None:
-        self._chance = iter(self._policy.draw(generator, int(environment._step_limit)))
-
-    def act(self, environment: Any, observation: np.ndarray) -> np.ndarray:
-        parts = environment.task.get_observation(environment.physics)  # numbers, also where a picture is observed
-        numbers = np.concatenate([np.ravel(part) for part in parts.values()])
-        return self._policy.act(numbers[None], next(self._chance)[None])[0]
+    def numbers(self, environment: Any, observation: np.ndarray) -> np.ndarray:
+        parts = environment.task.get_observation(environment.physics)
+        return np.concatenate([np.ravel(part) for part in parts.values()])
 
 
 EXPERTS: dict[str, Callable[[], Expert]] = {

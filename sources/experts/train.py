@@ -48,7 +48,10 @@ ALGORITHMS = {
 
 
 LEARNER, BUFFER = "learner.zip", "buffer"  # what SAC goes on from, in the folder of its checkpoints
-SETTINGS = ("learning_rate", "batch_size", "gradient_steps", "actor", "critic", "warmup")  # SAC's, on every card
+SETTINGS = {  # on every card
+    "ppo": ("steps", "learning_rate", "batch_size", "copies", "rollout", "epochs", "log_std"),
+    "sac": ("learning_rate", "batch_size", "gradient_steps", "actor", "critic", "warmup"),
+}
 
 
 @dataclass(frozen=True)
@@ -142,8 +145,7 @@ class Checkpoints(BaseCallback):
             "seed": config.seed,
             "physics": config.physics,
         }
-        if config.algorithm == "sac":
-            card["settings"] = {name: getattr(config, name) for name in SETTINGS}
+        card["settings"] = {name: getattr(config, name) for name in SETTINGS[config.algorithm]}
         save(config.out / f"{self.num_timesteps:08d}.safetensors", policy, card)
         curve = config.out / "curve.csv"
         new = self.num_timesteps == 0
