@@ -28,6 +28,7 @@ RENAMED: dict[str, str] = {
 ADDED: dict[str, dict[str, Any]] = {
     "all": {},
     "run": {"demonstrations": 0, "start": "", "fraction_of_expert": 0.0},
+    "tt": {"penalty_bin": False},
     "gato": {
         "initializer_range": 0.02,
         **{"context_tokens": 0, "tasks_per_update": 0, "loss_by": "token", "prompt_instructed": True, "pieces": 0},

@@ -62,6 +62,26 @@ def test_a_number_comes_back_from_its_bin_within_half_its_width(method: str) -> 
         assert np.ptp(np.bincount(tokens[:, 0])) <= 2
 
 
+@pytest.mark.parametrize("method", ["quantile", "uniform"])
+def test_the_penalty_can_have_the_lowest_bin_for_itself(data: Trajectories, method: str) -> None:
+    reward, penalty = -2, -100.0
+    for own in (False, True):
+        model = TrajectoryTransformer(replace(SMALL, penalty_bin=own, discretizer=method), data.spec)
+        model.calibrate(data)
+        numbers = torch.from_numpy(model.columns(data)[0].rewards)
+        tokens = model.discretizer.encode(numbers[:, None], model.tokens_per_step + reward)[:, 0]
+        in_lowest = torch.from_numpy(data.terminated) == (tokens == 0)
+        assert bool(in_lowest.all()) == (own or method == "uniform")
+        decoded = model.discretizer.decode(torch.zeros(1, 1, dtype=torch.long), model.tokens_per_step + reward)
+        assert (abs(decoded.item() - penalty) < 1e-3) == own
+
+
+def test_a_penalty_that_is_not_below_all_rewards_has_no_bin_for_itself(data: Trajectories) -> None:
+    model = TrajectoryTransformer(replace(SMALL, penalty_bin=True, termination_penalty=0.0), data.spec)
+    with pytest.raises(UserError, match="--penalty-bin: the penalty is 0"):
+        model.calibrate(data)
+
+
 def test_numbers_outside_the_recorded_range_fall_into_the_outermost_bins() -> None:
     discretizer = Discretizer(2, 10)
     far = torch.tensor([[-9.0, 9.0], [9.0, -9.0]])

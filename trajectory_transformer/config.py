@@ -37,6 +37,9 @@ class Config(ModelConfig):
     discretizer: Literal["quantile", "uniform"] = option("quantile", "edges of the bins: quantile or uniform")
     discount: float = option(0.99, "discount of values and plans", above=0, high=1)
     termination_penalty: float = option(-100.0, "reward of a step that ends the task; it replaces the recorded one")
+    penalty_bin: bool = option(
+        False, "give the termination penalty the lowest bin of rewards for itself; else the lowest rewards share it"
+    )
     action_weight: float = option(5.0, "weight of action tokens in the loss", low=0)
     reward_weight: float = option(1.0, "weight of reward tokens in the loss", low=0)
     value_weight: float = option(1.0, "weight of value tokens in the loss", low=0)

@@ -44,16 +44,25 @@ class Discretizer(nn.Module):
         self.bins = bins
         self.register_buffer("edges", torch.linspace(-1, 1, bins + 1).repeat(dimensions, 1))
 
-    def fit(self, dimension: int, column: np.ndarray, method: str) -> None:
-        """Edges of one dimension from its whole column, (steps,)."""
+    def fit(self, dimension: int, column: np.ndarray, method: str, lowest: float | None = None) -> None:
+        """Edges of one dimension from its whole column, (steps,).
+
+        Args:
+            lowest: a number below all others in the column, which gets the first bin for itself, with it in the middle.
+        """
         if not np.isfinite(column).all():
             raise DatasetError(
                 f"Column {dimension} holds {column[~np.isfinite(column)][0]}, which no bin can hold: correct the data."
             )
+        bins = self.bins
+        if lowest is not None:
+            column, bins = column[column > lowest], bins - 1
         if method == "quantile":
-            edges = np.sort(column)[np.linspace(0, len(column) - 1, self.bins + 1).astype(int)]
+            edges = np.sort(column)[np.linspace(0, len(column) - 1, bins + 1).astype(int)]
         else:
-            edges = np.linspace(column.min(), column.max(), self.bins + 1)
+            edges = np.linspace(column.min(), column.max(), bins + 1)
+        if lowest is not None:
+            edges = np.append(2 * lowest - edges[0], edges)
         self.edges[dimension] = torch.from_numpy(edges.astype(np.float32))
 
     def fit_choices(self, dimension: int, choices: int) -> None:

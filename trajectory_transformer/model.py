@@ -115,9 +115,27 @@ class TrajectoryTransformer(SequenceModel):
             if dimension in self.choices:
                 self.discretizer.fit_choices(dimension, self.choices[dimension])
             else:
-                self.discretizer.fit(dimension, np.asarray(column), self.config.discretizer)
+                lowest = self.lowest(penalized_data) if name == "reward" else None
+                self.discretizer.fit(dimension, np.asarray(column), self.config.discretizer, lowest)
             self.audit.append(self.discretizer.audit(dimension, column, name))
         print(f"discretizer audit, {self.config.bins} bins each:\n{table(self.audit)}", file=sys.stderr)
+
+    def lowest(self, penalized_data: Trajectories) -> float | None:
+        """The penalty, where it is to have a bin for itself and any step of the data earns it.
+
+        Raises:
+            UserError: it is not below all rewards, or there are no bins for these.
+        """
+        if not self.config.penalty_bin or not penalized_data.terminated.any():
+            return None
+        penalty, others = self.config.termination_penalty, penalized_data.rewards[~penalized_data.terminated]
+        if self.config.bins < 2 or not len(others) or others.min() <= penalty:
+            least = f"{others.min():g}" if len(others) else "none"
+            raise UserError(
+                f"--penalty-bin: the penalty is {penalty:g}, and the lowest of the other rewards {least}: lower "
+                f"--termination-penalty, or leave --penalty-bin out."
+            )
+        return penalty
 
     def metadata(self) -> dict[str, Any]:
         return {"discretizer audit": [asdict(row) for row in self.audit], **self.flatten.left_out()}
