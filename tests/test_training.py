@@ -81,6 +81,39 @@ def test_an_interrupted_run_ends_with_the_same_weights_curve_and_record(model, s
     assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("model", ["dt", "tt"])
+def test_a_run_that_is_measured_on_the_way_has_the_weights_of_one_that_is_not(model, tmp_path):
+    for folder, every in (("measured", "1"), ("not", "0")):
+        run.main([*words(model, tmp_path / folder, *SIZES[model]), "--evaluate-every", every])
+    (measured, other) = (outcome(tmp_path / folder) for folder in ("measured", "not"))
+    assert measured[2] == other[2]
+    assert measured[0]["evaluations"] == other[0]["evaluations"]
+    columns = measured[1][0]
+    shown = columns.index("return/any" if model == "tt" else "return/18")
+    assert all(row[shown] for row in measured[1][1:])
+    assert len(measured[1]) == 1 + 6
+    assert "return" not in ",".join(other[1][0])
+    losses = [place for place, name in enumerate(columns) if not name.startswith("return/")]
+    assert [measured[1][-1][place] for place in losses][:2] == other[1][-1][:2]  # update and learning rate
+
+
+def test_a_run_that_is_killed_while_it_is_measured_ends_the_same(tmp_path, monkeypatch):
+    measure, measured = whole_run.measure, []
+
+    def interrupted(*arguments):
+        measured.append(1)
+        if len(measured) == 2:
+            raise KeyboardInterrupt
+        return measure(*arguments)
+
+    run.main(words("dt", tmp_path / "whole", *SIZES["dt"]))
+    monkeypatch.setattr(whole_run, "measure", interrupted)
+    with pytest.raises(SystemExit, match="130"):
+        run.main(words("dt", tmp_path / "broken", *SIZES["dt"]))
+    run.main(words("dt", tmp_path / "broken", *SIZES["dt"]))
+    assert outcome(tmp_path / "broken") == outcome(tmp_path / "whole")
+
+
 def test_checkpoints_are_made_by_the_clock_and_not_only_at_rows(tmp_path, monkeypatch):
     update, numbers = train.update, []
 
