@@ -51,6 +51,11 @@ def same_but_for_times(folder: Path) -> dict[str, Any]:
 # ---- plans ----------------------------------------------------------------------------------------------------------
 
 
+def test_what_is_answered_has_no_source_in_a_suite_of_collected_data() -> None:
+    suite = Suite(("gato",), ("toy-medium", "easy-vqa"), (0,), source="collected")
+    assert [run.settings.run.source for run in plan(suite)] == ["collected", "auto"]
+
+
 @pytest.mark.parametrize("name", suites())
 def test_every_suite_names_models_and_presets_that_there_are(name: str) -> None:
     suite = replace(find(name), seeds=(0,))

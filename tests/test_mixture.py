@@ -14,7 +14,9 @@ from tests.records import made_up
 from tests.toys import walk
 from training import run as whole_run
 from training import train as training
+from training.measure import episodes_of
 from training.settings import parse
+from trajectories.catalog import dataset
 from trajectories.errors import UserError
 from trajectories.mixture import Mixture
 from trajectories.types import Spec
@@ -132,6 +134,23 @@ def test_the_recorded_command_makes_the_same_run_again(finished):
     resolved = json.loads(json.dumps(settings.resolved()))
     assert resolved["model"] == record.config["model"]
     assert {**resolved["run"], "precision": ""} == {**record.config["run"], "precision": ""}
+
+
+def test_games_beside_other_tasks_are_played_ten_times():
+    run = parse([*SMALL, "--episodes", "100"]).run
+    robot, game, picture = (dataset(name).environment.spec() for name in ("toy-medium", "breakout", "easy-vqa"))
+    assert [episodes_of(run, spec) for spec in (robot, game, picture)] == [100, 10, 100]
+    assert episodes_of(replace(run, env=("breakout",)), game) == 100
+    assert episodes_of(replace(run, episodes=3), game) == 3
+
+
+def test_what_is_answered_comes_from_its_package_beside_collected_tasks(monkeypatch):
+    requests = []
+    monkeypatch.setattr(whole_run, "load", lambda request: requests.append(request) or walk((3,)))
+    monkeypatch.setattr(whole_run, "describe", lambda data: "")
+    words = ["--source", "collected", "--steps", "400"]
+    whole_run.load_tasks(parse(["--model", "gato", "--env", "toy-medium", "easy-vqa", *words]))
+    assert [(each.source, each.steps) for each in requests] == [("collected", 400), ("auto", None)]
 
 
 def test_weights_are_part_of_what_a_run_is():

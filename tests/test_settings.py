@@ -14,7 +14,7 @@ from training import suites
 from training.presets import IMAGES, PRESETS, fill, preset_names, preset_values
 from training.registry import MODELS, Entry, find
 from training.settings import Machine, Run, parse, spec_of
-from trajectories.catalog import dataset_names
+from trajectories.catalog import dataset, dataset_names
 from trajectories.errors import UserError
 
 TABLES = tomllib.loads(PRESETS.read_text(encoding="utf-8"))
@@ -322,6 +322,48 @@ def test_a_suite_is_its_data_sets_at_once_by_their_weights(suite: None) -> None:
 def test_the_command_line_changes_a_suite(suite: None) -> None:
     run = parse(["--model", "gato", "--suite", "two", "--env", "toy-expert", "--source", "auto"]).run
     assert (run.env, run.task_weights, run.source) == (("toy-expert",), (), "auto")
+
+
+def test_task_weights_without_numbers_draw_a_suite_equally(suite: None) -> None:
+    assert parse(["--model", "gato", "--suite", "two", "--task-weights", "--seed", "1"]).run.task_weights == ()
+
+
+def test_families_are_left_out_of_a_suite_with_their_weights() -> None:
+    whole = parse(["--model", "gato", "--suite", "generalist"])
+    plain = parse(["--model", "gato", "--without", "pairs", "text", "--suite", "generalist", "--seed", "0"])
+    left = [name for name in whole.run.env if name not in ("emoji", "easy-vqa", "text-bible")]
+    assert list(plain.run.env) == left
+    assert plain.run.task_weights == whole.run.task_weights[: len(left)]
+    assert "without" not in plain.resolved()["run"]
+    assert parse(plain.command().split()[2:]).resolved() == plain.resolved()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--suite", "generalist", "--without", "atari"), "--without atari: the suite has mujoco, babyai, metaworld"),
+        (("--suite", "two", "--without", "toy"), "--without toy leaves no task of the suite"),
+        (("--without", "text"), "--without leaves families out of a suite, and there is none"),
+    ],
+)
+def test_families_that_cannot_be_left_out_are_named(words: tuple[str, ...], message: str, request: Any) -> None:
+    if "two" in words:
+        request.getfixturevalue("suite")
+    with pytest.raises(UserError, match=message):
+        parse(["--model", "gato", *words])
+
+
+@pytest.mark.parametrize("name", ["generalist", "generalist-long"])
+def test_a_generalist_has_many_families_and_none_of_the_held_out_tasks(name: str) -> None:
+    suite = suites.find(name)
+    held_out = {"metaworld-drawer-open", "babyai-pickup-dist", "dmc-cartpole-balance", "hopper-medium-expert"}
+    assert held_out <= set(dataset_names())
+    assert not held_out & set(suite.envs)
+    families = [dataset(each).environment.family for each in suite.envs]
+    assert len({*families} - {"pairs", "text", "atari"}) == 8
+    assert len([each for each in families if each not in ("pairs", "text", "atari")]) >= 20
+    assert {"pairs", "text"} <= set(families)
+    assert families.count("atari") == (4 if name == "generalist-long" else 0)
 
 
 def test_a_weight_of_a_data_set_that_a_suite_lacks_is_an_error() -> None:

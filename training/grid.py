@@ -15,7 +15,7 @@ from report.store import Record, leave_out, plain
 from training.run_lock import UNFINISHED, unfinished
 from training.settings import Run, Settings, check, flag, parse
 from training.suites import Suite
-from trajectories.catalog import dataset
+from trajectories.catalog import answered_kind, dataset
 from trajectories.errors import UserError
 from trajectories.names import file_name
 
@@ -72,7 +72,7 @@ def plan(suite: Suite, extra: Sequence[str] = ()) -> list[Planned]:
         for env in suite.envs:
             for model in suite.models:
                 words = ["--model", model, "--env", env, "--seed", str(seed)]
-                words += ["--source", suite.source] * (suite.source != usual.source)
+                words += ["--source", suite.source] * (suite.source != usual.source and not answered_kind(env))
                 words += ["--preset", suite.preset] * (suite.preset != usual.preset)
                 for name, value in suite.options.get(model, {}).items():
                     words += flag(name, as_option(value))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from backbone.image_shape import shows_images
 from backbone.interface import Answers, Model
 from environments.interface import Environments
 from environments.make import make
@@ -19,7 +20,15 @@ from trajectories.catalog import dataset
 from trajectories.mixture import Task
 from trajectories.pairs import Pairs
 from trajectories.text import Text
-from trajectories.types import Trajectories
+from trajectories.types import Spec, Trajectories
+
+GAMES = 10  # episodes at most, where a run has several tasks: hundreds of a game take hours
+
+
+def episodes_of(run: Run, spec: Spec) -> int:
+    """How many episodes of a task are played: as many as the run says, of games beside other tasks at most ten."""
+    is_game = shows_images(spec) and not spec.kind
+    return min(run.episodes, GAMES) if len(run.env) > 1 and is_game else run.episodes
 
 
 def measure(

@@ -10,7 +10,7 @@ from training import distributed, provenance
 from training.answers import references
 from training.devices import device_name, peak_memory_mb
 from training.evaluate import episode_seeds
-from training.measure import answered_behavior, answered_protocol, answered_references
+from training.measure import answered_behavior, answered_protocol, answered_references, episodes_of
 from training.settings import Run, Settings
 from training.train import Progress
 from trajectories.catalog import dataset
@@ -83,13 +83,14 @@ def behavior(data: Trajectories, row: EnvironmentRow) -> Behavior:
 
 def protocol(run: Run, row: EnvironmentRow) -> Protocol:
     """How a run is measured in an environment."""
+    episodes = episodes_of(run, row.spec())
     return Protocol(
-        episodes=run.episodes,
+        episodes=episodes,
         checkpoint="last",
         physics=run.physics,
         environment=row.gym_id,
         target_returns=run.target_returns,
-        seeds=episode_seeds(run.episodes),
+        seeds=episode_seeds(episodes),
         random_score=row.random_score,
         expert_score=row.expert_score,
     )

@@ -24,7 +24,7 @@ from training.checkpoint import begin_with, load_state_weights, save_model
 from training.cli import exit_on_user_error
 from training.devices import device_name, find_device, has_bf16
 from training.evaluation_log import EvaluationLog
-from training.measure import mean_of, measure
+from training.measure import episodes_of, mean_of, measure
 from training.record import parameters, record
 from training.registry import find_named
 from training.run_lock import STATE, WEIGHTS, clear_finished, hold_run
@@ -34,7 +34,7 @@ from training.staleness import changed_numbers
 from training.summary import compared, summarize
 from training.tensorboard_log import writer
 from training.train import Clock, Progress, calibrate, train
-from trajectories.catalog import dataset
+from trajectories.catalog import answered_kind, dataset
 from trajectories.errors import UserError
 from trajectories.mixture import Mixture, Task
 from trajectories.names import file_name
@@ -115,7 +115,9 @@ def finish(
 ) -> None:
     """Play the trained model, keep it, and write a record for each task."""
     run, log = settings.run, EvaluationLog(folder, model, settings.machine.checkpoint_seconds)
-    played = [measure(model, settings, task, run.episodes, run.target_returns, log) for task in tasks]
+    counts = [episodes_of(run, task.spec) for task in tasks]
+    pairs = zip(tasks, counts, strict=True)
+    played = [measure(model, settings, task, count, run.target_returns, log) for task, count in pairs]
     seconds["evaluate"] = log.seconds
     save_model(folder, run.model, model)
     for place, task, evaluations in zip(places, tasks, played, strict=True):
@@ -161,12 +163,13 @@ def load_tasks(settings: Settings) -> tuple[Task, ...]:
 
 def load_data(settings: Settings, name: str, path: Path | None) -> Task:
     run = settings.run
+    package = len(run.env) > 1 and path is None and bool(answered_kind(name))  # whatever the others' source
     data: Task = load(
         Request(
             name=name,
-            source=run.source,
+            source="auto" if package else run.source,
             path=path,
-            steps=run.steps,
+            steps=None if package else run.steps,
             seed=run.data_seed,
             replay_steps=run.replay_steps,
             replay_checkpoints=run.replay_checkpoints,

@@ -8,6 +8,7 @@ import shlex
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, make_dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ from trajectories.own_names import check_named, own_name
 from trajectories.types import Spec
 
 Precision = Literal["auto", "fp32", "bf16"]
-UNSAID = ("path", "preset", "task", "suite", "skip_missing")  # options that a run's own command says otherwise
+UNSAID = ("path", "preset", "task", "suite", "without", "skip_missing")  # a run's own command has these otherwise
 DESCRIPTION = "Train a model on recorded trajectories, play it in the real environment, record the result."
 
 
@@ -43,6 +44,7 @@ class Run:
         (), "how often each of several --env is drawn; else equally often", above=0
     )
     suite: str = option("", "all data sets of a suite of experiments/suites.toml at once, by its weights (gato)")
+    without: tuple[str, ...] = option((), "leave out the suite's tasks of these families: text, pairs, atari, ...")
     skip_missing: bool = option(False, "of several --env, leave out those whose package is not installed")
     preset: str = option(DEFAULT, "budget and settings to start from: see above, and experiments/presets.toml")
     source: Source = option("auto", "where the data come from; auto: the first of them that has the data set")
@@ -111,7 +113,7 @@ class Settings:
         """What decides the result, for the record; where a file lies does not, what is in it does (the digest)."""
         run = asdict(self.run)
         del run["path"], run["preset"], run["task"], run["allow_mismatch"]  # the task is in the data set's name
-        del run["suite"], run["skip_missing"]  # in the data sets' names
+        del run["suite"], run["without"], run["skip_missing"]  # in the data sets' names
         del run["replay_steps"], run["replay_checkpoints"]  # likewise in the digest
         run["start"] = Path(self.run.start).name  # which has a hash of what its weights were made of
         if len(self.run.env) == 1:
@@ -130,10 +132,7 @@ class Settings:
         for owner, other in ((self.run, usual.run), (self.config, usual.config)):
             for field in fields(owner):
                 value = getattr(owner, field.name)
-                if field.name in ("path", "preset", "task", "suite", "skip_missing") or (field.name, value) == (
-                    "source",
-                    "file",
-                ):
+                if field.name in UNSAID or (field.name, value) == ("source", "file"):
                     continue  # a user's own file is named by --path
                 if value != getattr(other, field.name):
                     words += flag(field.name, value)
@@ -182,17 +181,24 @@ def parse(arguments: Sequence[str], presets: Path = PRESETS) -> Settings:
 def expanded(arguments: Sequence[str]) -> list[str]:
     """A command line in which `--suite NAME` is spelled out: data sets, weights, source, preset and model's options.
 
-    What the command line says itself stands.
+    What the command line says itself stands: `--task-weights` without numbers draws all of them equally often.
 
     Raises:
-        UserError: there is no such suite.
+        UserError: there is no such suite, or `--without` names none of its families.
     """
     words = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--suite=") else [word])]
     if "--suite" not in words[:-1]:
+        if "--without" in words:
+            raise UserError("--without leaves families out of a suite, and there is none: add --suite, or use --env.")
         return words
     place = words.index("--suite")
     suite = find_suite(words[place + 1])
     del words[place : place + 2]
+    if "--without" in words:
+        place = words.index("--without")
+        families = list(takewhile(lambda word: not word.startswith("--"), words[place + 1 :]))
+        del words[place : place + 1 + len(families)]
+        suite = suite.without(families)
     split = [part for word in words for part in word.split("=", 1)]
     model = split[split.index("--model") + 1] if "--model" in split[:-1] else Run.model
     options: dict[str, Any] = {"env": suite.envs, "task_weights": suite.task_weights} if "--env" not in split else {}

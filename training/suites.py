@@ -1,10 +1,12 @@
 """Suites, as data: experiments/suites.toml. A grid runs each of its data sets, `run.py --suite` all of them at once."""
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from backbone.options import as_option, read_tables
+from trajectories.catalog import dataset
 from trajectories.errors import UserError, did_you_mean
 
 EXAMPLES: dict[str, Any] = {
@@ -42,6 +44,21 @@ class Suite:
     def task_weights(self) -> tuple[float, ...]:
         """How often each of `envs` is drawn: 1 where it has no weight."""
         return tuple(self.weights.get(name, 1.0) for name in self.envs)
+
+    def without(self, families: Sequence[str]) -> "Suite":
+        """The suite less its tasks of some families: text, pairs, atari, babyai, ...
+
+        Raises:
+            UserError: it has none of such a family, or no others.
+        """
+        family = {name: dataset(name).environment.family for name in self.envs}
+        for name in families:
+            if name not in family.values():
+                raise UserError(f"--without {name}: the suite has {', '.join(dict.fromkeys(family.values()))}.")
+        left = tuple(name for name in self.envs if family[name] not in families)
+        if not left:
+            raise UserError(f"--without {' '.join(families)} leaves no task of the suite: leave fewer families out.")
+        return replace(self, envs=left, weights={name: self.weights[name] for name in self.weights if name in left})
 
 
 def suites(path: Path = FILE) -> dict[str, Suite]:
