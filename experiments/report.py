@@ -107,7 +107,7 @@ def texts(
     files = {
         "table.md": markdown.document(report),
         "table.csv": csv_table.long_csv(report.rows),
-        "table.tex": "\n".join(map(latex.document, report.scores)),
+        "table.tex": latex.document(report.scores),
         "index.html": page.page(report, options.runs, svgs, named, old),
     }
     if measured := prompts.read_all(options.runs):

@@ -1,5 +1,6 @@
 """A table and its cells: what is written of a model's runs, of a behavior and of a published number."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,7 @@ class Text:
     small: tuple[str, ...] = ()
     roomy: tuple[str, ...] = ()
     bold: bool = False
+    few: bool = False  # of one seed: it cannot be compared with those of several
     value: float | None = None  # by which a page sorts
 
 
@@ -37,12 +39,20 @@ class Table:
     rows: tuple[tuple[Text, ...], ...]
     numbers: int  # columns from here on are numbers
     keys: tuple[str, ...] = ()  # the data set of each row, by which a page filters
+    kind: str = ""  # of a table of scores: the title of its family of scores, without the source
+    models: tuple[str, ...] = ()  # the columns of models, from the second on
+    figure: str = ""  # that shows the same
+
+    @property
+    def slug(self) -> str:
+        """The title as an anchor or a label: scores-reroll."""
+        return "-".join(re.findall("[a-z0-9]+", self.title.lower()))
 
 
 def measured(cell: Cell, place: int = 0, bold: bool = False) -> Text:
     """A model's score at the target return in that place."""
     summary = cell.summaries[place]
-    episodes = f"{len(cell.first.evaluations[place].returns)} episodes"
+    episodes = len(cell.first.evaluations[place].returns)
     kind = kind_of(cell.first)
     if kind is ANSWERED:
         return _answered(cell, place, bold)
@@ -50,14 +60,11 @@ def measured(cell: Cell, place: int = 0, bold: bool = False) -> Text:
     points = (f"return {mean_return(cell, place):{digits}}",) if kind is not D4RL else ()
     if summary.seeds == 1:
         spare = (f"± {spread(cell, place):.1f} over episodes",) if kind is not SUCCESS else ()
-        return Text(f"{summary.mean:.1f}", (*points, f"1 seed × {episodes}"), spare, value=summary.mean)
+        return Text(f"{summary.mean:.1f}", (*points, f"1 seed × {episodes}"), spare, few=True, value=summary.mean)
+    iqm = "" if summary.seeds < 4 else f"IQM {summary.iqm:.1f} "  # of fewer it is the mean
     return Text(
         f"{summary.mean:.1f} ± {summary.std:.1f}",
-        (
-            *points,
-            f"IQM {summary.iqm:.1f} [{summary.low:.1f}, {summary.high:.1f}]",
-            f"{summary.seeds} seeds × {episodes}",
-        ),
+        (*points, f"{iqm}[{summary.low:.1f}, {summary.high:.1f}]", f"{summary.seeds} seeds × {episodes}"),
         bold=bold,
         value=summary.mean,
     )
@@ -71,7 +78,8 @@ def _answered(cell: Cell, place: int, bold: bool) -> Text:
     seeds = f"{summary.seeds} seed{'s' if summary.seeds > 1 else ''} × {len(played.returns)} {things}"
     spread = "" if summary.std is None else f" ± {answered(record, summary.std, difference=True)}"
     main = f"{answered(record, summary.mean)}{spread}"
-    return Text(main, (unit.format(sum(played.lengths)), seeds), bold=bold, value=summary.mean)
+    small = (unit.format(sum(played.lengths)), seeds)
+    return Text(main, small, bold=bold, few=summary.seeds == 1, value=summary.mean)
 
 
 def sentence(record: Record, played: Evaluation) -> str:

@@ -3,6 +3,7 @@
 Source    Agarwal et al. 2021, "Deep RL at the Edge of the Statistical Precipice", arXiv:2108.13264
 Rows      of one suite that share source and physics are compared. Tasks are data sets; a run has one score.
           A model is compared only on tasks that it has run; how many these are stands beside every number.
+Ranked    are models that have run every task, with several seeds and as many as at least one other model.
 Bold      is a score whose interval lies above every other's in its row. Where one of the others has a single seed it
           has no interval, and nothing is bold.
 """
@@ -14,6 +15,7 @@ from itertools import permutations
 import numpy as np
 
 from report.grid import Row, models
+from report.score_families import source_place
 from report.statistics import (
     bootstrap_interval,
     improvement_interval,
@@ -23,8 +25,6 @@ from report.statistics import (
     profile_interval,
 )
 from trajectories.names import file_name
-
-LEVELS = 101  # points of a performance profile
 
 Tasks = dict[str, np.ndarray]  # a model's scores by row: (seeds,) each
 
@@ -52,9 +52,20 @@ class SuiteComparison:
         """The models that have run every task."""
         return [column for column in self.columns if len(self.tasks(column)) == len(self.rows)]
 
+    @property
+    def ranked(self) -> list[str]:
+        """The models that may be ranked: complete, and with no fewer seeds than the others."""
+        seeds = {column: self.seeds(column) for column in self.complete}
+        second = sorted(seeds.values())[-2:-1]  # one model that was run more often than all others hides none of them
+        return [column for column, number in seeds.items() if second and number >= max(2, *second)]
+
     def tasks(self, column: str) -> Tasks:
         """What a model scored, wherever it was run."""
         return {row.key: scores(row, column) for row in self.rows if column in row.cells}
+
+    def seeds(self, column: str) -> int:
+        """How many seeds a model has on the task where it has the fewest."""
+        return min(map(len, self.tasks(column).values()))
 
 
 @dataclass(frozen=True)
@@ -67,12 +78,13 @@ class Aggregate:
     mean: float
     iqm: float
     interval: tuple[float, float] | None  # none where a task has one seed: there is nothing to draw again
+    ranked: bool = False
     bold: bool = False
 
 
 @dataclass(frozen=True)
 class Profile:
-    """The share of a model's runs above each level."""
+    """The share of a model's runs above each level: a step function, which falls at the levels and nowhere else."""
 
     column: str
     levels: np.ndarray  # (L,)
@@ -88,7 +100,7 @@ class Improvement:
     second: str
     tasks: int
     probability: float
-    interval: tuple[float, float] | None
+    interval: tuple[float, float]
 
 
 def comparisons(table: Sequence[Row], suites: Mapping[str, Sequence[str]]) -> list[SuiteComparison]:
@@ -112,6 +124,12 @@ def comparisons(table: Sequence[Row], suites: Mapping[str, Sequence[str]]) -> li
                     tuple(sorted(row.key for row in rows)), SuiteComparison(suite, source, physics, rows, len(datasets))
                 )
     return list(found.values())
+
+
+def leading(compared: Sequence[SuiteComparison]) -> SuiteComparison | None:
+    """The comparison that a reader sees first: with a ranking if one has it, `reroll` first, then the most runs."""
+    order = [(bool(each.ranked), -source_place(each.source), sum(map(runs, each.rows))) for each in compared]
+    return compared[order.index(max(order))] if order else None
 
 
 def runs(row: Row) -> int:
@@ -143,17 +161,18 @@ def dominant(intervals: Mapping[str, tuple[float, float] | None]) -> str | None:
 
 
 def summaries(comparison: SuiteComparison) -> list[Aggregate]:
-    """Each model over the tasks that it has run; bold only among those that have run all of them."""
-    found = []
+    """Each model over the tasks that it has run: the ranked ones by their interquartile means, then the others."""
+    found, ranked = [], comparison.ranked
     for column in comparison.columns:
         tasks = list(comparison.tasks(column).values())
         pooled = np.concatenate(tasks)
         interval = bootstrap_interval(tasks) if has_intervals(tasks) else None
         mean = float(np.mean([task.mean() for task in tasks]))
         iqm = float(interquartile_mean(pooled))
-        found.append(Aggregate(column, len(tasks), len(pooled), mean, iqm, interval))
+        found.append(Aggregate(column, len(tasks), len(pooled), mean, iqm, interval, column in ranked))
     best = dominant({each.column: each.interval for each in found if each.column in comparison.complete})
-    return [replace(each, bold=each.column == best) for each in found]
+    ordered = sorted(found, key=lambda each: (not each.ranked, -each.iqm if each.ranked else 0.0))
+    return [replace(each, bold=each.column == best) for each in ordered]
 
 
 def profiles(comparison: SuiteComparison) -> list[Profile]:
@@ -162,7 +181,7 @@ def profiles(comparison: SuiteComparison) -> list[Profile]:
     if not complete:
         return []
     everything = np.concatenate([task for tasks in complete.values() for task in tasks])
-    levels = np.linspace(min(0.0, everything.min()), everything.max() * 1.02 + 1e-9, LEVELS)
+    levels = np.unique([everything.min() - 0.05 * np.ptp(everything) - 1e-9, *everything])
     return [
         Profile(
             column,
@@ -175,18 +194,13 @@ def profiles(comparison: SuiteComparison) -> list[Profile]:
 
 
 def improvements(comparison: SuiteComparison) -> list[Improvement]:
-    """Each pair of models once, the likelier winner first, on the tasks that both have run."""
+    """Each pair of ranked models once, the likelier winner first."""
     found = []
-    for first, second in permutations(comparison.columns, 2):
-        one, other = comparison.tasks(first), comparison.tasks(second)
-        shared = [key for key in one if key in other]
-        if shared:
-            left, right = [one[key] for key in shared], [other[key] for key in shared]
-            probability = probability_of_improvement(left, right)
-            if probability < 0.5 or (probability == 0.5 and first > second):
-                continue
-            interval = improvement_interval(left, right) if has_intervals(left) and has_intervals(right) else None
-            found.append(Improvement(first, second, len(shared), probability, interval))
+    for first, second in permutations(comparison.ranked, 2):
+        one, other = (list(comparison.tasks(column).values()) for column in (first, second))
+        probability = probability_of_improvement(one, other)
+        if probability > 0.5 or (probability == 0.5 and first < second):
+            found.append(Improvement(first, second, len(one), probability, improvement_interval(one, other)))
     return found
 
 

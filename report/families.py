@@ -88,9 +88,9 @@ def by_family(arranged: Sequence[Row], columns: Sequence[str]) -> Table:
     found = families(arranged)
     lines = []
     for each in found if len(found) > 1 else ():
-        line = [Text(each.title), Text(str(len(each.rows)), value=len(each.rows)), _mean(map(random, _firsts(each)))]
+        line = [Text(each.title), Text(str(len(each.rows)), value=len(each.rows))]
         line += [_over(each, column) for column in columns]
-        lines.append((*line, _mean(map(expert, _firsts(each)))))
+        lines.append((*line, _mean(map(random, _firsts(each))), _mean(map(expert, _firsts(each)))))
     return Table(
         title="By family",
         notes=(
@@ -99,9 +99,10 @@ def by_family(arranged: Sequence[Row], columns: Sequence[str]) -> Table:
             "answers, and of text that of 8 bits a byte which is saved. Below it how many tasks the model has run; "
             "only models that have run the same ones can be compared. No number here is a mean over families.",
         ),
-        header=("Family", "Tasks", "Random", *map(label, columns), "Expert"),
+        header=("Family", "Tasks", *map(label, columns), "Random", "Expert"),
         rows=tuple(lines),
         numbers=1,
+        figure="families",
     )
 
 
@@ -140,4 +141,6 @@ def _over(each: Family, column: str) -> Text:
     if not found:
         return Text(ABSENT)
     mean = float(interquartile_mean(np.concatenate(found)))
-    return Text(f"{mean:.1f}", (f"{len(found)} of {len(each.rows)} tasks",), value=mean)
+    return Text(
+        f"{mean:.1f}", (f"{len(found)} of {len(each.rows)} tasks",), few=len(found) < len(each.rows), value=mean
+    )

@@ -25,7 +25,7 @@ from report.score_families import is_answered
 from report.statistics import Summary, summarize
 from report.store import Record, config_hash, run_hash
 
-LABELS = {"bc": "BC", "nearest": "Nearest", "dt": "DT", "tt": "TT", "gato": "Gato"}  # in the order of the columns
+LABELS = {"dt": "DT", "tt": "TT", "gato": "Gato", "bc": "BC", "nearest": "Nearest"}  # in the order of the columns
 TREATMENTS = {
     "fraction_best": 1.0,
     "delayed_reward": False,

@@ -1,6 +1,7 @@
 """results/table.tex: the tables of scores for a paper. They need \\usepackage{booktabs} and \\usepackage{graphicx}."""
 
 import re
+from collections.abc import Sequence
 
 from report.cell_text import ABSENT, Table, Text
 from report.markdown import EMPTY
@@ -17,10 +18,13 @@ NAMED = {
 SIGNS = {"±": r"$\pm$", ABSENT: "--", "†": r"$^\dagger$", "×": r"$\times$", "−": "$-$"}
 
 
-def document(table: Table) -> str:
+def document(tables: Sequence[Table]) -> str:
+    """The whole file."""
+    return "\n".join(map(environment, tables)) or f"% {EMPTY}\n"
+
+
+def environment(table: Table) -> str:
     """The table as a table* environment; its notes are its caption."""
-    if not table.rows:
-        return f"% {EMPTY}\n"
     sides = "".join("l" if place < table.numbers else "r" for place in range(len(table.header)))
     lines = [" & ".join(map(escape, table.header)), r"\midrule", *(line(row) for row in table.rows)]
     body = "\n".join(text if text.startswith("\\mid") else f"{text} \\\\" for text in lines)
@@ -29,7 +33,7 @@ def document(table: Table) -> str:
         "% Written by python experiments/report.py; edit nothing here.\n"
         "\\begin{table*}\n\\centering\n\\resizebox{\\textwidth}{!}{%\n"
         f"\\begin{{tabular}}{{{sides}}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}}}\n"
-        f"\\caption{{{caption}}}\n\\label{{table:{table.title.lower()}}}\n\\end{{table*}}\n"
+        f"\\caption{{{caption}}}\n\\label{{table:{table.slug}}}\n\\end{{table*}}\n"
     )
 
 

@@ -1,23 +1,28 @@
 """The report as Markdown: results/table.md, and the short table between the markers of a README."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
-from report.cell_text import Table, Text
+from report import verdict
+from report.cell_text import ABSENT, Table, Text
+from report.compare import SuiteComparison
 from report.table import Report
 from trajectories.errors import UserError
 
 SPECIAL = re.compile(r"[\\`*|<>&]|\](?=[(:\[])")  # a bracket only where a link's address would follow
 ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 BEGIN, END = "<!-- table:begin -->", "<!-- table:end -->"
+COLUMNS = 6  # of a README's table
 HOW = "Written by `python experiments/report.py` from `results/runs/*/record.json`; edit nothing here."
 EMPTY = "There are no finished runs yet: `python experiments/run.py --model dt --env hopper-medium` makes one."
 
 
 class Language(NamedTuple):
-    """How the short table is written: words of its header and what stands below it, and whole lines of its cells."""
+    """How the short tables are written: the sentence, words of headers and below a table, and whole lines."""
 
+    verdict: Callable[[SuiteComparison], tuple[str, str]]
     words: Mapping[str, str]
     lines: tuple[tuple[str, str], ...] = ()  # a pattern that a line matches as a whole, and what is written instead
 
@@ -30,69 +35,47 @@ class Language(NamedTuple):
 
 
 CHINESE = Language(
+    verdict.chinese,
     {
-        "Data set": "数据集",
-        "Source": "来源",
         "Behavior": "行为策略",
-        "DT, paper": "DT（论文）",
-        "BC, DT paper": "BC（DT 论文）",
-        "TT quantile, paper": "TT quantile（论文）",
         "Scores": (
-            "归一化得分：0 为随机策略，100 为专家。种子间均值 ± 标准差，取协议中第一个目标回报、最后一个检查点；"
-            "多个种子时另给四分位均值（IQM）及其 95% 自助法区间；仅当该区间高于同行所有其他模型时才加粗。"
-            "† 为 D4RL 原始文件上的公开数字，与本行数据来源不同。"
-            "完整表格与各数字的出处见 [results/table.md](results/table.md)。"
+            "归一化得分：0 为随机策略，100 为专家；种子间均值 ± 标准差，取协议中第一个目标回报、最后一个检查点。"
+            "没有 ± 的只有一个种子。完整表格、区间、公开数字及其出处见 [results/table.md](results/table.md)。"
         ),
-        "Atari": (
-            "Atari 一表为人类归一化得分：0 为随机动作，100 为人类玩家；其下是以游戏分计的平均回报，其余同上。"
-            "† 为 DQN-replay 数据上的公开数字。"
-        ),
+        "Atari": "人类归一化得分：0 为随机动作，100 为人类玩家；其余同上。",
         "Answers": (
             "问答、图片描述与文本，均在留出部分上测量。问答：答对的百分比；图片描述：在十张图片中似然选中自己那张的百分比；"
             "文本：整篇文档的每字节比特数，越小越好。待超越：不看图片时每个问题最常见的答案（blind）、随机选图（chance）、"
             "同样文档上的 gzip 与按频率抽取的子词（unigram）。"
         ),
         "To beat": "待超越",
-        "Success": "成功率：成功回合所占的百分比，其下为平均回报，其余同上。",
+        "Success": "成功率：成功回合所占的百分比；其余同上。",
         "There are no": "还没有完成的运行：`python experiments/run.py --model dt --env hopper-medium` 会生成一个。",
     },
     (
+        (r"Data set, (.+)", r"数据集（\1）"),
         (r"(.+) \((\d+) tasks\)", r"\1（\2 个任务）"),
         (r"(.+) ([\d,]+) steps", r"\1 \2 步"),
-        (r"(\d+) seeds? × ([\d,]+) episodes?", r"\1 个种子 × \2 个回合"),
-        (r"return (.+)", r"回报 \1"),
-        (r"% of ([\d,]+) questions", r"% / \1 个问题"),
-        (r"% of ([\d,]+) captions", r"% / \1 条描述"),
-        (r"bits a byte of ([\d,]+)", r"比特/字节，共 \1 字节"),
-        (r"(\d+) seeds? × ([\d,]+) pictures", r"\1 个种子 × \2 张图片"),
-        (r"(\d+) seeds? × ([\d,]+) documents", r"\1 个种子 × \2 篇文档"),
-        (r"(D4RL|gymnasium)'s physics", r"\1 物理"),
-        ("of clipped rewards", "截断奖励之和"),
-        ("of other episodes or rewards", "回合或奖励不同"),
     ),
 )
 ENGLISH = Language(
+    verdict.english,
     {
         "Scores": (
             "Normalized score, 0 a random policy and 100 an expert: mean ± standard deviation over seeds, at the first "
-            "target return, last checkpoint; with several seeds the interquartile mean (IQM) with its 95% bootstrap "
-            "interval, and bold where it lies above that of every other model. † published for D4RL's own file, while "
-            "this row's data come from elsewhere. The whole table, with every source: "
-            "[results/table.md](results/table.md)."
+            "target return, last checkpoint; without ± there is one seed. All tables, intervals, and published "
+            "numbers with their sources: [results/table.md](results/table.md)."
         ),
-        "Atari": (
-            "Atari's scores are human-normalized, 0 random actions and 100 a human, with the mean return in points "
-            "below; the rest as above. † published for DQN-replay's files."
-        ),
+        "Atari": "Human-normalized score, 0 random actions and 100 a human; the rest as above.",
         "Answers": (
             "Questions, captions and text, all on the part that is held out: percentage of right answers; percentage "
             "of captions that find their own picture among ten; bits for each byte of whole documents, of which fewer "
             "are better. To beat: answers without a look at the picture (blind), chance, gzip, and pieces drawn by "
             "their frequency (unigram)."
         ),
-        "Success": "Percentage of episodes that succeeded, with the mean return below; the rest as above.",
+        "Success": "Percentage of episodes that succeeded; the rest as above.",
         "There are no": EMPTY,
-    }
+    },
 )
 
 
@@ -101,18 +84,40 @@ def document(report: Report) -> str:
     parts = ["# Results", HOW]
     if not report.rows:
         return "\n\n".join([*parts, EMPTY]) + "\n"
+    if report.leading:
+        lead, rest = map(escape, verdict.english(report.leading))
+        parts.append(f"**{lead}**{rest}")
     for table in report.tables:
-        parts += [f"## {table.title}", grid(table), "\n".join(f"- {note}" for note in table.notes)]
+        notes = "\n".join(f"- {note}" for note in report.notes()[table.title])
+        parts += [f"## {table.title}", grid(table), *filter(None, [notes])]
     if report.missing:
         parts += ["## Missing", "\n".join(f"- {escape(where)}: {code(line)}" for where, line in report.missing)]
     return "\n\n".join(parts) + "\n"
 
 
 def short(report: Report, language: Language) -> str:
-    """What stands between a README's markers: each table of scores, and how to read it."""
+    """What stands between a README's markers: who leads, and of each kind of score the first table, narrowed."""
     if not report.rows:
         return language.words["There are no"]
-    return "\n\n".join(f"{grid(each, language)}\n\n{language.words[each.title]}" for each in report.scores)
+    parts = []
+    if report.leading:
+        lead, rest = map(escape, language.verdict(report.leading))
+        parts.append(f"**{lead}**{rest}")
+    first = {each.kind: each for each in reversed(report.scores)}
+    for each in dict.fromkeys(first[each.kind] for each in report.scores):
+        parts += [grid(narrow(each), language), language.words[each.kind]]
+    return "\n\n".join(parts)
+
+
+def narrow(table: Table) -> Table:
+    """A table of scores in six columns at most, without small print: the models with the most rows."""
+    rows_of = [sum(row[place].main != ABSENT for row in table.rows) for place in range(len(table.header))]
+    models = [place for place in range(1, 1 + len(table.models)) if rows_of[place]]
+    best = sorted(models, key=lambda place: (-rows_of[place], " " in table.models[place - 1], place))[: COLUMNS - 2]
+    kept = [0, *sorted(best), 1 + len(table.models)]
+    header = (f"{table.header[0]}, {table.title.partition(', ')[2]}", *(table.header[place] for place in kept[1:]))
+    rows = tuple(tuple(replace(row[place], small=()) for place in kept) for row in table.rows)
+    return replace(table, header=header, rows=rows)
 
 
 def grid(table: Table, language: Language = ENGLISH) -> str:

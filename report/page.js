@@ -25,6 +25,13 @@ function compare(one, two, order) {
   return (order === "ascending" ? 1 : -1) * (Number(a) - Number(b));
 }
 
+function edges(frame) {  // which edges of a frame hide columns
+  const inner = frame.firstElementChild, left = inner.scrollLeft, first = inner.querySelector("th");
+  frame.classList.toggle("left", left > 1);
+  frame.classList.toggle("right", left + inner.clientWidth < inner.scrollWidth - 1);
+  frame.style.setProperty("--first", `${first?.offsetWidth ?? 0}px`);
+}
+
 function filter(select) {
   const suite = select.value, shown = JSON.parse(select.selectedOptions[0].dataset.sets || "null");
   all("[data-key]").forEach((each) => { each.hidden = shown !== null && !shown.includes(each.dataset.key); });
@@ -45,10 +52,16 @@ function fill(details) {  // a run's section is built when it is opened
 // ---- the page --------------------------------------------------------------------------------------------------------
 
 all("table").forEach(sortable);
+all(".frame").forEach((frame) => {
+  frame.firstElementChild.addEventListener("scroll", () => edges(frame), { passive: true });
+  new ResizeObserver(() => edges(frame)).observe(frame);
+});
 all("details").forEach((details) => details.addEventListener("toggle", () => fill(details)));
-document.getElementById("suite")?.addEventListener("change", (event) => filter(event.target));
-function reveal() {
-  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+const select = document.getElementById("suite");
+select?.addEventListener("change", () => filter(select));
+function reveal() {  // what the address names is opened, and shown whatever the filter hides
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (target?.closest("[hidden]")) { select.value = ""; filter(select); target.scrollIntoView(); }
   if (target?.tagName === "DETAILS") target.open = true;
 }
 addEventListener("hashchange", reveal);

@@ -12,16 +12,22 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from report import run_sections
+from report import run_sections, verdict
 from report.cell_text import Table, Text
-from report.compare import comparison_name
-from report.grid import names
+from report.compare import SuiteComparison, comparison_name
+from report.grid import label, names
 from report.markdown import EMPTY
+from report.palette import INK, Look, looks
+from report.score_families import SOURCES, source_place
 from report.table import Report
 
 WHAT = (
     "The same trajectories, the same episodes, one table. Written by `python experiments/report.py` from the runs' "
     "records; nothing is typed by hand."
+)
+SCALE = (
+    "Score: 0 is a random policy, 100 an expert. Intervals: 95%, bootstrapped over seeds (Agarwal et al. 2021). "
+    "Behavior: the recorded episodes themselves."
 )
 HERE, THERE = "<!-- here -->", "<!-- there -->"
 FIGURES = ("learning", "loss", "episodes", "targets", "compute", "planner")  # of a row, in this order
@@ -81,7 +87,7 @@ def here(text: str) -> str:
 
 
 def bar(report: Report, suites: Mapping[str, Sequence[str]]) -> str:
-    """The filter, and where things are."""
+    """The menu: where things are, and the filter."""
     if not report.rows:
         return ""
     choices = "".join(
@@ -89,82 +95,112 @@ def bar(report: Report, suites: Mapping[str, Sequence[str]]) -> str:
         for name, sets in suites.items()
     )
     choose = f'<label>Suite<select id="suite"><option value="">everything</option>{choices}</select></label>'
-    places = {"tables": report.tables[0].title, "figures": "Figures", "missing": "Missing and stale", "runs": "Runs"}
+    places = {"answer": "Who leads"} if report.comparisons else {}
+    places |= {"tables": report.tables[0].kind} | ({report.families[0].slug: "Families"} if report.families else {})
+    places |= {"figures": "Figures", "missing": "Missing and stale", "runs": "Runs"}
     links = "".join(f'<a href="#{place}">{escape(text)}</a>' for place, text in places.items())
-    return f'<div class="bar">{choose}<nav>{links}</nav></div>'
+    return f'<div class="bar"><nav>{links}</nav>{choose}</div>'
 
 
 def body(
     report: Report, runs: Path, figures: Mapping[str, str], stale: Mapping[str, Sequence[str]] | None
 ) -> list[str]:
-    first, *others = (section(table) for table in (*report.scores, *report.compared))
-    anchored = first.replace("<section>", '<section id="tables">', 1)
+    """The sections: who leads, the tables of scores and of families, then everything else."""
+    signs = {label(column): look for column, look in looks(report.columns).items()}
+    notes = report.notes()
+    tables = [section(table, notes[table.title], signs, figures) for table in report.tables]
+    shown = len(report.tables) - len(report.further)
     return [
-        anchored,
-        *others,
+        *(answer(each, figures) for each in (report.leading,) if each),
+        '<div id="tables"></div>',
+        *tables[:shown],
         '<div id="figures"></div>',
         *drawn(report, figures),
-        *map(section, report.further),
+        *tables[shown:],
         absent(report, stale),
         run_sections.runs(report, runs, here),
     ]
 
 
+def answer(comparison: SuiteComparison, figures: Mapping[str, str]) -> str:
+    """Who leads, in one sentence and two figures."""
+    lead, rest = verdict.english(comparison)
+    boxes = [figure(f"{kind}-{comparison_name(comparison)}", figures) for kind in ("overall", "seeds")]
+    source = f"`{comparison.source}`: {what}. " if (what := SOURCES.get(comparison.source)) else ""
+    return (
+        f'<section id="answer" data-suite="{escape(comparison.suite)}"><div class="charts"><div class="verdict">'
+        f"<p><strong>{escape(lead)}</strong>{escape(rest)}</p>\n{paragraph(source + SCALE)}</div>"
+        f"{''.join(boxes)}</div></section>"
+    )
+
+
 # ---- tables ----------------------------------------------------------------------------------------------------------
 
 
-def section(table: Table) -> str:
-    """One table with its notes, in a frame that scrolls sideways on a narrow screen."""
-    head = "".join(cell("th", place, table, Text(name)) for place, name in enumerate(table.header))
+def section(table: Table, below: Sequence[str], signs: Mapping[str, Look], figures: Mapping[str, str]) -> str:
+    """One table with notes below, in a frame that scrolls sideways on a narrow screen."""
+    head = "".join(heading(place, table, signs.get(name)) for place, name in enumerate(table.header))
     keys = [f' data-key="{escape(key)}"' for key in table.keys] or [""] * len(table.rows)
     if table.header[0] == "Suite":
         keys = [f' data-suite="{escape(row[0].main)}"' for row in table.rows]
     rows = "\n".join(
-        f"<tr{key}>" + "".join(cell("td", place, table, text) for place, text in enumerate(row)) + "</tr>"
+        f"<tr{key}>" + "".join(cell(place, table, text) for place, text in enumerate(row)) + "</tr>"
         for key, row in zip(keys, table.rows, strict=True)
     )
-    notes = "\n".join(paragraph(note) for note in table.notes)
+    notes = "\n".join(map(paragraph, below))
+    drawing = f'<div class="charts">{box}</div>' if (box := figure(table.figure, figures)) else ""
     return (
-        f'<section>\n<h2>{escape(table.title)}</h2>\n<div class="scroll" tabindex="0" role="region" '
-        f'aria-label="{escape(table.title)}">\n<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n'
-        f"</table>\n</div>\n{notes}\n</section>"
+        f'<section id="{table.slug}">\n<h2>{escape(table.title)}</h2>\n{drawing}<div class="frame"><div class="scroll" '
+        f'tabindex="0" role="region" aria-label="{escape(table.title)}">\n<table>\n<thead><tr>{head}</tr></thead>\n'
+        f"<tbody>\n{rows}\n</tbody>\n</table>\n</div></div>\n{notes}\n</section>"
     )
 
 
-def cell(tag: str, place: int, table: Table, text: Text) -> str:
-    small = "".join(f"<small>{escape(line)}</small>" for line in (*text.small, *text.roomy))
+def heading(place: int, table: Table, look: Look | None) -> str:
+    """A column's name, with the sign that a model has in the figures."""
     side = ' class="number"' if place >= table.numbers else ""
-    if tag == "th":
-        return f'<th{side} scope="col"><button>{escape(text.main)}</button></th>'
-    value = "" if text.value is None else f' data-value="{text.value:.6g}"'
+    ink = "var(--ink)" if look and look.color == INK else look and look.color
+    sign = f'<i style="color:{ink}">{look.sign}</i>&nbsp;' if look else ""
+    return f'<th{side} scope="col"><button>{sign}{escape(table.header[place])}</button></th>'
+
+
+def cell(place: int, table: Table, text: Text) -> str:
+    small = "".join(f"<small>{escape(line)}</small>" for line in text.small)
+    kinds = " ".join(["number"] * (place >= table.numbers) + ["few"] * text.few)
+    attributes = f' class="{kinds}"' if kinds else ""
+    attributes += f' title="{escape(", ".join(text.roomy))}"' if text.roomy else ""
+    attributes += "" if text.value is None else f' data-value="{text.value:.6g}"'
     main = f"<strong>{escape(text.main)}</strong>" if text.bold else escape(text.main)
-    return f"<td{side}{value}>{main}{small}</td>"
+    return f"<td{attributes}>{main}{small}</td>"
 
 
 # ---- figures ---------------------------------------------------------------------------------------------------------
 
 
 def drawn(report: Report, figures: Mapping[str, str]) -> list[str]:
-    """A section for each suite that has a performance profile, then one for each row."""
-    sections = [
-        figure_section(f'data-suite="{escape(each.suite)}"', each.name, [f"profile-{comparison_name(each)}"], figures)
-        for each in report.comparisons
-        if each.complete
-    ]
-    for row, name in zip(report.rows, names(report.rows), strict=True):
+    """A section for each comparison over a suite, then one for each row, in the order of the tables."""
+    sections = []
+    for each in report.comparisons:
+        kinds = ("profile",) if each is report.leading else ("overall", "seeds", "profile")
+        suite, name = f'data-suite="{escape(each.suite)}"', comparison_name(each)
+        sections.append(figure_section(suite, each.name, [f"{kind}-{name}" for kind in kinds], figures))
+    named = zip(report.rows, names(report.rows), strict=True)
+    for row, name in sorted(named, key=lambda pair: source_place(pair[0].first.source)):
         key, title = f'data-key="{escape(row.first.dataset)}"', f"{row.label} · {row.first.source}"
         sections.append(figure_section(key, title, [f"{kind}-{name}" for kind in FIGURES], figures))
     return sections
 
 
 def figure_section(attribute: str, title: str, figure_names: Sequence[str], figures: Mapping[str, str]) -> str:
-    boxes = "".join(figure(name, figures[name]) for name in figure_names if name in figures)
+    boxes = "".join(figure(name, figures) for name in figure_names)
     return f'<section {attribute}><h2>{escape(title)}</h2><div class="charts">{boxes}</div></section>' if boxes else ""
 
 
-def figure(name: str, svg: str) -> str:
-    """An SVG file as an image, in which no script runs, and which is drawn when it comes into view."""
-    source = f"data:image/svg+xml,{quote(svg, safe=' =:;/,.')}"
+def figure(name: str, figures: Mapping[str, str]) -> str:
+    """An SVG file as an image, in which no script runs, and which is drawn when it comes into view; if it is there."""
+    if name not in figures:
+        return ""
+    source = f"data:image/svg+xml,{quote(figures[name], safe=' =:;/,.')}"
     return f'<figure><img loading="lazy" decoding="async" alt="{escape(name)}" src="{source}"></figure>'
 
 

@@ -7,7 +7,8 @@ from matplotlib.ticker import MaxNLocator
 
 from report import plans
 from report.grid import Row
-from report.plotting import RECORDED, color, subplots
+from report.palette import OURS
+from report.plotting import RECORDED, subplots
 from report.store import Record
 
 MARKERS = "osD^vP"  # by seed
@@ -38,7 +39,7 @@ def planner(title: str, points: Sequence[tuple[str, int, float, float]], behavio
         own = [(labels.index(words) + shift, score, error) for words, each, score, error in points if each == seed]
         heights, scores, errors = zip(*own, strict=True)
         axes.errorbar(
-            scores, heights, xerr=errors, fmt=MARKERS[place % len(MARKERS)], color=color("tt"), markersize=5,
+            scores, heights, xerr=errors, fmt=MARKERS[place % len(MARKERS)], color=OURS["tt"].color, markersize=5,
             elinewidth=1.4, label=f"seed {seed}",
         )  # fmt: skip
     if behavior is not None:
@@ -47,5 +48,5 @@ def planner(title: str, points: Sequence[tuple[str, int, float, float]], behavio
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.set_xlabel("score; bars: standard error over episodes")
     axes.xaxis.set_major_locator(MaxNLocator(6))
-    figure.legend(loc="outside lower center", ncols=4, fontsize=8.5)
+    figure.legend(loc="outside lower left", ncols=4, fontsize=8.5)
     return figure

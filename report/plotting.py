@@ -1,7 +1,7 @@
 """How every figure looks: colors for a light and a dark page, fonts, axes, and the SVG that is written.
 
 A figure is drawn in the light colors; a style sheet inside the SVG exchanges them where the reader prefers a dark page.
-The colors differ for color-blind readers, too. The same figure gives the same SVG, to the byte.
+The same figure gives the same SVG, to the byte. What a model looks like stands in palette.py.
 """
 
 import hashlib
@@ -22,27 +22,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from report.palette import INK, Look
 from report.store import plain
 from trajectories.atomic import atomic_file
 
-PAGE, INK, SOFT, LINE, RECORDED = "#ffffff", "#16191d", "#5c6672", "#e2e6ea", "#7a8490"
-MODELS = {  # by model, on a light page and on a dark one
-    "bc": ("#c2500b", "#f08a4b"),
-    "nearest": ("#8c1024", "#ff6b7d"),
-    "dt": ("#0b6fb8", "#5cb0f0"),
-    "tt": ("#07805f", "#3dc29a"),
-    "gato": ("#9a3f8d", "#e08ad2"),
-    "gato-tasks": ("#6b4fd0", "#a897ff"),
-}
-OTHER = "#4a5560"
-DARK = {  # the light colors, and what they become on a dark page
+PAGE, SOFT, LINE, RECORDED = "#ffffff", "#5c6672", "#e2e6ea", "#7a8490"
+DARK = {  # the light colors, and what they become on a dark page; those of models stay
     PAGE: "#12161a",
     INK: "#e8ebee",
     SOFT: "#9ba6b2",
     LINE: "#2e363f",
     RECORDED: "#8c97a3",
-    OTHER: "#c3ccd6",
-    **dict(MODELS.values()),
 }
 WIDTH = 5.2  # inches
 STYLE: dict[Any, Any] = {
@@ -63,7 +53,7 @@ STYLE: dict[Any, Any] = {
     "grid.color": LINE,
     "grid.linewidth": 0.8,
     "legend.frameon": False,
-    "legend.handlelength": 1.2,
+    "legend.handlelength": 2.6,
     "text.color": INK,
     "xtick.color": SOFT,
     "ytick.color": SOFT,
@@ -145,27 +135,23 @@ def dark_rules() -> str:
     return f"@media (prefers-color-scheme: dark){{{rules}}}"
 
 
-def color(column: str) -> str:
-    """The color of a column of the table: a model, or a model of several tasks."""
-    model, _, tasks = column.partition(" ")
-    return MODELS.get(f"{model}-tasks" if tasks else model, (OTHER, ""))[0]
-
-
-def logarithmic(axes: Axes) -> None:
-    """A logarithmic y axis where the data span enough of it."""
+def logarithmic(axes: Axes) -> bool:
+    """A logarithmic y axis where the data span enough of it; whether it is one."""
     low, high = axes.dataLim.intervaly
-    if low > 0 and high > 8 * low:
+    spans = bool(low > 0 and high > 8 * low)
+    if spans:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
         axes.yaxis.set_minor_locator(NullLocator())
+    return spans
 
 
 def over_updates(axes: Axes) -> None:
     """An x axis of updates from 0, thousands as 5k."""
     axes.set_xlabel("updates")
     axes.set_xlim(left=0)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(FuncFormatter(short))
 
 
@@ -190,11 +176,21 @@ def short(value: float, _: object = None) -> str:
     return f"{value:.3g}"
 
 
-def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
-    """Labels (height, text, color) at the right ends of lines, moved apart where they would overlap."""
-    bottom, top = axes.get_ylim()
-    least = 0.068 * (top - bottom)
-    floor = -np.inf
-    for level, text, ink in sorted(ends):
-        floor = max(level, floor + least)
-        axes.text(1.015, floor, text, color=ink, va="center", fontsize=9, transform=axes.get_yaxis_transform())
+def dots(look: Look, size: float = 6.5, full: bool = True) -> dict[str, Any]:
+    """How `plot` draws a model's markers; hollow ones stand for what is not ranked."""
+    face, edge = (look.color, PAGE) if full else (PAGE, look.color)
+    style = {"marker": look.marker, "markersize": size, "markerfacecolor": face, "markeredgecolor": edge}
+    return {"color": look.color, "linestyle": "none", "markeredgewidth": 0.6 if full else 1.4, **style}
+
+
+def line(look: Look) -> dict[str, Any]:
+    """How `plot` draws a model's line."""
+    return {"color": look.color, "linestyle": look.dash, "linewidth": 1.8}
+
+
+def legend(figure: Figure, *axes: Axes) -> None:
+    """What every line and marker stands for, each once, below the figure: nothing is written over the data."""
+    found = {name: handle for each in axes for handle, name in zip(*each.get_legend_handles_labels(), strict=True)}
+    if found:
+        columns = 4 if max(map(len, found)) < 12 else 3
+        figure.legend(list(found.values()), list(found), loc="outside lower left", ncols=columns)

@@ -136,7 +136,7 @@ def _over(suite: SuiteComparison, model: str, statistic: str) -> str:
         pair = next(each for each in improvements(suite) if (each.first, each.second) == (first, second))
         if statistic == "score":
             return f"{pair.probability:.0%}"
-        return {"interval": ABSENT if pair.interval is None else "[{:.0%}, {:.0%}]".format(*pair.interval)}[statistic]
+        return {"interval": "[{:.0%}, {:.0%}]".format(*pair.interval)}[statistic]
     kind, _, argument = statistic.partition(" ")
     if kind == "within":
         return f"{max(abs(_less(row, row.cells[model], argument)) for row in suite.rows):.1f}"

@@ -48,6 +48,21 @@ ANSWERED = ScoreFamily(
     "(unigram).",
 )
 
+KINDS = (D4RL, ATARI, SUCCESS, ANSWERED)  # in the order of the tables
+SOURCES = {  # in the order of the tables, and what each is; others stand before the last
+    "reroll": "steps rolled out here from the behavior policies that D4RL's own files carry",
+    "d4rl": "D4RL's own files",
+    "dqn-replay": "the public DQN-replay files",
+    "minari": "Minari's files",
+    "collected": "recorded here, by policies, players and experts of this project",
+}
+
+
+def source_place(source: str) -> int:
+    """Where a source's table stands among those of others."""
+    known = list(SOURCES)
+    return known.index(source) if source in known else len(known) - 1
+
 
 def is_answered(record: Record) -> bool:
     """Whether the task has no environment: what is held out is answered, and nothing played."""

@@ -1,22 +1,30 @@
 """What the tables say, before it is Markdown, HTML or CSV: every number is derived from the records here."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from report.cell_text import ABSENT, MARK, Table, Text, behavior, comparable, mean_return, measured, quoted, target
-from report.compare import SuiteComparison, bold_model, comparisons, improvements, summaries
+from report.compare import SuiteComparison, bold_model, comparisons, improvements, leading, summaries
 from report.families import by_family, reached
 from report.grid import Row, differences, label, missing, models, rows
 from report.published import Published, published
-from report.score_families import ANSWERED, ATARI, D4RL, SUCCESS, ScoreFamily, fits, kind_of
+from report.score_families import ATARI, D4RL, KINDS, SOURCES, ScoreFamily, fits, kind_of, source_place
 from report.store import Record
+
+MEAN = (
+    "Mean ± standard deviation over seeds (n − 1), at the first target return of the protocol, last checkpoint; below "
+    "it the 95% bootstrap interval of the interquartile mean (IQM), and seeds × episodes. One seed has neither. Bold: "
+    "this interval lies above that of every other model in the row; no row with a model of one seed has any bold."
+)
 
 
 @dataclass(frozen=True)
 class Report:
     """All tables, the rows that they were made from, and the commands of the runs that are missing from them."""
 
-    scores: tuple[Table, ...]  # what is looked for first: one of D4RL's environments, one of Atari's games
+    scores: tuple[Table, ...]  # what is looked for first: D4RL's environments, Atari's games, tasks that are solved
+    families: tuple[Table, ...]  # models over families of tasks
     compared: tuple[Table, ...]  # models over several data sets
     further: tuple[Table, ...]
     missing: tuple[tuple[str, str], ...]  # in which row, and the command that makes the run
@@ -26,7 +34,27 @@ class Report:
     @property
     def tables(self) -> tuple[Table, ...]:
         """All of them, in their order."""
-        return (*self.scores, *self.compared, *self.further)
+        first = [each for each in self.scores if each.kind == self.scores[0].kind]
+        return (*first, *self.families, *self.scores[len(first) :], *self.compared, *self.further)
+
+    def notes(self) -> dict[str, tuple[str, ...]]:
+        """The notes of each table, by its title: one that several share stands below the first of these."""
+        known: set[str] = set()
+        found = {}
+        for table in self.tables:
+            found[table.title] = tuple(note for note in table.notes if note not in known or note.startswith(MARK))
+            known.update(table.notes)
+        return found
+
+    @property
+    def leading(self) -> SuiteComparison | None:
+        """What answers first which model is best."""
+        return leading(self.comparisons)
+
+    @property
+    def columns(self) -> list[str]:
+        """Every model that was run."""
+        return models(record for row in self.rows for cell in row.all_cells for record in cell.records)
 
 
 def report(
@@ -39,13 +67,13 @@ def report(
         suites: names of data sets over which models are compared.
     """
     arranged, columns = rows(records), models(records, expected)
-    over = comparisons(arranged, suites or {})
-    first = filled(scores(arranged, columns, kind) for kind in (D4RL, ATARI, SUCCESS, ANSWERED))
+    over = sorted(comparisons(arranged, suites or {}), key=lambda each: (not each.ranked, source_place(each.source)))
     further = [against_published(arranged), other_targets(arranged), other_settings(arranged)]
     further += [published_scores(arranged, kind) for kind in (D4RL, ATARI)]
     return Report(
-        scores=first or (scores((), columns, D4RL),),
-        compared=filled((by_family(arranged, columns), reached(arranged, columns), overall(over), improvement(over))),
+        scores=scores(arranged, columns),
+        families=filled((by_family(arranged, columns), reached(arranged, columns))),
+        compared=filled((overall(over), improvement(over))),
         further=filled(further),
         missing=tuple((f"{row.label}, {row.first.source}", line) for row, _, _, line in missing(arranged, columns)),
         rows=tuple(arranged),
@@ -64,31 +92,42 @@ def published_for(columns: Sequence[str], kind: ScoreFamily) -> list[Published]:
     return sorted(columns_shown, key=lambda column: columns.index(column.model))
 
 
-def scores(arranged: Sequence[Row], columns: Sequence[str], kind: ScoreFamily) -> Table:
-    """A main table: a row for each data set and source, a column for each model; for a mixture if it learned one."""
-    arranged, lines = [row for row in arranged if kind_of(row.first) is kind], []
-    columns = [model for model in columns if " " not in model or any(model in row.cells for row in arranged)]
-    others = published_for(columns, kind)
+def scores(arranged: Sequence[Row], columns: Sequence[str]) -> tuple[Table, ...]:
+    """The main tables: one for each kind of score, source and physics; what lies apart is never compared."""
+    found: dict[tuple[int, int, str, str], list[Row]] = defaultdict(list)
     for row in arranged:
-        line = [Text(row.label), Text(row.first.source, (row.protocol,) if kind is D4RL else ()), behavior(row)]
+        kind, source = kind_of(row.first), row.first.source
+        physics = "gymnasium" * (kind is D4RL and row.first.protocol.physics == "gymnasium")
+        found[KINDS.index(kind), source_place(source), source, physics].append(row)
+    return tuple(scores_of(found[key], columns) for key in sorted(found))
+
+
+def scores_of(arranged: Sequence[Row], columns: Sequence[str]) -> Table:
+    """One main table: a row for each data set, a column for each model; for a mixture if it learned one."""
+    kind, source = kind_of(arranged[0].first), arranged[0].first.source
+    columns = [model for model in columns if " " not in model or any(model in row.cells for row in arranged)]
+    others, lines = published_for(columns, kind), []
+    for row in arranged:
         best = bold_model(row)
-        for model in columns:
-            line.append(measured(row.cells[model], bold=model == best) if model in row.cells else Text(ABSENT))
-        lines.append((*line, *(quoted(column, row) for column in others)))
+        line = [measured(row.cells[model], bold=model == best) if model in row.cells else Text(ABSENT)
+                for model in columns]  # fmt: skip
+        lines.append((Text(row.label), *line, behavior(row), *(quoted(column, row) for column in others)))
+    physics = f", {arranged[0].protocol}" if arranged[0].first.protocol.physics == "gymnasium" and kind is D4RL else ""
     return Table(
-        title=kind.title,
+        title=f"{kind.title}, {source}{physics}",
         notes=(
-            f"{kind.score} Mean ± standard "
-            "deviation over seeds (n − 1), at the first target return of the protocol, last checkpoint; with several "
-            "seeds also the interquartile mean (IQM) with its 95% bootstrap interval. One seed has neither. Bold: this "
-            "interval lies above that of every other model in the row; no row with a model of one seed has any bold.",
+            *((f"`{source}`: {SOURCES[source]}.",) if source in SOURCES else ()),
+            kind.score,
+            MEAN,
             kind.what,
             *marks(arranged, others, kind),
         ),
-        header=("Data set", "Source", kind.beside, *map(label, columns), *(column.label for column in others)),
+        header=("Data set", *map(label, columns), kind.beside, *(column.label for column in others)),
         rows=tuple(lines),
-        numbers=2,
+        numbers=1,
         keys=tuple(row.first.dataset for row in arranged),
+        kind=kind.title,
+        models=tuple(columns),
     )
 
 
@@ -104,19 +143,19 @@ def overall(compared: Sequence[SuiteComparison]) -> Table:
     lines = []
     for comparison in compared:
         for each in summaries(comparison):
-            low, high = each.interval or (None, None)
-            interval = f"[{low:.1f}, {high:.1f}]" if each.interval else ABSENT
+            interval = Text("[{:.1f}, {:.1f}]".format(*each.interval)) if each.interval else Text(ABSENT)
             lines.append((
-                Text(comparison.suite), Text(comparison.source), Text(label(each.column)),
+                Text(comparison.suite), Text(comparison.source), Text(label(each.column), few=not each.ranked),
                 Text(f"{each.tasks} of {comparison.size}", value=each.tasks), Text(str(each.runs), value=each.runs),
                 Text(f"{each.mean:.1f}", value=each.mean), Text(f"{each.iqm:.1f}", bold=each.bold, value=each.iqm),
-                Text(interval, value=low),
+                interval if each.ranked else Text("not ranked"),
             ))  # fmt: skip
     return Table(
         title="Over several data sets",
         notes=("Mean: of the data sets' means. IQM: the interquartile mean of all runs, with its 95% bootstrap "
-               "interval, stratified by data set (Agarwal et al. 2021, arXiv:2108.13264); none where a data set has "
-               "one seed. Only models that have run the same data sets can be compared.",),
+               "interval, stratified by data set (Agarwal et al. 2021, arXiv:2108.13264). Ranked are models with "
+               "several seeds on every data set that was run, and no fewer than the others; those that are not stand "
+               "last, and their numbers are of other runs or too few.",),
         header=("Suite", "Source", "Model", "Data sets", "Runs", "Mean", "IQM", "95% interval"),
         rows=tuple(lines),
         numbers=3,
@@ -124,20 +163,19 @@ def overall(compared: Sequence[SuiteComparison]) -> Table:
 
 
 def improvement(compared: Sequence[SuiteComparison]) -> Table:
-    """Each pair of models of a suite once, the likelier winner first."""
+    """Each pair of ranked models of a suite once, the likelier winner first."""
     lines = []
     for comparison in compared:
         for each in improvements(comparison):
-            interval = "[{:.0%}, {:.0%}]".format(*each.interval) if each.interval else ABSENT
-            sure = each.interval is not None and each.interval[0] > 0.5
+            chance = Text(f"{each.probability:.0%}", bold=each.interval[0] > 0.5, value=each.probability)
+            interval = "[{:.0%}, {:.0%}]".format(*each.interval)
             pair = f"{label(each.first)} over {label(each.second)}"
-            chance = Text(f"{each.probability:.0%}", bold=sure, value=each.probability)
             lines.append((Text(comparison.suite), Text(comparison.source), Text(pair),
                           Text(str(each.tasks), value=each.tasks), chance, Text(interval)))  # fmt: skip
     return Table(
         title="Probability of improvement",
         notes=("How likely one run of the first model scores higher than one of the second on the same data set, "
-               "averaged over the data sets that both have run. Bold: the 95% interval lies above a half.",),
+               "averaged over the data sets. Ranked models only; bold: the 95% interval lies above a half.",),
         header=("Suite", "Source", "Models", "Data sets", "Probability", "95% interval"),
         rows=tuple(lines),
         numbers=3,

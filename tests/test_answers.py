@@ -251,7 +251,7 @@ def test_a_mixture_of_robots_pictures_and_text_has_a_record_for_each(
     assert "bits a byte" in printed
     assert len(records["shapes@easy-vqa"].evaluations[0].returns) == 2
     written = report(list(records.values()))
-    assert [each.title for each in written.scores] == ["Scores", "Answers"]
+    assert [each.kind for each in written.scores] == ["Scores", "Answers"]
     for language in (ENGLISH, CHINESE):
         assert "gzip" in short(written, language)
 
@@ -281,12 +281,12 @@ def test_answers_are_a_table_of_their_own_with_what_is_to_be_beaten(
     two = replace(one, seed=1, evaluations=(replace(one.evaluations[0], normalized=75.0),))
     written = report([one, two], expected=["dt", "gato"])
     (scores,) = written.scores
-    assert scores.header == ("Data set", "Source", "To beat", "DT", "Gato")
+    assert scores.header == ("Data set", "DT", "Gato", "To beat")
     cells = scores.rows[0]
-    assert (cells[2].main, cells[2].small) == ("50.0", ("blind",))
-    assert cells[4].small == ("% of 8 questions", "2 seeds × 4 pictures")
-    assert " ± " in cells[4].main
-    assert cells[3].main == "—"
+    assert (cells[3].main, cells[3].small) == ("50.0", ("blind",))
+    assert cells[2].small == ("% of 8 questions", "2 seeds × 4 pictures")
+    assert " ± " in cells[2].main
+    assert cells[1].main == "—"
     assert written.missing == ()  # other models cannot answer
     assert "--model gato" in command(one)
     assert rows([one])[0].label == "shapes@easy-vqa"

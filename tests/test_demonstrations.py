@@ -179,6 +179,6 @@ def test_success_is_what_a_table_shows_where_it_is_known():
     data = {"digest": "0", "metadata": {"success_rate": 0.875}}
     record = replace(made_up(), evaluations=(evaluation,), data=data)
     (table,) = report([record]).scores
-    assert table.title == "Success"
+    assert table.kind == "Success"
     assert table.rows[0][2].main == "87.5"
     assert measured(rows([record])[0].cells[record.column]).main == "75.0"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from report import csv_table, figures, grid, latex, markdown, page, table
+from report.palette import looks
 from report.store import Record
 from tests.records import made_up
 from training.summary import summarize
@@ -44,7 +45,7 @@ def test_no_name_becomes_markup_of_the_page(tmp_path: Path) -> None:
     assert [tag for tag, _ in parsed.tags].count("script") == 1  # its own
     assert not [name for _, attributes in parsed.tags for name in attributes if name.startswith("on")]
     styles = {attributes["style"] for _, attributes in parsed.tags if "style" in attributes}
-    assert styles <= {"background:var(--dt)", "background:var(--other)"}
+    assert styles <= {f"color:{look.color}" for look in looks(("dt", MODEL)).values()}
     assert NAME in parsed.text
     assert f"{MODEL}, seed 2" in parsed.text
 
@@ -78,7 +79,7 @@ def test_no_cell_of_the_csv_file_is_a_formula(name: str) -> None:
 
 
 def test_no_name_becomes_a_command_of_latex() -> None:
-    text = latex.document(table.report(records()).scores[0])
+    text = latex.document(table.report(records()).scores)
     (line,) = [line for line in text.splitlines() if "frac" in line]
     assert r"\textbackslash{}frac\{\&\_\textasciicircum{}\textasciitilde{}\#" in line
     assert len(re.findall(r"(?<!\\)&", line)) == text.splitlines()[text.splitlines().index(r"\toprule") + 1].count("&")

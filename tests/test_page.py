@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from report import figures, latex, page, plotting, table
+from report import figures, latex, page, palette, plotting, table
 from report.curve import Curve, curves_of
 from report.store import Record
 from tests.records import made_up, write
@@ -89,7 +89,7 @@ def test_every_run_has_a_section_with_its_command_and_its_settings(text: str) ->
 
 
 def test_the_latex_table_escapes_what_latex_would_read() -> None:
-    text = latex.document(table.report([made_up(dataset="a_b&c%-medium", seed=seed) for seed in range(2)]).scores[0])
+    text = latex.document(table.report([made_up(dataset="a_b&c%-medium", seed=seed) for seed in range(2)]).scores)
     assert r"a\_b\&c\%-medium" in text
     assert r"60.0 $\pm$ 0.0" in text
     assert len({line.count(" & ") for line in text.splitlines() if line.endswith("\\\\")}) == 1
@@ -139,7 +139,7 @@ def column(view: Any, place: int) -> list[str]:
 def test_a_browser_shows_every_figure_without_an_error(shown: tuple[Any, list[str]]) -> None:
     view, problems = shown
     images = view.locator("figure img")
-    assert images.count() == 16  # 5 a row and a profile
+    assert images.count() == 18  # 5 a row and 3 of the suite
     for image in images.all():
         image.scroll_into_view_if_needed()  # before that it is not drawn, so that a large page opens at once
         assert image.evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") > 300
@@ -169,10 +169,46 @@ def test_a_browser_filters_by_suite(shown: tuple[Any, list[str]]) -> None:
     assert column(view, 1) == ["walker2d-medium"]
     assert view.locator("details:visible").count() == 5
     assert view.get_by_text("Over several data sets").is_hidden()
+    assert view.locator("#answer").is_hidden()  # it is of the other suite
     assert view.locator("section:has(figure):visible h2").all_inner_texts() == ["walker2d-medium · reroll"]
     view.locator("#suite").select_option("")
     assert len(column(view, 1)) == 3
     assert problems == []
+
+
+def test_a_link_to_a_run_shows_it_whatever_the_filter_hides(shown: tuple[Any, list[str]]) -> None:
+    view, problems = shown
+    view.locator("#suite").select_option("walkers")
+    name = records()[0].name
+    view.evaluate("name => { location.hash = name; }", name)
+    view.locator(f"[id='{name}'] dl").first.wait_for()
+    assert view.locator("#suite").input_value() == ""
+    assert problems == []
+
+
+def test_the_first_screen_says_who_leads_and_the_menu_stays(shown: tuple[Any, list[str]]) -> None:
+    view, _ = shown
+    top = view.locator("#answer")
+    assert top.locator("p").first.inner_text().startswith("DT leads on hoppers, reroll: interquartile mean 62.0")
+    assert top.locator("img").count() == 2
+    assert top.bounding_box()["y"] + top.bounding_box()["height"] < 900
+    view.evaluate("scrollTo(0, document.body.scrollHeight)")
+    assert 0 <= view.get_by_role("link", name="Who leads").bounding_box()["y"] < 40
+
+
+def test_a_hidden_column_is_announced_and_models_come_first_on_a_phone(shown: tuple[Any, list[str]]) -> None:
+    view, _ = shown
+    view.set_viewport_size({"width": 390, "height": 844})
+    frame = view.locator(".frame").first
+    view.wait_for_function("document.querySelector('.frame').classList.contains('right')")
+    right = frame.bounding_box()["x"] + frame.bounding_box()["width"]
+    heads = frame.locator("th")
+    inside = [head.inner_text() for head in heads.all() if head.bounding_box()["x"] < right - 40]
+    assert [name.split()[-1] for name in inside[1:4]] == ["DT", "TT", "BC"]
+    inner = frame.locator(".scroll")
+    inner.evaluate("inner => { inner.scrollLeft = inner.scrollWidth; }")
+    view.wait_for_function("document.querySelector('.frame').className === 'frame left'")
+    assert heads.first.bounding_box()["x"] == pytest.approx(frame.bounding_box()["x"], abs=2)  # it stays
 
 
 @pytest.mark.parametrize("width", [360, 1600])
@@ -199,4 +235,4 @@ def test_a_browser_shows_page_and_figures_in_light_and_dark(shown: tuple[Any, li
 def test_every_color_of_a_figure_has_one_for_a_dark_page(runs: Path) -> None:
     for path in (runs.parent / "figures").glob("*.svg"):
         used = set(re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", path.read_text().partition("</style>")[2]))
-        assert used <= set(plotting.DARK), path.name
+        assert used <= {*plotting.DARK, *palette.COLORS}, path.name

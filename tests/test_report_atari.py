@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from report import csv_table, figures, markdown, run_sections, table
+from report import csv_table, markdown, run_sections, table
 from report.cell_text import ABSENT, Table
+from report.episode_figures import achieved_returns, episodes
+from report.palette import looks
 from report.published import published
 from report.store import Evaluation, Record, read_record
 from tests.records import made_up, write
@@ -36,19 +38,19 @@ def named(title: str, *records: Record) -> Table:
 
 def test_games_stand_in_a_table_of_their_own_with_points_beside_the_scores() -> None:
     records = [made_up(), played("breakout", 30.5)]
-    assert [row[0].main for row in named("Scores", *records).rows] == ["hopper-medium"]
-    games = named("Atari", *records)
-    ((name, source, _, ours, theirs),) = games.rows
-    assert games.header[-2:] == ("DT", "DT, paper")
-    assert (name.main, source.main, ours.main, theirs.main) == ("breakout", "collected", "100.0", "267.5 ± 97.5 †")
+    assert [row[0].main for row in named("Scores, reroll", *records).rows] == ["hopper-medium"]
+    games = named("Atari, collected", *records)
+    ((name, ours, _, theirs),) = games.rows
+    assert games.header[1:] == ("DT", "Behavior", "DT, paper")
+    assert (name.main, ours.main, theirs.main) == ("breakout", "100.0", "267.5 ± 97.5 †")
     assert (ours.small[0], theirs.small[0]) == ("return 30.5", "return 76.9 ± 27.3")
-    assert "Human-normalized" in games.notes[0]
+    assert "Human-normalized" in games.notes[1]
     assert any("DQN-replay" in note for note in games.notes)
 
 
 def test_where_there_are_only_games_theirs_is_the_first_table() -> None:
     report = table.report([played("pong", 14.6)])
-    assert report.scores[0].title == "Atari"
+    assert report.scores[0].title == "Atari, collected"
     assert "There are no finished runs" not in markdown.document(report)
     assert not any(row[0].main == "pong" for each in report.tables if each.title == "Published" for row in each.rows)
 
@@ -58,16 +60,15 @@ def test_a_readme_shows_both_tables_each_with_its_own_sentence() -> None:
     english, chinese = (markdown.short(report, words) for words in (markdown.ENGLISH, markdown.CHINESE))
     for text in (english, chinese):
         assert text.index("| hopper-medium") < text.index("| breakout")
-    assert "return 30.5" in english
-    assert "回报 30.5" in chinese
+    assert "Human" in english
     assert "人类" in chinese
 
 
 def test_a_multi_robot_model_has_no_column_among_games_but_missing_runs_do() -> None:
     both = {"run": {"env": ["hopper-medium", "walker2d-medium"], "source": "reroll"}}
     records = [replace(made_up(model="gato"), config=both), made_up(model="bc", targets=(None,)), played("pong", 3.0)]
-    assert [each.header[3:5] for each in table.report(records).scores] == [("BC", "DT"), ("BC", "DT")]
-    assert [each.header[5] for each in table.report(records).scores] == ["Gato (2 tasks)", "BC, DT paper"]
+    headers = [each.header[1 : 1 + len(each.models)] for each in table.report(records).scores]
+    assert headers == [("DT", "Gato (2 tasks)", "BC"), ("DT", "BC")]
 
 
 def test_atari_scores_use_the_paper_s_rounded_returns_beside_the_paper() -> None:
@@ -98,7 +99,7 @@ def of_clipped(tmp_path) -> Record:
 def test_a_sum_of_clipped_rewards_has_no_score_anywhere(of_clipped: Record, tmp_path) -> None:
     assert of_clipped.behavior.normalized is None
     assert of_clipped.evaluations[0].normalized == pytest.approx(100.0)  # what is played earns points
-    (row,) = named("Atari", of_clipped).rows
+    (row,) = named("Atari, dqn-replay", of_clipped).rows
     assert (row[2].main, row[2].small, row[2].value) == (ABSENT, ("of clipped rewards",), None)
     assert "behavior" in summarize(of_clipped, tmp_path)
     assert "45.2" not in summarize(of_clipped, tmp_path)
@@ -107,15 +108,15 @@ def test_a_sum_of_clipped_rewards_has_no_score_anywhere(of_clipped: Record, tmp_
     assert (line["behavior_score"], line["behavior_return"]) == ("", "1450.000")
     (game,) = made.rows
     assert run_sections.outcome(of_clipped)["behavior"].endswith("over 200 episodes, of clipped rewards")
-    for figure in (figures.episodes(game), figures.achieved_returns(game)):
+    for figure in (episodes(game, looks(["dt"])), achieved_returns(game, looks(["dt"]))):
         assert not any("behavior" in text.get_text() for text in figure.findobj(Text))
 
 
 def test_the_score_of_rewards_that_are_points_is_shown() -> None:
     record = played("breakout", 30.5, rewards="as the game's score")
-    (row,) = named("Atari", record).rows
+    (row,) = named("Atari, collected", record).rows
     assert (row[2].main, row[2].small) == ("45.2", ())
-    texts = [text.get_text() for text in figures.episodes(*table.report([record]).rows).findobj(Text)]
+    texts = [text.get_text() for text in episodes(*table.report([record]).rows, looks(["dt"])).findobj(Text)]
     assert "behavior" in texts
 
 
