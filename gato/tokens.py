@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from trajectories.errors import UserError
@@ -80,6 +80,13 @@ def to_bins(values: Float[Tensor, "*n"], squeeze: bool) -> Int[Tensor, "*n"]:
     if not bool(torch.isfinite(values).all()):
         culprit = values[~torch.isfinite(values)].flatten()[0].item()
         raise UserError(f"A value to be tokenized is {culprit}: remove the steps that are not finite from the data.")
+    return bins_of(values, squeeze)
+
+
+def bins_of(values: Shaped[Tensor, "*n"], squeeze: bool) -> Int[Tensor, "*n"]:
+    """The bin of each value, as `to_bins` without its check; whole numbers are their own bins."""
+    if not values.is_floating_point():
+        return values.long()
     squeezed = mu_law(values) if squeeze else values
     bins = ((squeezed.clamp(-1, 1) + 1) * (BINS / 2)).long()
     return bins.clamp(max=BINS - 1)  # +1 itself would open a bin of its own, the next range's first id

@@ -92,6 +92,7 @@ def test_the_package_has_every_file_of_code_and_data(wheel: Path) -> None:
         ("requirements-extra.txt", "robotics"),
         ("requirements-policies.txt", "policies"),
         ("requirements-ray.txt", "ray"),
+        ("requirements-export.txt", "export"),
         ("requirements-dev.txt", "dev"),
     ],
 )
