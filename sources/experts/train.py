@@ -49,7 +49,7 @@ ALGORITHMS = {
 
 LEARNER, BUFFER = "learner.zip", "buffer"  # what SAC goes on from, in the folder of its checkpoints
 SETTINGS = {  # on every card
-    "ppo": ("steps", "learning_rate", "batch_size", "copies", "rollout", "epochs", "log_std"),
+    "ppo": ("steps", "learning_rate", "batch_size", "copies", "rollout", "epochs", "gamma", "log_std"),
     "sac": ("learning_rate", "batch_size", "gradient_steps", "actor", "critic", "warmup"),
 }
 
@@ -71,6 +71,7 @@ class Config:
     gradient_steps: int = 1  # sac: for every 4 steps; D4RL's learner took 4
     warmup: int = 1000  # sac: uniform actions before learning begins
     epochs: int = 10  # ppo: passes over each rollout
+    gamma: float = 0.99  # ppo: discount factor
     log_std: float = -0.5  # ppo: logarithm of the actions' standard deviation at the beginning
     every: int = 40_960  # steps between checkpoints
     episodes: int = 20  # episodes played at each checkpoint, actions sampled
@@ -206,7 +207,7 @@ def learner(config: Config) -> tuple[Any, VecNormalize | None]:
 
     if config.algorithm == "sac":
         return soft_actor_critic(config, copies(4)), None
-    normalizer = VecNormalize(copies(config.copies), gamma=0.99)
+    normalizer = VecNormalize(copies(config.copies), gamma=config.gamma)
     ppo = PPO(
         "MlpPolicy",
         normalizer,
@@ -214,7 +215,7 @@ def learner(config: Config) -> tuple[Any, VecNormalize | None]:
         n_steps=config.rollout,
         batch_size=config.batch_size,
         n_epochs=config.epochs,
-        gamma=0.99,
+        gamma=config.gamma,
         gae_lambda=0.95,
         clip_range=0.2,
         ent_coef=0.0,
