@@ -32,7 +32,7 @@ from training.selection import select
 from training.settings import Machine, Settings
 from training.staleness import changed_numbers
 from training.summary import compared, summarize
-from training.tensorboard_log import writer
+from training.tracking import tracked, tracker
 from training.train import Clock, Progress, calibrate, train
 from trajectories.catalog import answered_kind, dataset
 from trajectories.errors import UserError
@@ -126,7 +126,8 @@ def finish(
 
 
 def prepare(machine: Machine) -> torch.device:
-    """Threads and device, before anything is computed."""
+    """Threads, device and tracker, before anything is computed."""
+    tracker(machine.track)
     if machine.threads:
         torch.set_num_threads(machine.threads)
     return find_device(machine.device)
@@ -257,7 +258,8 @@ def learn(model: Model, data: Task | Mixture, settings: Settings, folder: Path, 
     for part in model.modules():
         if isinstance(getattr(part, "recompute", None), bool):
             setattr(part, "recompute", machine.recompute)  # noqa: B010  # modules' attributes have no type
-    with writer(folder if machine.tensorboard and distributed.is_main_process() else None) as log:
+    track = machine.track if distributed.is_main_process() else "none"
+    with tracked(track, folder, settings.resolved()) as log:
         return train(model, data, run, folder, clock, play_a_little, log, machine.shard, machine.micro_batch)
 
 

@@ -94,7 +94,9 @@ class Machine:
     )
     recompute: bool = option(False, "gato: compute blocks' activations twice instead of keeping them, in less memory")
     shard: bool = option(False, "under torchrun, share out weights and optimizer too (FSDP2), not only the batch (DDP)")
-    tensorboard: bool = option(False, "write TensorBoard logs into the run's folder")
+    track: Literal["none", "trackio", "wandb", "tensorboard"] = option(
+        "none", "show the curve's rows in a tracker while it learns: trackio keeps all on this machine"
+    )
 
 
 @dataclass(frozen=True)
