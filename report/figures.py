@@ -62,8 +62,8 @@ def paths(folder: Path, curves: Curves, report: Report, planned: Planned = ()) -
 def plan(curves: Curves, report: Report, planned: Planned = ()) -> Drawings:
     """Each figure's name, and what draws it."""
     drawings: Drawings = {}
-    shown = looks(report.columns)
-    for each in report.comparisons:
+    shown, leading = looks(report.columns), report.leading
+    for each in (each for each in report.comparisons if each.ranked or each is leading):
         name = comparison_name(each)
         drawings[f"overall-{name}"] = partial(suite_figures.overall, each, shown)
         drawings[f"seeds-{name}"] = partial(suite_figures.data_sets, each, shown)

@@ -151,7 +151,7 @@ def over_updates(axes: Axes) -> None:
     """An x axis of updates from 0, thousands as 5k."""
     axes.set_xlabel("updates")
     axes.set_xlim(left=0)
-    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(short))
 
 

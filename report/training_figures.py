@@ -54,7 +54,7 @@ def losses(row: Row, curves: Mapping[str, Several], looks: Looks) -> Figure:
     for panel, (column, several) in zip(axes.flat, curves.items(), strict=False):
         title = band(panel, several, f"{LOSS}total", looks[column], label(column), marked=False)
         panel.set_title(title or label(column))
-        panel.set_ylabel("log" if logarithmic(panel) else "linear")
+        panel.set_ylabel("loss, log" if logarithmic(panel) else "loss, linear")
         over_updates(panel)
     return figure
 

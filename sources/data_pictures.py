@@ -52,16 +52,16 @@ def draw(data: Trajectories, file: Path) -> None:
         last[0].set_title(fill(shown[1], 40), fontsize="small")
         last[0].set_axis_off()
     returns, steps = data.finished_returns, data.lengths[data.finished_episodes]
-    spread.hist(returns, 40, color="#4477aa")
-    spread.axvline(returns.mean(), color="#cc3311", label=f"mean {returns.mean():.4g}")
+    spread.hist(returns, 40, color="#0072b2")
+    spread.axvline(returns.mean(), color="#d55e00", label=f"mean {returns.mean():.4g}")
     row = row_of(data)
     if row is not None and row.mean_return is not None and data.origin.source != "collected":
         spread.axvline(row.mean_return, color="#000000", ls="--", label=f"D4RL's {row.mean_return:.4g}")
     spread.legend(frameon=False)
     spread.set(xlabel="return", ylabel="episodes")
-    lengths.hist(steps, 40, color="#4477aa")
+    lengths.hist(steps, 40, color="#0072b2")
     lengths.set(xlabel="steps of an episode", ylabel="episodes")
-    both.plot(steps, returns, ".", ms=2, color="#4477aa", alpha=0.5)
+    both.plot(steps, returns, ".", ms=2, color="#0072b2", alpha=0.5)
     both.set(xlabel="steps of an episode", ylabel="return")
     for axes in (spread, lengths, both):
         axes.spines[["top", "right"]].set_visible(False)

@@ -108,6 +108,14 @@ def test_no_word_lies_over_a_dot(runs: Path) -> None:
         assert covered(make()) == [], name
 
 
+def test_a_suite_in_which_nothing_is_ranked_has_figures_only_if_there_is_no_other() -> None:
+    alone = [made_up(dataset=name, source="collected") for name in SUITE["both"]]
+    planned = figures.plan({}, table.report([*records(), *alone], suites=SUITE))
+    assert [name for name in planned if name.startswith("overall")] == ["overall-both-reroll"]
+    planned = figures.plan({}, table.report(alone, suites=SUITE))
+    assert [name for name in planned if name.startswith("overall")] == ["overall-both-collected"]
+
+
 @pytest.mark.usefixtures("style")
 def test_a_model_that_is_not_ranked_is_hollow_and_has_no_interval() -> None:
     report = table.report(records(), suites=SUITE)
@@ -142,4 +150,4 @@ def test_a_curve_says_how_many_seeds_it_is_of_and_lies_between_them(runs: Path) 
     assert axes.get_ylabel() == "return (linear scale)"
     panels = losses(row, curves, looks(row.cells)).axes
     assert [panel.get_title(loc="left") for panel in panels] == labels[:3]
-    assert {panel.get_ylabel() for panel in panels} == {"log"}
+    assert {panel.get_ylabel() for panel in panels} == {"loss, log"}

@@ -81,7 +81,7 @@ def draw(plans: Plans, env: str, title: str, file: Path) -> None:
             axes.plot(real[:, number], color="#222222", lw=1.4, label="what happened")
             for first, planned in plans.made:
                 steps = np.arange(first, first + len(planned))
-                axes.plot(steps, planned[:, number], color="#ee7733", lw=0.8, alpha=0.8, label="planned")
+                axes.plot(steps, planned[:, number], color="#d55e00", lw=0.8, alpha=0.8, label="planned")
             axes.spines[["top", "right"]].set_visible(False)
         whole.set_ylabel(name)
         close.set_xlim(middle, min(middle + CLOSE, len(real) - 1))
