@@ -27,7 +27,7 @@ from report import markdown, plans
 from report.store import Record
 from training.cli import exit_on_user_error
 from training.settings import closest
-from training.staleness import entry_of
+from training.staleness import changed_numbers, entry_of
 from training.start import config_of
 from trajectories.errors import UserError
 from trajectories.names import plain_name
@@ -159,6 +159,8 @@ def measure(options: Options, record: Record, place: Path, cells: Sequence[BaseC
     device = find_device(options.device)
     model = load_model(options.run, device)
     assert isinstance(model, TrajectoryTransformer)
+    for why in changed_numbers(record):
+        print(f"Beware: {why}, and so these plans are not those of the record.")
     for cell in cells:
         check(cell, model.spec, model.flatten.size)  # type: ignore[arg-type]  # a Trajectory Transformer's
     if options.threads:

@@ -58,8 +58,17 @@ def test_the_file_acts_as_the_model_does(runs, model, to, tmp_path, capsys):
     assert described["run"] == runs[model].name
     for port in (*described["inputs"], *described["outputs"]):
         assert f"| `{port['name']}` | {port['dtype']} | ({', '.join(map(str, port['shape']))})" in explained
+    assert ("prompt" in described) == (model == "gato")  # which acts by it
     program = program_of(loaded := load_model(runs[model]), loaded.spec)  # type: ignore[arg-type]
     agrees_with(program, export_file.read(program, out / file, to))
+
+
+def test_the_prompt_that_a_gato_acts_by_is_described(runs, tmp_path):
+    export.main(export.Options(runs["gato"], to="torch", out=tmp_path / "out"))
+    prompt = json.loads((tmp_path / "out" / "network.json").read_text())["prompt"]
+    kept = load_model(runs["gato"]).demonstration(0)  # type: ignore[operator]  # Gato's
+    assert prompt["observations"] == kept.observations[0].tolist()  # the best episode's end
+    assert len(prompt["actions"]) == len(prompt["timesteps"]) == 2
 
 
 def agrees_with(program: Any, read: Any) -> None:

@@ -17,6 +17,7 @@ from training.checkpoint import load_model
 from training.registry import MODELS, find
 from trajectories.errors import UserError
 from trajectories.types import Spec
+from trajectory_transformer.model import TrajectoryTransformer
 from trajectory_transformer.player import BeamPlayer
 
 QUICK = (
@@ -101,6 +102,12 @@ def test_a_killed_grid_goes_on_within_an_episode_and_ends_the_same(finished, tmp
     assert sorted(each.name for each in finished.iterdir()) == sorted(
         [plans.PLANS, "curve.csv", "model.json", "model.safetensors", store.RECORD]
     )
+
+
+def test_plans_by_numbers_that_were_changed_since_the_record_are_announced(finished, monkeypatch, capsys):
+    monkeypatch.setattr(TrajectoryTransformer, "NUMERICS", TrajectoryTransformer.NUMERICS + 1)
+    measure(finished, "--horizon", "2")
+    assert "Beware: the numbers of tt were changed since" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def imported(code: str) -> list[str]:
     "line",
     [
         *("run --help", "run", "run --model gato --env breakout --help", "play --help", "data list", "data --help"),
-        *("report --help", "benchmark --help", "benchmark --suite smoke --dry-run"),
+        *("report --help", "plan --help", "export --help", "benchmark --help", "benchmark --suite smoke --dry-run"),
         *("benchmark --models bc dt tt gato --envs breakout hopper-medium --dry-run",),
     ],
 )

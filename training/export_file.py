@@ -169,7 +169,8 @@ def explained(described: dict[str, Any]) -> str:
     return f"""# {described["file"]}: {described["model"]} on {described["data set"]}
 
 Exported from {described["run"]}. B: windows, any number. T: steps, at most {described["most steps"]}.
-Numbers are raw: normalization and bins are inside, in float32. network.json has the same and more.
+Numbers are raw: normalization and bins are inside, in float32. network.json has the same and more:
+of a Gato the prompt that it acts by, of a Trajectory Transformer the edges of its bins.
 
 Inputs
 

@@ -25,7 +25,7 @@ from baselines.behavior_cloning import Cloning
 from decision_transformer.atari import AtariDecisionTransformer
 from decision_transformer.model import DecisionTransformer
 from gato.model import Gato
-from gato.player import Recomputing
+from gato.player import Decoder
 from gato.stream import ACTION_POSITION, TokenSequence, TokenType
 from gato.tokens import BINS, bins_of, from_bins
 from trajectories.batch import Batch
@@ -135,7 +135,7 @@ class GatoProgram(Program):
         self.register_buffer("position", position)
         self.inputs = (
             Port("observations", task.observation_dtype, ("B", "T", *task.observation_shape),
-                 "the environment's, oldest first, without padding; steps of a prompt come before the episode's"),
+                 "the environment's, oldest first, without padding; the prompt's before the episode's"),
             Port("actions", task.action_dtype, ("B", "T", *task.action_shape),
                  "in [-1, 1], or discrete; what is not chosen yet of the last is not read"),
             Port("timesteps", "int64", ("B", "T"), "steps since the episode began"),
@@ -168,15 +168,26 @@ class GatoProgram(Program):
         hidden = model.transformer(x).view(windows, steps, length, -1)
         return model.logits(hidden[:, -1, -size - 1 : -1], self.ids)
 
+    def describe(self) -> dict[str, Any]:
+        """The prompt of the first episode, too: what each input begins with."""
+        player = self.model.player(1, task=self.task.name)
+        assert isinstance(player, Decoder)
+        return {**super().describe(), "prompt": {name: steps.tolist() for name, steps in self.prompt(player).items()}}
+
+    def prompt(self, player: Decoder) -> dict[str, Tensor]:
+        """The steps that come first, for each input, (P, ...); nothing if none do."""
+        if player.prompt is None:
+            return {}
+        pieces, which = player.prompt
+        real = pieces.mask[which[0]]
+        return {port.name: getattr(pieces, port.name)[which[0], real] for port in self.inputs}
+
     def action(self, run: Run, player: Player, observations: np.ndarray, history: History) -> np.ndarray:
-        assert isinstance(player, Recomputing)
+        assert isinstance(player, Decoder)
         window = history.window(player.window, np.ones(1, bool))
         columns = [getattr(window, port.name)[:, window.mask[0]] for port in self.inputs]
-        if player.prompt is not None:
-            pieces, which = player.prompt
-            prompt = [getattr(pieces, port.name)[which[:1]] for port in self.inputs]
-            real = pieces.mask[which[0]]
-            columns = [torch.cat([first[:, real], then], dim=1) for first, then in zip(prompt, columns, strict=True)]
+        if prompt := self.prompt(player).values():
+            columns = [torch.cat([first[None], then], dim=1) for first, then in zip(prompt, columns, strict=True)]
         last = columns[1][0, -1:].view(1, -1)
         for place in range(self.task.action_size):
             chosen = run(*columns)[0, place].argmax()
