@@ -58,7 +58,8 @@ class Gato(Answering):
         transformer: any causal sequence model, (B, L, D) -> (B, L, D), instead of ours.
 
     Raises:
-        UserError: a task has more discrete actions than there are tokens, or two tasks have one name.
+        UserError: a task has more discrete actions than there are tokens, two tasks have one name, or one is answered
+            and the sequence model keeps no keys and values.
     """
 
     config: Config
@@ -81,6 +82,8 @@ class Gato(Answering):
         for task in self.tasks:
             if (task.actions or 0) > BINS:
                 raise UserError(f"{task.name} has {task.actions} actions, but Gato has tokens for {BINS}: merge some.")
+            if task.kind and self.config.core == "dt":
+                raise UserError(f"--core dt acts, and {task.name} is answered, for which keys are kept: leave it out.")
         sizes = {size for task in self.tasks for size in image_shapes(task)}
         self.texts = TextTokens(self.tasks, self.config.pieces)
         max_episode_steps = max((task.max_episode_steps for task in self.tasks), default=self.config.context)

@@ -10,6 +10,7 @@ import pytest
 
 import trajectory_models
 from trajectories.errors import UserError
+from trajectories.mixture import Mixture
 from trajectory_models import evaluate, load, load_model, load_results, train
 
 SMALL = {"updates": 3, "width": 16, "batch_size": 4, "precision": "fp32"}
@@ -46,6 +47,14 @@ def test_a_model_plays_with_the_given_target_return(monkeypatch: pytest.MonkeyPa
     evaluate(model, "toy-medium", episodes=1)
     evaluate(model, "toy-medium", episodes=1, target_return=7.5)
     assert targets == [18.0, 7.5]
+
+
+def test_one_gato_learns_a_mixture_and_is_evaluated_on_each_task() -> None:
+    data = Mixture((load("toy-medium"), load("toy-expert")))
+    model = train("gato", data, **SMALL, heads=2, head_width=8, hidden=16)
+    assert evaluate(model, "toy-expert", episodes=2).returns.shape == (2,)
+    with pytest.raises(UserError, match="bc learns one task, and the mixture has toy-medium, toy-expert"):
+        train("bc", data, **SMALL)
 
 
 def test_training_goes_on_in_the_folder_that_it_is_given(tmp_path: Path) -> None:

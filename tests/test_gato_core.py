@@ -12,6 +12,7 @@ from report import migration
 from tests.toys import POINT, small, walk
 from training.settings import parse
 from trajectories.errors import UserError
+from trajectories.types import Spec
 
 LENGTHS = (12, 7, 12, 9)
 
@@ -63,3 +64,9 @@ def test_heads_that_do_not_divide_the_width_are_refused() -> None:
     with pytest.raises(UserError, match="width is 128, and heads 3"):
         parse(["--model", "gato", "--core", "dt", "--heads", "3", "--env", "toy-medium"])
     Config(heads=3)  # Gato's own have a width of their own
+
+
+def test_what_is_answered_is_refused_before_anything_is_learned() -> None:
+    answered = Spec("captions", (16, 16, 3), (), max_episode_steps=5, observation_dtype="uint8", kind="pairs")
+    with pytest.raises(UserError, match="captions is answered"):
+        Gato(Config(core="dt"), (POINT, answered))

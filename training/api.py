@@ -29,7 +29,7 @@ from training.train import Clock
 from training.train import train as fit
 from trajectories.catalog import answered_kind, dataset
 from trajectories.errors import UserError, did_you_mean
-from trajectories.mixture import Task
+from trajectories.mixture import Mixture, Task
 from trajectories.rows import DatasetRow
 
 __all__ = ["Scores", "evaluate", "load_model", "train"]
@@ -59,7 +59,7 @@ class Scores:
 
 def train(
     model: str,
-    data: Task,
+    data: Task | Mixture,
     *,
     folder: Path | str | None = None,
     device: str = "auto",
@@ -69,7 +69,7 @@ def train(
 
     Args:
         model: a model's name, as after --model, or package.module:Class of your own.
-        data: what `load` returns, or trajectories, pairs or text of your own.
+        data: what `load` returns, trajectories, pairs or text of your own, or a `Mixture` of several for one Gato.
         folder: where the checkpoint and the learning curve are kept, and continued from; None: nowhere.
         device: as after --device.
         options: updates=6_000, seed=1, precision="fp32", preset="paper", and any setting of the model in
@@ -80,10 +80,15 @@ def train(
         The model after the last update, ready to act.
 
     Raises:
-        UserError: an unknown model, preset or option, or a number out of its range.
+        UserError: an unknown model, preset or option, a number out of its range, or several tasks for a model of one.
     """
     entry = find_named(model, data.spec)
-    usual = preset_settings(entry, (data.origin.name,), options.pop("preset", Run.preset))
+    names = tuple(part.origin.name for part in (data.tasks if isinstance(data, Mixture) else (data,)))
+    if len(names) > 1 and not entry.model.multi_task:
+        raise UserError(
+            f"{entry.name} learns one task, and the mixture has {', '.join(names)}: train gato, or one by one."
+        )
+    usual = preset_settings(entry, names, options.pop("preset", Run.preset))
     of_run = {name: options.pop(name) for name in OF_RUN if name in options}
     known = [*OF_RUN, *(field.name for field in fields(usual.config))]
     if unknown := next((name for name in options if name not in known), None):
