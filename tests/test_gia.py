@@ -212,8 +212,11 @@ def test_a_list_of_tasks_batches_gives_the_mean_over_all_target_tokens() -> None
 
 
 def test_text_that_is_done_is_learned_behind_the_separator() -> None:
-    text = torch.randint(32_000, (2, 3, 12))
-    output = gia.Gato(SMALL)({"discrete_observations": torch.zeros(2, 3, 1, dtype=torch.long), "text_actions": text})
+    text, observed = torch.randint(32_000, (2, 3, 12)), torch.zeros(2, 3, 1, dtype=torch.long)
+    model = gia.Gato(SMALL)
+    output = model({"discrete_observations": observed, "text_actions": text})
+    other = model({"discrete_observations": observed, "text_actions": text.roll(1, 2)})
+    assert not torch.allclose(other.logits, output.logits)
     assert output.logits.shape == (2, 3 * 14, 33_025)
     assert torch.equal(output.tokens.reshape(2, 3, 14)[:, :, 2:], text)
     assert output.loss_mask.reshape(2, 3, 14)[:, :, 2:].all()

@@ -105,6 +105,10 @@ def test_padding_changes_neither_the_loss_nor_what_is_real() -> None:
     wider = mugato(both)[0][0, : 2 * 9].reshape(2, 9, -1)
     torch.testing.assert_close(wider, logits[0].reshape(2, 9, -1))
     torch.testing.assert_close(mugato(collate([first, first]))[1], loss)
+    before = mugato(both)[1]
+    for key, mask in both.masks.items():
+        both[key][~mask] = 7
+    torch.testing.assert_close(mugato(both)[1], before)
 
 
 def test_small_integers_of_an_action_are_discrete_actions() -> None:
