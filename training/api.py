@@ -23,7 +23,7 @@ from sources.loading import load
 from training import answers, checkpoint
 from training import evaluate as evaluation
 from training.devices import find_device, has_bf16
-from training.registry import find_named
+from training.registry import Entry, find_named
 from training.settings import Run, Settings, check, preset_settings
 from training.train import Clock
 from training.train import train as fit
@@ -83,12 +83,7 @@ def train(
         UserError: an unknown model, preset or option, a number out of its range, or several tasks for a model of one.
     """
     entry = find_named(model, data.spec)
-    names = tuple(part.origin.name for part in (data.tasks if isinstance(data, Mixture) else (data,)))
-    if len(names) > 1 and not entry.model.multi_task:
-        raise UserError(
-            f"{entry.name} learns one task, and the mixture has {', '.join(names)}: train gato, or one by one."
-        )
-    usual = preset_settings(entry, names, options.pop("preset", Run.preset))
+    usual = preset_settings(entry, task_names(entry, data), options.pop("preset", Run.preset))
     of_run = {name: options.pop(name) for name in OF_RUN if name in options}
     known = [*OF_RUN, *(field.name for field in fields(usual.config))]
     if unknown := next((name for name in options if name not in known), None):
@@ -110,6 +105,18 @@ def train(
         seconds = usual.machine.checkpoint_seconds if folder is not None else float("inf")
         fit(trained, data, run, Path(place), Clock(seconds), lambda _: {}, lambda _: None)
     return trained.eval()
+
+
+def task_names(entry: Entry, data: Task | Mixture) -> tuple[str, ...]:
+    """The names of the data sets that a model is to learn.
+
+    Raises:
+        UserError: there are several, and the model learns one.
+    """
+    names = tuple(part.origin.name for part in (data.tasks if isinstance(data, Mixture) else (data,)))
+    if len(names) > 1 and not entry.model.multi_task:
+        raise UserError(f"{entry.name} learns one task, and the mixture has {', '.join(names)}: train gato instead.")
+    return names
 
 
 def evaluate(
