@@ -37,7 +37,16 @@ against a named peer, and how many times as good ours is. Each part names its ma
 compare ratios, not seconds, over parts. What one GPU gives stands in [gpu.md](gpu.md), and the top of
 `benchmarks/NAME.py` says what a part compares and how."""
 Name = Literal[
-    "waiting", "data", "atari", "decision_transformer", "evaluation", "tt_training", "planner", "gato", "report"
+    "waiting",
+    "data",
+    "atari",
+    "decision_transformer",
+    "evaluation",
+    "tt_training",
+    "planner",
+    "gato",
+    "mixture",
+    "report",
 ]
 NAMES = get_args(Name)
 Row = dict[str, object]  # what, ours, peer, ratio, note

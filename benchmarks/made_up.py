@@ -3,6 +3,7 @@
 import numpy as np
 
 from trajectories.catalog import environment
+from trajectories.parts import Part, pack, to_bytes
 from trajectories.strings import Strings
 from trajectories.text import Text
 from trajectories.types import Provenance, Spec, Trajectories
@@ -23,6 +24,31 @@ def noise(steps: int) -> Trajectories:
         terminated=np.zeros(steps, bool),
         starts=np.append(np.arange(0, steps, EPISODE), steps),
     )
+
+
+def noise_of(spec: Spec, steps: int, episode: int = 50) -> Trajectories:
+    """So many steps of any task that shows no images; named as its spec is."""
+    rng = np.random.default_rng(0)
+    columns = {part.name: _noise_of_part(part, rng, steps) for part in spec.parts}
+    plain = rng.standard_normal((steps, *spec.observation_shape), dtype=np.float32)
+    acted = rng.uniform(-1, 1, (steps, *spec.action_shape)).astype(np.float32)
+    return Trajectories.of(
+        spec,
+        Provenance(spec.name, "benchmark", ""),
+        observations=pack(columns, spec.parts) if spec.parts else plain,
+        actions=acted if spec.actions is None else rng.integers(spec.actions, size=steps),
+        rewards=rng.random(steps, dtype=np.float32),
+        terminated=np.zeros(steps, bool),
+        starts=np.append(np.arange(0, steps, episode), steps),
+    )
+
+
+def _noise_of_part(part: Part, rng: np.random.Generator, steps: int) -> np.ndarray:
+    if part.kind == "text":
+        return to_bytes(["go to the red ball"] * steps)
+    if part.kind == "float":
+        return rng.standard_normal((steps, *part.shape)).astype(part.dtype)
+    return rng.integers(part.sizes or 256, size=(steps, *part.shape)).astype(part.dtype)
 
 
 def words(size: int) -> Text:

@@ -2,14 +2,19 @@
 
 import json
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
+from benchmarks import mixture
 from benchmarks.atari import acting
 from benchmarks.evaluation import together
+from gato import Config, Gato
 from report.prose import read_figures
+from trajectories.catalog import dataset
 from trajectories.errors import UserError
 
 ROW = {"what": "adding", "ours": "1 ms", "peer": "20 ms", "ratio": 20.0, "note": "made up"}
@@ -86,6 +91,19 @@ def test_episodes_played_together_are_compared_with_episodes_played_alone():
     rows = together(episodes=3, steps=2, alone=1)
     assert all(isinstance(row["ratio"], float) for row in rows)
     assert [row["what"] for row in rows] == ["DT: 3 evaluation episodes of 2 steps"] * 2
+
+
+def test_tasks_learned_together_are_compared_with_each_alone():
+    data = [mixture.noise_of(replace(dataset(name).environment.spec(), name=name), 200) for name in mixture.TASKS[1:3]]
+    config = Config(width=16, heads=2, head_width=8, hidden=32, batch_size=8, context_tokens=128, tasks_per_update=2)
+    alone = [mixture.Training(Gato(config, each.spec), each) for each in data]
+    row = mixture.row(config, data, alone, rounds=1)
+    assert isinstance(row["ratio"], float)
+    assert row["what"] == "Gato: training on 2 tasks at once, 2 draws of a task an update"
+    tokens = int(alone[0].done.tokens)
+    assert 0 < tokens <= 3 * 8 * 128  # two updates at first and one in the round
+    with_babyai = alone[1].model.count_tokens(alone[1].model.sample(data[1], np.random.default_rng(0)))
+    assert 0 < int(with_babyai) <= 8 * 128
 
 
 def test_games_played_together_are_compared_with_games_played_alone():
