@@ -66,7 +66,11 @@ class Options:
 
 
 def main(options: Options, extra: Sequence[str]) -> int:
-    runs = plan(chosen(options), extra)
+    return run_all(options, plan(chosen(options), extra))
+
+
+def run_all(options: Options, runs: Sequence[Planned]) -> int:
+    """Run what is missing of a grid, as the options say; the exit code."""
     records = read_all(options.results_dir)
     before = states(runs, records, options.results_dir)
     missing = [(run, state) for run, state in zip(runs, before, strict=True) if not state.done]

@@ -61,8 +61,8 @@ def main(options: Options) -> int:
     records = store.read_all(runs)
     curves, named = curves_of(records, runs), {name: suite.envs for name, suite in suites().items()}
     report = table.report(records, options.models, named)
-    planned = plans.read_all(runs)
-    drawn = figures.paths(pictures, curves, report, planned)
+    beside = plans.read_all(runs), prompts.read_all(runs)
+    drawn = figures.paths(pictures, curves, report, *beside)
     if options.check:
         files = texts(options, report, drawn)
         other = [path for path, text in files.items() if not path.exists() or same(path) != page.portable(text)]
@@ -77,7 +77,7 @@ def main(options: Options) -> int:
 
     old = stale(records)
     try:
-        made = figures.draw(pictures, curves, report, planned) if options.figures else []
+        made = figures.draw(pictures, curves, report, *beside) if options.figures else []
         files = texts(options, report, drawn, old)
         for path, text in files.items():
             write_text(path, text)

@@ -7,7 +7,7 @@ the tasks that it has run, whose number stands beside.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,7 @@ TITLES = {
     "metaworld": "Meta-World",
     "dm_control": "DM Control",
     "fetch": "Fetch",
+    "dm_manipulation": "DM Control's arm",
     "ogbench": "Stacking (OGBench's cubes)",
     "sokoban": "Sokoban",
     "modular": "Modular robots",
@@ -78,9 +79,13 @@ def families(arranged: Sequence[Row]) -> list[Family]:
         tasks, task = chosen[family(row.first)], row.first.dataset
         if not row.treatment and (task not in tasks or runs(row) > runs(tasks[task])):
             tasks[task] = row
+    return [Family(name, tuple(chosen[name].values())) for name in ordered(chosen) if chosen[name]]
+
+
+def ordered(names: Iterable[str]) -> list[str]:
+    """Families in the order of `TITLES`, others behind them."""
     known = list(TITLES)
-    order = sorted(chosen, key=lambda name: (known.index(name) if name in known else len(known), name))
-    return [Family(name, tuple(chosen[name].values())) for name in order if chosen[name]]
+    return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))
 
 
 def by_family(arranged: Sequence[Row], columns: Sequence[str]) -> Table:

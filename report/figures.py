@@ -10,6 +10,7 @@ episodes-<row>   the returns of all evaluation episodes, and of the recorded one
 targets-<row>    target return against achieved return
                  (return_conditioning: the same, of the row with the most target returns, if more than two)
 compute-<row>    score against training seconds, tokens and parameters
+adaptation-<task>, mixtures-<run>, prompts-<run>   of several tasks in one set of weights (generalist_figures.py)
 planner-<row>    score under several settings of the planner, where experiments/plan.py measured them
 """
 
@@ -20,11 +21,13 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from report import planner_figure, suite_figures
+from report import generalist_figures, planner_figure, suite_figures
+from report.adaptation import is_few
 from report.compare import comparison_name
 from report.curve import Curves
 from report.episode_figures import achieved_returns, episodes, target_returns
 from report.families import families
+from report.generalist_figures import Prompted
 from report.grid import Row, names
 from report.palette import looks
 from report.planner_figure import Planned
@@ -33,16 +36,15 @@ from report.score_families import is_answered
 from report.table import Report
 from report.training_figures import Looks, compute, curves_by_column, headline_column, learning, losses
 
-OURS = re.compile(
-    r"((overall|seeds|profile|learning|loss|episodes|targets|compute|planner)-.*|families|return_conditioning)\.(png|svg)"
-)  # may be removed
+KINDS = "overall|seeds|profile|learning|loss|episodes|targets|compute|planner|adaptation|mixtures|prompts"
+OURS = re.compile(rf"(({KINDS})-.*|families|return_conditioning)\.(png|svg)")  # may be removed
 Drawings = dict[str, partial[Figure]]  # by figure name
 
 
-def draw(folder: Path, curves: Curves, report: Report, planned: Planned = ()) -> list[Path]:
+def draw(folder: Path, curves: Curves, report: Report, planned: Planned = (), prompted: Prompted = ()) -> list[Path]:
     """Draw into `folder` every figure that is new or shows other numbers, and remove those of rows that are gone."""
     folder.mkdir(parents=True, exist_ok=True)
-    drawings = plan(curves, report, planned)
+    drawings = plan(curves, report, planned, prompted)
     for old in folder.iterdir():
         if OURS.fullmatch(old.name) and (old.suffix != ".svg" or old.stem not in drawings):
             old.unlink()
@@ -51,15 +53,15 @@ def draw(folder: Path, curves: Curves, report: Report, planned: Planned = ()) ->
             path, inputs = folder / f"{name}.svg", digest(make)
             if not drawn_from(path, inputs):
                 save(make(), path, inputs)
-    return paths(folder, curves, report, planned)
+    return paths(folder, curves, report, planned, prompted)
 
 
-def paths(folder: Path, curves: Curves, report: Report, planned: Planned = ()) -> list[Path]:
+def paths(folder: Path, curves: Curves, report: Report, planned: Planned = (), prompted: Prompted = ()) -> list[Path]:
     """The files that `draw` writes."""
-    return [folder / f"{name}.svg" for name in plan(curves, report, planned)]
+    return [folder / f"{name}.svg" for name in plan(curves, report, planned, prompted)]
 
 
-def plan(curves: Curves, report: Report, planned: Planned = ()) -> Drawings:
+def plan(curves: Curves, report: Report, planned: Planned = (), prompted: Prompted = ()) -> Drawings:
     """Each figure's name, and what draws it."""
     drawings: Drawings = {}
     shown, leading = looks(report.columns), report.leading
@@ -72,7 +74,9 @@ def plan(curves: Curves, report: Report, planned: Planned = ()) -> Drawings:
     if len(found := families(report.rows)) > 1:
         drawings["families"] = partial(suite_figures.by_family, found, report.columns, shown)
     for row, name in zip(report.rows, names(report.rows), strict=True):
-        drawings |= {f"{kind}-{name}": make for kind, make in of_row(row, curves, shown, planned).items()}
+        if not is_few(row):
+            drawings |= {f"{kind}-{name}": make for kind, make in of_row(row, curves, shown, planned).items()}
+    drawings |= generalist_figures.of_report(report, prompted)
     targets = [max(len(target_returns(cell)) for cell in row.cells.values()) for row in report.rows]
     if max(targets, default=0) > 2:
         drawings["return_conditioning"] = partial(achieved_returns, report.rows[targets.index(max(targets))], shown)

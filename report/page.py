@@ -13,10 +13,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from report import run_sections, verdict
+from report.adaptation import adaptation_name
 from report.cell_text import Table, Text
 from report.compare import SuiteComparison, comparison_name
 from report.grid import label, names
 from report.markdown import EMPTY
+from report.mixtures import mixtures_name
 from report.palette import INK, Look, looks
 from report.score_families import SOURCES, source_place
 from report.table import Report
@@ -184,6 +186,14 @@ def drawn(report: Report, figures: Mapping[str, str]) -> list[str]:
         kinds = ("profile",) if each is report.leading else ("overall", "seeds", "profile")
         suite, name = f'data-suite="{escape(each.suite)}"', comparison_name(each)
         sections.append(figure_section(suite, each.name, [f"{kind}-{name}" for kind in kinds], figures))
+    for group in report.mixtures_compared:
+        title = f"{group.mixtures[0].label}, and other mixtures"
+        sections.append(figure_section('data-key=""', title, [mixtures_name(group)], figures))
+    for name in sorted(name for name in figures if name.startswith("prompts-")):
+        sections.append(figure_section('data-key=""', name.removeprefix("prompts-"), [name], figures))
+    for few in report.adaptations:
+        key = f'data-key="{escape(few.first.dataset)}"'
+        sections.append(figure_section(key, f"{few.name}: from a few demonstrations", [adaptation_name(few)], figures))
     named = zip(report.rows, names(report.rows), strict=True)
     for row, name in sorted(named, key=lambda pair: source_place(pair[0].first.source)):
         key, title = f'data-key="{escape(row.first.dataset)}"', f"{row.label} · {row.first.source}"

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from report import adaptation, mixtures
 from report.cell_text import ABSENT, MARK, Table, Text, behavior, comparable, mean_return, measured, quoted, target
 from report.compare import SuiteComparison, bold_model, comparisons, improvements, leading, summaries
 from report.families import by_family, reached
@@ -30,6 +31,8 @@ class Report:
     missing: tuple[tuple[str, str], ...]  # in which row, and the command that makes the run
     rows: tuple[Row, ...] = ()
     comparisons: tuple[SuiteComparison, ...] = ()
+    adaptations: tuple[adaptation.Adaptation, ...] = ()
+    mixtures_compared: tuple[mixtures.MixtureComparison, ...] = ()
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -66,18 +69,22 @@ def report(
         expected: models that get a column although they have no runs.
         suites: names of data sets over which models are compared.
     """
-    arranged, columns = rows(records), models(records, expected)
+    every, columns = rows(records), models(records, expected)
+    arranged = [row for row in every if not adaptation.is_few(row)]
+    few, mixed = adaptation.adaptations(every), mixtures.compared(arranged)
     over = sorted(comparisons(arranged, suites or {}), key=lambda each: (not each.ranked, source_place(each.source)))
     further = [against_published(arranged), other_targets(arranged), other_settings(arranged)]
     further += [published_scores(arranged, kind) for kind in (D4RL, ATARI)]
     return Report(
         scores=scores(arranged, columns),
         families=filled((by_family(arranged, columns), reached(arranged, columns))),
-        compared=filled((overall(over), improvement(over))),
+        compared=filled((mixtures.table(mixed), adaptation.table(few), overall(over), improvement(over))),
         further=filled(further),
         missing=tuple((f"{row.label}, {row.first.source}", line) for row, _, _, line in missing(arranged, columns)),
-        rows=tuple(arranged),
+        rows=tuple(every),
         comparisons=tuple(over),
+        adaptations=tuple(few),
+        mixtures_compared=tuple(mixed),
     )
 
 

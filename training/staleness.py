@@ -60,6 +60,8 @@ def changed_settings(record: Record) -> Iterator[str]:
     except UserError as error:
         yield f"its command means nothing today ({error})"
         return
+    if "start" in given:  # the model's settings are those of the run that it began with
+        today = {"run": today["run"]}
     names = {name.removeprefix("no-").replace("-", "_") for name in given}
     if moved := list(differences(today, record.config, names)):
         yield f"its command now means {', '.join(moved)}"
