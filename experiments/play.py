@@ -1,6 +1,7 @@
 """Watch a trained agent: python experiments/play.py results/runs/<run> --video hopper.mp4
 
     python experiments/play.py results/runs/<run of tt> --plans plans.png     # what it planned over what happened
+    python experiments/play.py results/runs/<run of many tasks> --grid grid.png    # all of them, with scores
     python experiments/play.py results/runs/<run on easy-vqa> --sheet answers.png    # pictures with its answers
 
 Plays a finished run's model in the environment and the physics in which it was measured. Episode 0 begins where the
@@ -42,6 +43,8 @@ class Options:
     """draw what a Trajectory Transformer planned in the first episode into this file (.png, .svg, .pdf)"""
     sheet: Path | None = None
     """where nothing is played: write pictures with the answers into this file (.png), else into the run's folder"""
+    grid: Path | None = None
+    """draw a frame of each of its tasks with the score into this file (.png)"""
     path: Path | None = None
     """where nothing is played: the folder of pictures or texts of your own"""
     episodes: int | None = None
@@ -58,6 +61,8 @@ class Options:
 
 def main(options: Options) -> None:
     """Play and film what the options say; torch is imported once there is something to play."""
+    if options.grid:
+        return draw_grid(options, options.grid)
     record = finished(options.run, options.env)
     check(options)
     check_fits(options, record)
@@ -76,6 +81,20 @@ def main(options: Options) -> None:
         sheet=options.sheet,
         path=options.path,
     )
+
+
+def draw_grid(options: Options, file: Path) -> None:
+    """All tasks of a run in one picture."""
+    check(options)
+    folders = [path.parent for path in sorted(options.run.glob(f"*/{RECORD}"))]
+    first = finished(options.run, folders[0].name if folders else None)
+    records = [read_record(folder) for folder in folders] or [first]
+    records.sort(key=lambda record: record.tasks.index(record.dataset))  # as the run has them: family by family
+    from training.checkpoint import load_model
+    from training.devices import find_device
+    from training.show_tasks import show_tasks
+
+    show_tasks(records, load_model(options.run, find_device(options.device), options.model), file)
 
 
 def finished(run: Path, env: str | None = None, weights: bool = True) -> Record:
@@ -124,9 +143,11 @@ def check(options: Options) -> None:
         raise UserError(f"--video {options.video}: only mp4 is written: name it {options.video.with_suffix('.mp4')}.")
     if options.plans and options.plans.suffix not in PLANS:
         raise UserError(f"--plans {options.plans}: name it {' or '.join(PLANS)}.")
-    if options.sheet and options.sheet.suffix != ".png":
-        raise UserError(f"--sheet {options.sheet}: name it .png.")
-    for name, file in (("video", options.video), ("plans", options.plans), ("sheet", options.sheet)):
+    for name in ("sheet", "grid"):
+        if (file := getattr(options, name)) and file.suffix != ".png":
+            raise UserError(f"--{name} {file}: name it .png.")
+    for name in ("video", "plans", "sheet", "grid"):
+        file = getattr(options, name)
         if file and not file.absolute().parent.is_dir():
             raise UserError(f"--{name} {file}: there is no folder {file.parent}: make it first.")
 

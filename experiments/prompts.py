@@ -25,7 +25,8 @@ import tyro
 from backbone.interface import Model
 from experiments.play import finished, recorded
 from report import markdown, prompts
-from report.store import Record
+from report.score_families import is_answered
+from report.store import RECORD, Record, read_record
 from training import provenance
 from training.checkpoint import load_model
 from training.cli import exit_on_user_error
@@ -42,7 +43,7 @@ class Options:
     run: Annotated[Path, tyro.conf.Positional]
     """folder of the run, results/runs/<run>"""
     env: str | None = None
-    """which of its data sets' environments to play, where it has learned several"""
+    """which of its data sets' environments to play, where it has learned several; else all of them"""
     prompts: tuple[str, ...] = tuple(prompts.MEANING)
     """none, end, uniform, best, or .npz files of observations and actions"""
     episodes: int | None = None
@@ -54,6 +55,15 @@ class Options:
 
 
 def main(options: Options) -> None:
+    """Measure one task, or each that is played where a run has several and none is named."""
+    places = sorted(path.parent for path in options.run.glob(f"*/{RECORD}")) if options.env is None else []
+    chosen = [each for each in map(read_record, places) if not is_answered(each)]
+    measured = [one(replace(options, env=each.dataset)) for each in chosen] or [one(options)]
+    print(markdown.grid(prompts.table(measured)))
+
+
+def one(options: Options) -> tuple[Record, prompts.Ablation]:
+    """A task's record, and what it scores under each prompt; measured if it was not yet."""
     record = finished(options.run, options.env)
     place = recorded(options.run, options.env)
     if (place / prompts.PROMPTS).exists():
@@ -64,7 +74,7 @@ def main(options: Options) -> None:
         if options.threads:
             torch.set_num_threads(options.threads)
         prompts.write(place, measure(options, model, record))
-    print(markdown.grid(prompts.table([(record, prompts.read(place))])))
+    return record, prompts.read(place)
 
 
 def check(options: Options, model: Model, record: Record) -> None:

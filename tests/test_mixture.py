@@ -1,18 +1,22 @@
 """Several data sets, one set of weights: from the command line to the table, and back into an environment."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from experiments import play, run
-from report import store, table
+from experiments import play, prompts, run
+from report import figures, store, table
+from report import prompts as found
 from report.grid import missing, models, rows
+from sources import contact_sheet
 from tests.records import made_up
 from tests.toys import walk
 from training import run as whole_run
+from training import show_tasks
 from training import train as training
 from training.measure import episodes_of
 from training.settings import parse
@@ -227,6 +231,48 @@ def test_the_trained_model_plays_the_task_that_is_named(finished, capsys):
         output = capsys.readouterr().out
         assert f"gato (2 tasks) on {task}" in output
         assert f"return {recorded.evaluations[0].returns[0]:.1f}" in output
+
+
+def test_prompts_of_all_tasks_are_measured_by_one_command(finished, tmp_path, capsys):
+    copy = Path(shutil.copytree(finished, tmp_path / "runs" / finished.name))
+    prompts.main(prompts.Options(copy, prompts=("none", "best"), episodes=1))
+    output = capsys.readouterr().out
+    assert all(f"| {task} |" in output for task in TASKS)
+    measured = found.read_all(copy.parent)
+    assert [record.dataset for record, _ in measured] == sorted(TASKS)
+    drawn = figures.draw(tmp_path / "figures", {}, table.report(store.read_all(copy.parent)), (), measured)
+    (figure,) = [path for path in drawn if path.name == f"prompts-{finished.name}.svg"]
+    assert all(f">{prompt}<" in figure.read_text() for prompt in ("none", "best"))
+
+
+def test_all_tasks_of_a_run_stand_in_one_picture_with_their_scores(finished, tmp_path, monkeypatch, capsys):
+    drawn = []
+    real = contact_sheet.draw
+    monkeypatch.setattr(contact_sheet, "draw", lambda *given: drawn.append(given) or real(*given))
+    play.main(play.Options(finished, grid=tmp_path / "grid.png"))
+    ((pictures, captions, *_),) = drawn
+    scores = {task: store.read_record(finished / task).evaluations[0].score for task in TASKS}
+    assert sorted(captions) == sorted(f"{task}\nscore {score:.0f}" for task, score in scores.items())
+    assert pictures.shape == (2, 160, 160, 3)
+    assert not (pictures == 255).all()
+    assert (tmp_path / "grid.png").read_bytes().startswith(b"\x89PNG")
+    assert "2 of 2 tasks" in capsys.readouterr().out
+
+
+def test_a_task_that_cannot_be_drawn_is_named_and_left_out(finished, tmp_path, monkeypatch, capsys):
+    def no_picture(record, model):
+        raise UserError(f"Nothing is drawn of {record.dataset}.")
+
+    frame = show_tasks.frame
+    monkeypatch.setattr(
+        show_tasks, "frame", lambda *given: (no_picture if "medium" in given[0].dataset else frame)(*given)
+    )
+    play.main(play.Options(finished, grid=tmp_path / "grid.png"))
+    assert "Left out: toy-medium. Nothing is drawn of toy-medium." in capsys.readouterr().out
+    monkeypatch.setattr(show_tasks, "frame", no_picture)
+    with pytest.raises(UserError, match="none of 2 tasks can be drawn here"):
+        play.main(play.Options(finished, grid=tmp_path / "none.png"))
+    assert not (tmp_path / "none.png").exists()
 
 
 @pytest.mark.parametrize("env", [None, "toy-random"])
