@@ -1,4 +1,4 @@
-"""What runs and users write as text: records, curves, prompts and settings; a whole one of each, and what reads it."""
+"""What runs and users write as text: records, curves, prompts, plans, settings; a whole one of each, what reads it."""
 
 import re
 import shutil
@@ -7,15 +7,17 @@ from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from campaign.tally import LONGEST
 from experiments import report
-from report import prompts, store
+from report import plans, prompts, store
 from report.curve import CURVE, Curve
 from training.grid import plan
 from training.provenance import ROOT
 from training.settings import parse
 from training.suites import find
+from trajectory_transformer.config import PLANNER
 
 RUNS = ROOT / "results" / "runs"
 RECORDED = ("dt-hopper-medium-reroll-s0", "dt-breakout", "gato-3-tasks")  # what their folders begin with
@@ -64,14 +66,54 @@ def prompted(folder: Path) -> None:
 
 
 def read_prompts(folder: Path) -> None:
-    run = folder / "runs" / "a"
+    record = next(RUNS.glob(f"*/{prompts.PROMPTS}")).with_name(store.RECORD)
+    read_beside(record, folder / prompts.PROMPTS, lambda runs: prompts.page(prompts.read_all(runs)))
+
+
+def read_beside(record: Path, file: Path, read: Callable[[Path], object]) -> None:
+    """Read a file that lies beside a whole record."""
+    run = file.parent / "runs" / "a"
     run.mkdir(parents=True)
-    shutil.copy(next(RUNS.glob(f"*/{prompts.PROMPTS}")).with_name(store.RECORD), run)
-    shutil.copy(folder / prompts.PROMPTS, run)
+    shutil.copy(record, run)
+    shutil.copy(file, run)
     with redirect_stderr(StringIO()) as messages:
-        prompts.page(prompts.read_all(folder / "runs"))
-    shutil.rmtree(folder / "runs")
+        read(run.parent)
+    shutil.rmtree(run.parent)
     check_messages(messages.getvalue())
+
+
+def planned(folder: Path) -> None:
+    record = store.read_record(planning().parent)
+    settings = {name: record.config["model"][name] for name in PLANNER}
+    common: dict[str, Any] = {"versions": record.versions, "commit": record.commit, "dirty": record.dirty}
+    cells = (
+        plans.Planned(
+            settings=settings | {"horizon": horizon},
+            played=record.evaluations[0],
+            seconds=1.5,
+            device=record.device,
+            threads=record.threads,
+            **common,
+        )
+        for horizon in (2, 3)
+    )
+    plans.write(folder, plans.Plans(tuple(cells)))
+
+
+def planning() -> Path:
+    """A record of a model that plans."""
+    return min(RUNS.glob(f"tt-*/{store.RECORD}"))
+
+
+def read_plans(folder: Path) -> None:
+    """As a page and a figure show them."""
+
+    def read(runs: Path) -> None:
+        measured = plans.read_all(runs)
+        plans.page(measured)
+        plans.points(measured)
+
+    read_beside(planning(), folder / plans.PLANS, read)
 
 
 def settings(folder: Path) -> None:
@@ -104,5 +146,6 @@ KINDS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None]]] = {
     "record": (records, read_records),
     "curve": (curve, read_curve),
     "prompts": (prompted, read_prompts),
+    "plans": (planned, read_plans),
     "presets and suites": (settings, read_settings),
 }

@@ -79,11 +79,8 @@ def read(place: Path) -> Plans:
 
 def check(plans: Plans) -> None:
     """Raise ValueError at the first thing that is not as it is written here (report/checks.py)."""
-    keys = [key_of(each.settings, len(each.played.returns)) for each in plans.cells]
-    require([
-        ("the number of plans.cells", len(keys), len(keys) <= MOST, f"at most {MOST:,}"),
-        ("plans.cells", keys, len(set(keys)) == len(keys), "each measured once"),
-    ])  # fmt: skip
+    count = len(plans.cells)
+    require([("the number of plans.cells", count, count <= MOST, f"at most {MOST:,}")])
     for place, each in enumerate(plans.cells):
         where, episodes = f"plans.cells.{place}", len(each.played.returns)
         require([
@@ -95,6 +92,8 @@ def check(plans: Plans) -> None:
               for name, value in each.settings.items()),
         ])  # fmt: skip
         check_evaluation(each.played, episodes, f"{where}.played")
+    keys = [key_of(each.settings, len(each.played.returns)) for each in plans.cells]
+    require([("the settings of plans.cells", count, len(set(keys)) == count, "each measured once")])
 
 
 def read_all(root: Path) -> list[tuple[Record, Plans]]:
@@ -104,7 +103,8 @@ def read_all(root: Path) -> list[tuple[Record, Plans]]:
 
 def own(record: Record, settings: Mapping[str, Any]) -> dict[str, Any]:
     """What the run's own record has for these settings."""
-    return {name: record.config["model"].get(name, value) for name, value in settings.items()}
+    has = record.config.get("model", {})
+    return {name: has[name] if is_number(has.get(name)) else value for name, value in settings.items()}
 
 
 def lines(record: Record, plans: Plans) -> Iterator[tuple[dict[str, Any], Evaluation, float]]:

@@ -195,6 +195,7 @@ def test_the_report_has_a_line_and_a_point_for_each_setting_and_a_command(finish
     [
         {"settings": {"horizon": "`rm`"}},
         {"settings": {"a b": 1}},
+        {"settings": {"horizon": [5]}},
         {"commit": "; ls"},
         {"played": None},
         {"seconds": "1"},
