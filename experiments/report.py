@@ -134,7 +134,7 @@ def readmes(folder: Path, numbers: prose.Numbers) -> dict[Path, str]:
         before = path.read_text(encoding="utf-8") if path.exists() else ""
         if markdown.BEGIN in before or markdown.END in before:
             after = markdown.between_markers(before, markdown.short(numbers.report, words), name)
-            files[path] = numbers.filled(after, name)
+            files[path] = numbers.filled(after, name, words.line)
     if not files:
         raise UserError(f"--readme: {folder} has no README.md with the line {markdown.BEGIN}: leave --readme out.")
     return files

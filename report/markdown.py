@@ -56,6 +56,8 @@ CHINESE = Language(
         (r"Data set, (.+)", r"数据集（\1）"),
         (r"(.+) \((\d+) tasks\)", r"\1（\2 个任务）"),
         (r"(.+) ([\d,]+) steps", r"\1 \2 步"),
+        (r"(\d+) min", r"\1 分钟"),
+        (r"(\d+) s", r"\1 秒"),
     ),
 )
 ENGLISH = Language(

@@ -3,14 +3,15 @@
 A marker says which number stands between it and its end, in the words of the tables:
 
     ROW, SOURCE, MODEL                 the score of a cell, as its table shows it
-    ROW, SOURCE, MODEL, STATISTIC      another number of the cell: interval, lowest, return, return at 90, minutes ...
+    ROW, SOURCE, MODEL, STATISTIC      another number of the cell: interval, lowest, return, return at 90, time ...
     ROW, SOURCE, behavior              the score of the recorded episodes; then return, best or episodes
     ROW, PUBLISHED                     a score of published.toml, by the column's id
     SUITE, SOURCE, MODEL               the interquartile mean over a suite, with its interval; then iqm, or within ID
     SUITE, SOURCE, MODEL over MODEL    the probability of improvement; then interval
     ratio of WHAT                      a row of the figures in benchmarks/*.json; likewise ours, peer
 
-ROW is the label of a row, "pong 500,000 steps". What the records cannot give is a dash, and is named on stderr.
+ROW is the label of a row, "pong 500,000 steps". What the records cannot give is a dash, and is named on stderr. No line
+may begin with a marker: Markdown would end the paragraph there.
 """
 
 import json
@@ -46,8 +47,8 @@ CELL: dict[str, Callable[[Cell], str]] = {
     "episodes": lambda cell: str(len(cell.first.evaluations[0].returns)),
     "updates": lambda cell: f"{cell.first.updates:,}",
     "parameters": lambda cell: f"{cell.first.parameters / 1e6:.1f}",
-    "minutes": lambda cell: _minutes(cell, "train"),
-    "minutes of evaluation": lambda cell: _minutes(cell, "evaluate"),
+    "time": lambda cell: _time(cell, "train"),
+    "time of evaluation": lambda cell: _time(cell, "evaluate"),
     "gigabytes": lambda cell: f"{max(record.peak_memory_mb for record in cell.records) / 1000:.1f}",
 }
 BEHAVIOR: dict[str, Callable[[Row], str]] = {
@@ -66,13 +67,20 @@ class Numbers:
     prompted: Sequence[tuple[Record, Ablation]] = ()
     figures: Mapping[str, Mapping[str, object]] = field(default_factory=dict)  # rows by what they measure
 
-    def filled(self, page: str, name: str) -> str:
-        """The page, called `name` in messages, with every marked number as the records give it."""
+    def filled(self, page: str, name: str, written: Callable[[str], str] = str) -> str:
+        """The page, called `name` in messages, with every marked number as the records give it.
+
+        Args:
+            written: how its language writes a number and its unit, "9 min".
+
+        Raises:
+            UserError: a marker has no end.
+        """
 
         def number(match: re.Match[str]) -> str:
             marker = match["marker"]
             try:
-                text = self.number(marker)
+                text = written(self.number(marker))
             except (KeyError, StopIteration, ValueError):
                 leave_out(f"{name}: the records give no number for `{marker}`: correct the marker or make the run.")
                 text = ABSENT
@@ -159,6 +167,6 @@ def _interval(ends: tuple[float | None, float | None] | None) -> str:
     return ABSENT if ends is None or None in ends else "[{:.1f}, {:.1f}]".format(*ends)
 
 
-def _minutes(cell: Cell, part: str) -> str:
-    minutes = float(np.mean([record.seconds.get(part, 0.0) for record in cell.records])) / 60
-    return f"{minutes:.0f}" if minutes >= 1 else f"{minutes:.1f}"
+def _time(cell: Cell, part: str) -> str:
+    seconds = float(np.mean([record.seconds.get(part, 0.0) for record in cell.records]))
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

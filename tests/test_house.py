@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import unicodedata
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -275,6 +276,30 @@ def test_what_a_page_links_to_and_runs_is_there(readme: str) -> None:
         assert (folder / target).exists(), target
     for script in re.findall(r"(?:experiments|benchmarks)/\w+\.py", text):
         assert (ROOT / script).exists(), script
+
+
+def test_lines_of_code_fit_a_page_of_the_readme() -> None:
+    for readme in ("README.md", "README_zh.md"):
+        for line in page(readme):
+            wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in line)
+            assert not line.startswith("    ") or len(line) + wide <= 94, line
+
+
+def test_the_readmes_say_about_how_long_the_files_of_models_are() -> None:
+    for readme in ("README.md", "README_zh.md"):
+        files = re.findall(r"\[\w+\.py\]\((.+?\.py)\)[,，] ?(\d+)", "\n".join(page(readme)))
+        assert len(files) == 5
+        for path, lines in files:
+            assert len(page(path)) == pytest.approx(int(lines), rel=0.25), path
+
+
+def test_every_environment_variable_is_listed() -> None:
+    listed = set(re.findall(r"`([A-Z_]+)`", "\n".join(page("CONTRIBUTING.md"))))
+    for path in sources():
+        if not name(path).startswith(("tests/", "campaign/")):
+            text = path.read_text(encoding="utf-8")
+            used = re.findall(r"environ(?:\.get\(|\[)\s*\"([A-Z_]+)\"|^VARIABLE = \"([A-Z_]+)\"", text, re.MULTILINE)
+            assert {first or second for first, second in used} <= listed, name(path)
 
 
 def test_the_scores_to_expect_are_those_of_the_published_file() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from experiments import report as command
 from report import prose, table
+from report.markdown import CHINESE
 from report.prompts import Ablation, Prompted
 from report.store import Evaluation
 from tests.records import made_up, write
@@ -47,8 +48,8 @@ def numbers() -> prose.Numbers:
         ("hopper-medium, reroll, dt, return at 1800", "1346.6"),
         ("hopper-medium, reroll, dt, less dt_paper", "-5.6"),
         ("hopper-medium, reroll, dt, updates", "20,000"),
-        ("hopper-medium, reroll, dt, minutes", "1"),
-        ("hopper-medium, reroll, dt, minutes of evaluation", "0.1"),
+        ("hopper-medium, reroll, dt, time", "60 s"),
+        ("hopper-medium, reroll, dt, time of evaluation", "9 s"),
         ("hopper-medium, reroll, dt, gigabytes", "0.9"),
         ("hopper-medium, reroll, dt, won", "8"),
         ("hopper-medium, reroll, behavior", "45.2"),
@@ -66,6 +67,11 @@ def numbers() -> prose.Numbers:
 def test_a_marker_names_its_number_in_the_words_of_the_tables(numbers: prose.Numbers, marker: str, text: str) -> None:
     page = f"It has <!--number: {marker}-->999<!--/--> points."
     assert numbers.filled(page, "page") == f"It has <!--number: {marker}-->{text}<!--/--> points."
+
+
+def test_a_page_in_chinese_has_chinese_units(numbers: prose.Numbers) -> None:
+    page = "<!--number: hopper-medium, reroll, dt, time--><!--/-->"
+    assert "60 秒" in numbers.filled(page, "page", CHINESE.line)
 
 
 @pytest.mark.parametrize(
@@ -109,10 +115,15 @@ def test_no_decimal_is_typed_in_the_prose_of_a_page(page: str) -> None:
         r"<!-- table:begin -->.*<!-- table:end -->|<!--number:.*?<!--/-->|`[^`]*`|\]\([^)]*\)", "", text, flags=re.S
     )
     prose_lines = [line for line in text.splitlines() if not line.startswith(("    ", "|"))]
-    assert [line for line in prose_lines if re.search(r"(?<![\w.:])\d+\.\d", line)] == []
+    assert [line for line in prose_lines if re.search(r"(?<![\w.:])(?<!Python )\d+\.\d", line)] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_number_marked_on_a_page_has_a_record(page: str) -> None:
     filled = dict(prose.MARKED.findall((ROOT / page).read_text(encoding="utf-8")))
     assert [marker for marker, text in filled.items() if text in ("", "—")] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_line_begins_with_a_marker_which_would_end_its_paragraph(page: str) -> None:
+    assert re.findall(r"^\s*<!--number:.*", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE) == []
