@@ -93,9 +93,9 @@ def by_family(arranged: Sequence[Row], columns: Sequence[str]) -> Table:
     found = families(arranged)
     lines = []
     for each in found if len(found) > 1 else ():
-        line = [Text(each.title), Text(str(len(each.rows)), value=len(each.rows))]
-        line += [_over(each, column) for column in columns]
-        lines.append((*line, _mean(map(random, _firsts(each))), _mean(map(expert, _firsts(each)))))
+        line = [Text(each.title), *(_over(each, column) for column in columns)]
+        line += [_mean(map(expert, _firsts(each))), _mean(map(random, _firsts(each)))]
+        lines.append((*line, Text(str(len(each.rows)), value=len(each.rows))))
     return Table(
         title="By family",
         notes=(
@@ -104,9 +104,10 @@ def by_family(arranged: Sequence[Row], columns: Sequence[str]) -> Table:
             "answers, and of text that of 8 bits a byte which is saved. Below it how many tasks the model has run; "
             "only models that have run the same ones can be compared. No number here is a mean over families.",
         ),
-        header=("Family", "Tasks", *map(label, columns), "Random", "Expert"),
+        header=("Family", *map(label, columns), "Expert", "Random", "Tasks"),
         rows=tuple(lines),
         numbers=1,
+        models=tuple(columns),
         figure="families",
     )
 

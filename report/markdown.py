@@ -8,13 +8,15 @@ from typing import NamedTuple
 from report import verdict
 from report.cell_text import ABSENT, Table, Text
 from report.compare import SuiteComparison
+from report.families import by_family
+from report.score_families import SUCCESS, kind_of
 from report.table import Report
 from trajectories.errors import UserError
 
 SPECIAL = re.compile(r"[\\`*|<>&]|\](?=[(:\[])")  # a bracket only where a link's address would follow
 ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 BEGIN, END = "<!-- table:begin -->", "<!-- table:end -->"
-COLUMNS = 6  # of a README's table
+COLUMNS, ROWS = 6, 8  # of a README's table, at most; with more rows, tasks that are solved stand by family
 HOW = "Written by `python experiments/report.py` from `results/runs/*/record.json`; edit nothing here."
 EMPTY = "There are no finished runs yet: `python experiments/run.py --model dt --env hopper-medium` makes one."
 
@@ -49,11 +51,14 @@ CHINESE = Language(
             "同样文档上的 gzip 与按频率抽取的子词（unigram）。"
         ),
         "To beat": "待超越",
-        "Success": "成功率：成功回合所占的百分比；其余同上。",
+        "Success": "成功率：成功回合所占的百分比；按任务族列出时为其全部运行的四分位均值；其余同上。",
+        "Returns": "归一化得分：0 为随机动作，100 为在此测得的专家；其余同上。",
+        "Expert": "专家",
         "There are no": "还没有完成的运行：`python experiments/run.py --model dt --env hopper-medium` 会生成一个。",
     },
     (
         (r"Data set, (.+)", r"数据集（\1）"),
+        (r"Family, (.+)", r"任务族（\1）"),
         (r"(.+) \((\d+) tasks\)", r"\1（\2 个任务）"),
         (r"(.+) ([\d,]+) steps", r"\1 \2 步"),
         (r"(\d+) min", r"\1 分钟"),
@@ -75,7 +80,10 @@ ENGLISH = Language(
             "are better. To beat: answers without a look at the picture (blind), chance, gzip, and pieces drawn by "
             "their frequency (unigram)."
         ),
-        "Success": "Percentage of episodes that succeeded; the rest as above.",
+        "Success": (
+            "Percentage of episodes that succeeded; by family, the interquartile mean of all runs; the rest as above."
+        ),
+        "Returns": "Normalized score, 0 random actions and 100 the expert measured here; the rest as above.",
         "There are no": EMPTY,
     },
 )
@@ -106,9 +114,18 @@ def short(report: Report, language: Language) -> str:
         lead, rest = map(escape, language.verdict(report.leading))
         parts.append(f"**{lead}**{rest}")
     first = {each.kind: each for each in reversed(report.scores)}
-    for each in dict.fromkeys(first[each.kind] for each in report.scores):
-        parts += [grid(narrow(each), language), language.words[each.kind]]
+    for kind in dict.fromkeys(each.kind for each in report.scores):
+        parts += [grid(narrow(briefly(first[kind], report)), language), language.words[kind]]
     return "\n\n".join(parts)
+
+
+def briefly(table: Table, report: Report) -> Table:
+    """A long table of tasks by family, if they are of several; of models that have run all tasks of a family."""
+    if table.kind != SUCCESS.title or len(table.rows) <= ROWS:
+        return table
+    families = by_family([row for row in report.rows if kind_of(row.first) is SUCCESS], table.models)
+    rows = tuple(tuple(Text(ABSENT) if text.few else text for text in row) for row in families.rows)
+    return replace(families, rows=rows, title=f"By family, {table.title.partition(', ')[2]}") if rows else table
 
 
 def narrow(table: Table) -> Table:

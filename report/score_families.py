@@ -29,6 +29,14 @@ ATARI = ScoreFamily(
 )
 
 
+CONTROL = ScoreFamily(
+    "Returns",
+    "Normalized score: 0 is random actions, 100 the expert measured here; below it the mean return.",
+    "other data",
+)
+WITHOUT_SUCCESS = {"dm_control", "dm_manipulation", "modular", "procgen"}  # families whose returns no paper normalizes
+
+
 SUCCESS = ScoreFamily(
     "Success",
     "Percentage of episodes that succeeded, where the environment knows success; below it the mean return.",
@@ -48,7 +56,7 @@ ANSWERED = ScoreFamily(
     "(unigram).",
 )
 
-KINDS = (D4RL, ATARI, SUCCESS, ANSWERED)  # in the order of the tables
+KINDS = (D4RL, ATARI, SUCCESS, CONTROL, ANSWERED)  # in the order of the tables
 SOURCES = {  # in the order of the tables, and what each is; others stand before the last
     "reroll": "steps rolled out here from the behavior policies that D4RL's own files carry",
     "d4rl": "D4RL's own files",
@@ -75,6 +83,8 @@ def kind_of(record: Record) -> ScoreFamily:
         return ANSWERED
     if record.evaluations[0].success:
         return SUCCESS
+    if record.family in WITHOUT_SUCCESS:
+        return CONTROL
     return ATARI if record.protocol.environment.startswith("ALE/") else D4RL
 
 

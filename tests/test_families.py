@@ -6,7 +6,7 @@ import pytest
 
 from report import families
 from report.grid import models, rows
-from report.markdown import CHINESE, ENGLISH, short
+from report.markdown import CHINESE, ENGLISH, ROWS, short
 from report.store import Evaluation, Record
 from report.table import report
 from tests.records import made_up
@@ -40,9 +40,9 @@ def test_a_family_is_the_interquartile_mean_over_its_tasks_runs():
     table = families.by_family(arranged, models(RECORDS))
     assert [row[0].main for row in table.rows] == ["D4RL's robots", "BabyAI"]
     babyai = cells(table, 1)
-    assert babyai == {"Family": "BabyAI", "Tasks": "2", "DT": "—", "Gato": "50.0", "BC": "25.0", "Random": "10.0",
-                      "Expert": "80.0"}  # fmt: skip
-    assert table.rows[1][4].small == ("1 of 2 tasks",)
+    assert babyai == {"Family": "BabyAI", "DT": "—", "Gato": "50.0", "BC": "25.0", "Expert": "80.0", "Random": "10.0",
+                      "Tasks": "2"}  # fmt: skip
+    assert table.rows[1][3].small == ("1 of 2 tasks",)
     assert cells(table, 0)["DT"] == "90.0"
 
 
@@ -67,3 +67,18 @@ def test_data_that_were_treated_do_not_stand_for_a_task():
 @pytest.mark.parametrize("language", [ENGLISH, CHINESE])
 def test_tasks_with_success_have_a_short_table_in_both_languages(language):
     assert "babyai-one" in short(report(RECORDS), language)
+
+
+@pytest.mark.parametrize("language", [ENGLISH, CHINESE])
+def test_many_tasks_with_success_stand_by_family_in_a_readme(language):
+    babyai = [solved(f"babyai-{number}", 0.5) for number in range(ROWS)]
+    fetch = [replace(solved("fetch-reach", 1.0), family="fetch"), solved("babyai-0", 1.0, model="bc")]
+    text = short(report([*babyai, *fetch]), language)
+    assert "babyai-0" not in text
+    (line,) = (line for line in text.splitlines() if line.startswith("| BabyAI"))
+    assert line == "| BabyAI | 50.0 | 80.0 |"  # Gato and the expert; BC has run one of the tasks alone
+
+
+def test_returns_of_the_control_suite_are_apart_from_those_of_d4rl():
+    control = replace(made_up(dataset="dmc-cartpole-balance"), family="dm_control")
+    assert [each.title for each in report([made_up(), control]).scores] == ["Scores, reroll", "Returns, reroll"]

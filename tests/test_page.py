@@ -211,11 +211,20 @@ def test_a_hidden_column_is_announced_and_models_come_first_on_a_phone(shown: tu
     assert heads.first.bounding_box()["x"] == pytest.approx(frame.bounding_box()["x"], abs=2)  # it stays
 
 
-@pytest.mark.parametrize("width", [360, 1600])
-def test_a_browser_fits_the_page_to_a_phone_and_to_a_wide_screen(shown: tuple[Any, list[str]], width: int) -> None:
-    view, _ = shown
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 390, 1280, 1920])
+def test_a_browser_fits_the_page_to_a_phone_and_to_a_wide_screen(
+    shown: tuple[Any, list[str]], width: int, scheme: Any
+) -> None:
+    view, problems = shown
+    view.emulate_media(color_scheme=scheme)
     view.set_viewport_size({"width": width, "height": 800})
     assert view.evaluate("document.documentElement.scrollWidth") <= width
+    used = view.locator(".frame").first.bounding_box()["width"]
+    assert used > 0.9 * width  # a wide screen is used
+    if width >= 1280:  # the published columns are in sight
+        assert view.locator(".scroll").first.evaluate("inner => inner.scrollWidth - inner.clientWidth") == 0
+    assert problems == []
 
 
 def test_a_browser_shows_page_and_figures_in_light_and_dark(shown: tuple[Any, list[str]]) -> None:
