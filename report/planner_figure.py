@@ -46,7 +46,7 @@ def planner(title: str, points: Sequence[tuple[str, int, float, float]], behavio
         axes.axvline(behavior, color=RECORDED, linestyle=(0, (5, 3)), linewidth=1.2, label="behavior")
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.set_xlabel("score; bars: standard error over episodes")
+    axes.set_xlabel("score ± standard error")
     axes.xaxis.set_major_locator(MaxNLocator(6))
     figure.legend(loc="outside lower left", ncols=4, fontsize=8.5)
     return figure
