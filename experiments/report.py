@@ -2,8 +2,8 @@
 
 table.md .csv .tex, the page index.html, prompts.md and plans.md where runs were measured so, and figures/, in results/
 or in the folder of other runs that --results-dir names. The short table in README.md and README_zh.md, between its
-markers, is written by --readme only, and so are the numbers in their prose (report/prose.py); those of
-results/README.md are always written. The same records give the same files, to the byte, but for figures and for what
+markers, is written by --readme only, and so are the numbers in their prose and in the models' READMEs
+(report/prose.py); those of results/README.md are always written. The same records give the same files, to the byte, but for figures and for what
 the page says of this machine: stale records, videos. A damaged record or curve is named on stderr, and left out.
 """
 
@@ -125,6 +125,8 @@ def texts(
 def readmes(folder: Path, numbers: prose.Numbers) -> dict[Path, str]:
     """The READMEs of a folder that have the markers of the short table: the table between them, numbers in the prose.
 
+    Of the READMEs one folder below, those that have numbers in their prose.
+
     Raises:
         UserError: none has.
     """
@@ -137,6 +139,9 @@ def readmes(folder: Path, numbers: prose.Numbers) -> dict[Path, str]:
             files[path] = numbers.filled(after, name, words.line)
     if not files:
         raise UserError(f"--readme: {folder} has no README.md with the line {markdown.BEGIN}: leave --readme out.")
+    for path in sorted(folder.glob("*/README.md")):
+        if "<!--number:" in (before := path.read_text(encoding="utf-8")):
+            files[path] = numbers.filled(before, f"{path.parent.name}/README.md")
     return files
 
 

@@ -4,6 +4,7 @@ A marker says which number stands between it and its end, in the words of the ta
 
     ROW, SOURCE, MODEL                 the score of a cell, as its table shows it
     ROW, SOURCE, MODEL, STATISTIC      another number of the cell: interval, lowest, return, return at 90, time ...
+                                       of a Gato under several prompts, score after best
     ROW, SOURCE, behavior              the score of the recorded episodes; then return, best or episodes
     ROW, PUBLISHED                     a score of published.toml, by the column's id
     SUITE, SOURCE, MODEL               the interquartile mean over a suite, with its interval; then iqm, or within ID
@@ -123,10 +124,10 @@ class Numbers:
             return f"{next(each.evaluations[0].score for each in cell.records if str(each.seed) == argument):.1f}"
         if kind == "less":
             return f"{_less(row, cell, argument):+.1f}"
-        if kind == "prompt":
-            ablation = next(each for record, each in self.prompted if record in cell.records)
-            played = next(each.played for each in ablation.prompted if each.prompt == argument)
-            return f"{np.mean(played.returns):.1f}"
+        if kind in ("score after", "return after"):
+            record, ablation = next(each for each in self.prompted if each[0] in cell.records)
+            returns = np.array(next(each.played.returns for each in ablation.prompted if each.prompt == argument))
+            return f"{(record.protocol.score(returns) if kind == 'score after' else returns).mean():.1f}"
         return CELL[statistic](cell)
 
 

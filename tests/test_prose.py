@@ -16,6 +16,7 @@ from trajectories.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("results/README.md", "README.md", "README_zh.md")
+MODELS = ("gato/README.md", "trajectory_transformer/README.md")
 ROBOTS = {"robots": ("hopper-medium", "walker2d-medium")}
 
 
@@ -55,7 +56,8 @@ def numbers() -> prose.Numbers:
         ("hopper-medium, reroll, behavior", "45.2"),
         ("hopper-medium, reroll, behavior, best", "2,600"),
         ("hopper-medium, dt_paper", "67.6 ± 1.0"),
-        ("walker2d-medium, reroll, gato, prompt end", "6.0"),
+        ("walker2d-medium, reroll, gato, return after end", "6.0"),
+        ("walker2d-medium, reroll, gato, score after best", "1.1"),
         ("robots, reroll, bc, iqm", "50.5"),
         ("robots, reroll, dt over bc", "100%"),
         ("robots, reroll, dt over bc, interval", "[100%, 100%]"),
@@ -108,6 +110,16 @@ def test_the_report_fills_the_numbers_and_its_check_finds_a_typed_one(
     assert "results/README.md" in capsys.readouterr().out
 
 
+def test_readmes_of_rooms_are_filled_with_the_readme_option(tmp_path: Path, numbers: prose.Numbers) -> None:
+    (tmp_path / "README.md").write_text("<!-- table:begin --><!-- table:end -->\n")
+    for room, text in (("gato", "<!--number: hopper-medium, reroll, dt--><!--/-->"), ("other", "as it is")):
+        (tmp_path / room).mkdir()
+        (tmp_path / room / "README.md").write_text(f"It has {text}.\n")
+    files = command.readmes(tmp_path, numbers)
+    assert set(files) == {tmp_path / "README.md", tmp_path / "gato" / "README.md"}
+    assert "62.0 ± 2.8" in files[tmp_path / "gato" / "README.md"]
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_no_decimal_is_typed_in_the_prose_of_a_page(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
@@ -118,12 +130,12 @@ def test_no_decimal_is_typed_in_the_prose_of_a_page(page: str) -> None:
     assert [line for line in prose_lines if re.search(r"(?<![\w.:])(?<!Python )\d+\.\d", line)] == []
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", PAGES + MODELS)
 def test_every_number_marked_on_a_page_has_a_record(page: str) -> None:
     filled = dict(prose.MARKED.findall((ROOT / page).read_text(encoding="utf-8")))
     assert [marker for marker, text in filled.items() if text in ("", "—")] == []
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", PAGES + MODELS)
 def test_no_line_begins_with_a_marker_which_would_end_its_paragraph(page: str) -> None:
     assert re.findall(r"^\s*<!--number:.*", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE) == []
