@@ -3,8 +3,9 @@
 table.md .csv .tex, the page index.html, prompts.md and plans.md where runs were measured so, and figures/, in results/
 or in the folder of other runs that --results-dir names. The short table in README.md and README_zh.md, between its
 markers, is written by --readme only, and so are the numbers in their prose and in the models' READMEs
-(report/prose.py); those of results/README.md are always written. The same records give the same files, to the byte, but for figures and for what
-the page says of this machine: stale records, videos. A damaged record or curve is named on stderr, and left out.
+(report/prose.py); those of results/README.md are always written. The same records give the same files, to the byte,
+but for figures and for what the page says of this machine: stale records, videos. A damaged record or curve is named
+on stderr, and left out.
 """
 
 import sys
