@@ -48,7 +48,7 @@ def looks(columns: Iterable[str]) -> dict[str, Look]:
     """Each column's look; that of a model which is not ours depends on which others there are."""
     found: dict[str, Look] = {}
     spare = 0
-    for column in columns:
+    for column in sorted(columns, key=lambda column: " (" in column):  # a mixture takes no model's color
         look = OURS.get("gato (" if column.startswith("gato (") else column)
         if look is None or look in found.values():
             look, spare = SPARE[spare % len(SPARE)], spare + 1

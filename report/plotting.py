@@ -6,7 +6,7 @@ The same figure gives the same SVG, to the byte. What a model looks like stands 
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from report.palette import INK, Look
+from report.palette import INK, YELLOW, Look
 from report.store import plain
 from trajectories.atomic import atomic_file
 
@@ -178,7 +178,7 @@ def short(value: float, _: object = None) -> str:
 
 def dots(look: Look, size: float = 6.5, full: bool = True) -> dict[str, Any]:
     """How `plot` draws a model's markers; hollow ones stand for what is not ranked."""
-    face, edge = (look.color, PAGE) if full else (PAGE, look.color)
+    face, edge = (look.color, INK if look.color == YELLOW else PAGE) if full else (PAGE, look.color)
     style = {"marker": look.marker, "markersize": size, "markerfacecolor": face, "markeredgecolor": edge}
     return {"color": look.color, "linestyle": "none", "markeredgewidth": 0.6 if full else 1.4, **style}
 
@@ -192,5 +192,9 @@ def legend(figure: Figure, *axes: Axes) -> None:
     """What every line and marker stands for, each once, below the figure: nothing is written over the data."""
     found = {name: handle for each in axes for handle, name in zip(*each.get_legend_handles_labels(), strict=True)}
     if found:
-        columns = 4 if max(map(len, found)) < 12 else 3
-        figure.legend(list(found.values()), list(found), loc="outside lower left", ncols=columns)
+        figure.legend(list(found.values()), list(found), loc="outside lower left", ncols=across(found))
+
+
+def across(names: Collection[str]) -> int:
+    """How many of these names stand beside each other in a legend."""
+    return 4 if max(map(len, names)) < 12 else 3

@@ -16,7 +16,7 @@ from report.compare import Aggregate, SuiteComparison, profiles, scores, summari
 from report.families import Family, expert, random
 from report.grid import Row, label
 from report.palette import INK, Look
-from report.plotting import PAGE, RECORDED, SOFT, dots, legend, line, subplots
+from report.plotting import PAGE, RECORDED, SOFT, across, dots, legend, line, subplots
 from report.score_families import SUCCESS, kind_of
 from report.statistics import interquartile_mean
 from report.verdict import number
@@ -119,7 +119,7 @@ def by_family(families: Sequence[Family], columns: Sequence[str], looks: Looks) 
     axes.set_yticks(range(len(families))[::-1], titles)
     axes.tick_params("y", labelcolor=INK)
     axes.set(xlabel="score", ylim=(-0.6, len(families) - 0.4))
-    axes.set_title("in brackets how many tasks; hollow: not run on all of them", fontsize=8.5)
+    axes.set_title("(tasks); hollow: not run on all", fontsize=8.5)
     _legend_of(figure, axes, columns, looks)
     return figure
 
@@ -137,7 +137,7 @@ def _legend_of(figure: Figure, axes: Axes, columns: Sequence[str], looks: Looks)
     handles = [Line2D([], [], **dots(looks[column]), label=label(column)) for column in columns]
     found = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     handles += [found[name] for name in ("random", "expert") if name in found]
-    figure.legend(handles=handles, loc="outside lower left", ncols=4)
+    figure.legend(handles=handles, loc="outside lower left", ncols=across([label(column) for column in columns]))
 
 
 def _seeds(panel: Axes, row: Row, column: str, place: int, look: Look, full: bool) -> None:

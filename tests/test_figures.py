@@ -1,6 +1,7 @@
 """Figures: a look of its own for each model, no word over a dot, steps, and how many seeds a line has."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def test_a_model_from_elsewhere_has_a_color_of_its_own_from_the_palette() -> Non
     assert found["gru"].color in palette.COLORS
     assert found["gru"].color not in taken
     assert len(set(found.values())) == len(found)
+    assert looks((*MODELS[:3], "gato (3 tasks)", "gato (9 tasks)", "gru"))["gru"] == looks(("gru",))["gru"]
     assert len(set(looks([f"model{number}" for number in range(20)]).values())) == 20
 
 
@@ -151,3 +153,20 @@ def test_a_curve_says_how_many_seeds_it_is_of_and_lies_between_them(runs: Path) 
     panels = losses(row, curves, looks(row.cells)).axes
     assert [panel.get_title(loc="left") for panel in panels] == labels[:3]
     assert {panel.get_ylabel() for panel in panels} == {"loss, log"}
+
+
+@pytest.mark.usefixtures("style")
+def test_no_legend_is_wider_than_its_figure() -> None:
+    mixed = {"run": {"env": [f"task-{number}" for number in range(26)] + ["hopper-medium"], "source": "reroll"}}
+    several = [
+        *records(),
+        replace(made_up(model="gato"), config=mixed),
+        made_up(model="nearest"),
+        made_up(model="gato"),
+    ]
+    several += [replace(made_up(dataset="fetch-reach"), family="fetch")]
+    for name, make in figures.plan({}, table.report(several, suites=SUITE)).items():
+        figure = make()
+        figure.canvas.draw()
+        for legend in figure.legends:
+            assert legend.get_window_extent().x1 <= figure.bbox.x1 + 1, name
