@@ -47,14 +47,14 @@ def test_it_learns_and_acts() -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0] - 2
-    player, live = model.player(3), np.ones(3, bool)
+    player, live = model.player(3, 0.0), np.ones(3, bool)
     for _ in range(3):
         actions = player.act(np.zeros((3, *POINT.observation_shape), np.float32), np.zeros(3), live)
     assert actions.shape == (3, *POINT.action_shape)
 
 
 def test_runs_recorded_before_it_was_there_keep_their_names() -> None:
-    config = {"run": {"model": "gato"}, "model": {"width": 128}}
+    config: dict[str, dict[str, object]] = {"run": {"model": "gato"}, "model": {"width": 128}}
     for core, same in (("gato", True), ("dt", False)):
         with_core = {**config, "model": {**config["model"], "core": core}}
         assert (migration.original("gato", with_core) == migration.original("gato", config)) is same
