@@ -8,7 +8,7 @@ The run's weights go on learning from so many demonstrations, beside the same mo
 runs (--also), the nearest neighbor over these demonstrations, and the run as it is, which gets them as its prompt only.
 Each is a record of its own; kill it whenever you like, the same command goes on. Other options go to every run:
 
-    python experiments/adapt.py results/runs/<run> --env dmc-cartpole-balance --steps 1000000 --decoding median
+    python experiments/adapt.py results/runs/<run> --env dmc-cartpole-balance --source collected --steps 1000000
 """
 
 import sys
