@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from experiments.benchmark import Options, chosen, command_line, main
-from report.store import RECORD, Record, read_all
+from report.store import RECORD, Record, plain, read_all
 from tests.records import made_up, write
 from training.grid import duration, estimate, plan, state, states
 from training.run_lock import LOCK, STATE, hold_run
@@ -49,6 +49,16 @@ def same_but_for_times(folder: Path) -> dict[str, Any]:
 
 
 # ---- plans ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("env", ["metaworld-reach", "breakout"])
+def test_a_run_is_found_where_only_todays_physics_are_played(env: str, tmp_path: Path) -> None:
+    (run,) = plan(Suite(("bc",), (env,), (0,), source="collected"))
+    config = plain(run.settings.resolved())
+    config["run"]["physics"] = "gymnasium"  # training/run.py, resolve
+    record = replace(made_up(model="bc", dataset=env, source="collected"), config=config)
+    (found,) = states([run], [record], tmp_path)
+    assert found.record == record
 
 
 def test_what_is_answered_has_no_source_in_a_suite_of_collected_data() -> None:
