@@ -14,7 +14,7 @@ class Published:
 
     id: str
     label: str
-    model: str  # of ours that it stands beside
+    model: str  # of ours that it stands beside; empty: none
     source: str  # of the data that it learned from
     paper: str
     url: str

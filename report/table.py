@@ -94,9 +94,10 @@ def filled(tables: Iterable[Table]) -> tuple[Table, ...]:
 
 
 def published_for(columns: Sequence[str], kind: ScoreFamily) -> list[Published]:
-    """Others' columns for these models in the short tables, in the models' order."""
-    columns_shown = [each for each in published() if each.model in columns and each.headline and fits(each, kind)]
-    return sorted(columns_shown, key=lambda column: columns.index(column.model))
+    """Others' columns for these models in the short tables, in the models' order; those of no model of ours last."""
+    order = [*columns, ""]
+    columns_shown = [each for each in published() if each.model in order and each.headline and fits(each, kind)]
+    return sorted(columns_shown, key=lambda column: order.index(column.model))
 
 
 def scores(arranged: Sequence[Row], columns: Sequence[str]) -> tuple[Table, ...]:

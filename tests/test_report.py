@@ -203,6 +203,12 @@ def test_published_numbers_are_marked_where_the_data_differ_and_only_there() -> 
     assert shown["hopper-medium", "d4rl"]["DT, paper"] == "67.6 ± 1.0"
 
 
+def test_offline_rl_as_others_published_it_stands_last_in_the_table() -> None:
+    main = table.report([made_up()]).tables[0]
+    assert main.header[-2:] == ("IQL, CORL", "TD3+BC, CORL")
+    assert [cell.main for cell in main.rows[0][-2:]] == ["67.5 ± 3.8 †", "60.4 ± 3.5 †"]
+
+
 def test_published_differences_say_whether_the_data_are_the_same() -> None:
     (against,) = (t for t in table.report([made_up(score=60.0), made_up(source="d4rl", score=70.0)]).tables
                   if t.title == "Against published scores")  # fmt: skip

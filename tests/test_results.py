@@ -325,3 +325,5 @@ def test_published_averages_are_those_that_the_papers_print() -> None:
     assert average("dt_corl") == pytest.approx(73.84, abs=0.01)  # CORL's README
     assert average("bc_corl") == pytest.approx(50.40, abs=0.01)
     assert average("bc10_corl") == pytest.approx(69.29, abs=0.01)
+    assert average("iql_corl") == pytest.approx(81.63, abs=0.01)
+    assert average("td3bc_corl") == pytest.approx(76.45, abs=0.01)
