@@ -153,7 +153,7 @@ def measure(options: Options, record: Record, place: Path, cells: Sequence[BaseC
     from training.devices import device_name, find_device
     from training.evaluation_log import EvaluationLog
     from training.replay import replay
-    from training.run_lock import PLAYED, hold_run
+    from training.run_lock import PLAYED, hold_run, rounding
     from trajectory_transformer.model import TrajectoryTransformer, check
 
     device = find_device(options.device)
@@ -183,7 +183,7 @@ def measure(options: Options, record: Record, place: Path, cells: Sequence[BaseC
                 seconds=round(log.seconds, 1),
                 device=device_name(device),
                 threads=torch.get_num_threads(),
-                versions=provenance.versions(),
+                versions=provenance.versions() | rounding(options.run),
                 commit=head,
                 dirty=dirty,
             )

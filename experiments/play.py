@@ -21,7 +21,7 @@ from report.grid import command
 from report.score_families import is_answered
 from report.store import RECORD, Record, read_record
 from training.cli import exit_on_user_error
-from training.run_lock import CARD, WEIGHTS
+from training.run_lock import CARD, weights_of
 from trajectories.errors import UserError, did_you_mean
 from trajectories.gym_registry import trust
 from trajectories.names import file_name
@@ -86,9 +86,8 @@ def main(options: Options) -> None:
 def draw_grid(options: Options, file: Path) -> None:
     """All tasks of a run in one picture."""
     check(options)
-    folders = [path.parent for path in sorted(options.run.glob(f"*/{RECORD}"))]
-    first = finished(options.run, folders[0].name if folders else None)
-    records = [read_record(folder) for folder in folders] or [first]
+    first = finished(options.run, task_of(options.run))
+    records = [read_record(path.parent) for path in options.run.glob(f"*/{RECORD}")] or [first]
     records.sort(key=lambda record: record.tasks.index(record.dataset))  # as the run has them: family by family
     from training.checkpoint import load_model
     from training.devices import find_device
@@ -118,11 +117,17 @@ def finished(run: Path, env: str | None = None, weights: bool = True) -> Record:
     record = read_record(place)
     if env not in (None, record.dataset, record.env):
         raise UserError(f"{run}: --env is {env}, but this run was trained on {record.dataset} only: leave --env out.")
-    for name in (WEIGHTS, CARD) if weights else ():
-        if not (run / name).exists():
+    for file in (weights_of(run), run / CARD) if weights else ():
+        if not file.exists():
             how = f"`{command(record)}` trains it again and prints its folder."
-            raise UserError(f"{run}: {name} is not beside the record (git keeps no weights): {how}")
+            raise UserError(f"{run}: {file.name} is not beside the record (git has the weights of few runs): {how}")
     return record
+
+
+def task_of(run: Path) -> str | None:
+    """The first data set of a run that has learned several; None where it has learned one."""
+    first = next(iter(sorted(run.glob(f"*/{RECORD}"))), None)
+    return read_record(first.parent).dataset if first else None
 
 
 def recorded(run: Path, env: str | None) -> Path:

@@ -33,6 +33,7 @@ from training.cli import exit_on_user_error
 from training.devices import device_name, find_device
 from training.evaluate import episode_seeds
 from training.replay import replay
+from training.run_lock import rounding
 from trajectories.errors import UserError
 
 
@@ -104,7 +105,7 @@ def measure(options: Options, model: Model, record: Record) -> prompts.Ablation:
         seeds=episode_seeds(episodes),
         seconds=round(time.monotonic() - began, 1),
         device=device_name(find_device(options.device)),
-        versions=provenance.versions(),
+        versions=provenance.versions() | rounding(options.run),
         commit=head,
         dirty=dirty,
         command=command(options, record),

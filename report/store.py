@@ -1,4 +1,4 @@
-"""One run is one folder: an immutable record.json, a curve.csv, and (not in git) the weights.
+"""One run is one folder: an immutable record.json, a curve.csv, and (in git of few) the weights.
 
     results/runs/<model>-<dataset>-<source>-s<seed>-<the first 8 digits of the configuration's hash>/
 

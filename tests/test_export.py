@@ -1,21 +1,26 @@
 """experiments/export.py: the file acts as the model does, takes any number of windows, and says what it needs."""
 
 import json
+import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jaxtyping
+import numpy as np
 import pytest
 import torch
 
-from experiments import export, run
+from experiments import export, play, run
 from tests.test_training import SIZES, words
 from tests.toys import CHOICES, MISSION, POINT, SCREEN, small, walk
-from training import export_file
+from training import checkpoint, export_file
 from training.checkpoint import load_model
 from training.exporting import program_of
+from training.run_lock import ROUNDED, WEIGHTS
 from trajectories.errors import UserError
 from trajectories.types import Spec
 
@@ -118,3 +123,93 @@ def test_a_package_that_is_missing_is_named_before_anything_is_loaded(runs, tmp_
     monkeypatch.setattr(export_file, "export", lambda *_: pytest.fail("it was exported"))
     with pytest.raises(UserError, match=r"--to onnx: .*pip install -r requirements-export.txt"):
         export.main(export.Options(runs["bc"], to="onnx", out=tmp_path / "out"))
+
+
+# ---- weights for git ------------------------------------------------------------------------------------------------
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def rounded(runs: dict[str, Path], tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A run as it is after cloning: its record and its rounded weights, and not its checkpoint."""
+    made = Path(shutil.copytree(runs[request.param], tmp_path / runs[request.param].name))
+    export.main(export.Options(made, to="weights"))
+    (made / WEIGHTS).unlink()
+    return made
+
+
+@pytest.mark.parametrize("rounded", SIZES, indirect=True)
+def test_rounded_weights_act_nearly_as_the_trained_ones(runs, rounded, capsys):
+    ours, theirs = load_model(rounded), load_model(runs[rounded.name.partition("-")[0]])
+    assert capsys.readouterr().out.splitlines() == [
+        f"{rounded / ROUNDED}: weights rounded to bfloat16, so that returns may differ from the record's."
+    ]
+    for (name, one), other in zip(ours.named_buffers(), theirs.buffers(), strict=True):
+        assert torch.equal(one, other), name
+    for (name, one), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+        assert one.dtype == torch.float32
+        torch.testing.assert_close(one, other, rtol=2**-8, atol=0, msg=name)
+    data = walk((12, 12, 8), spec=ours.spec)
+    losses = [
+        float(each.loss(each.sample(data, np.random.default_rng(0)))["total"].detach())  # type: ignore[operator]
+        for each in (ours, theirs)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=0.01)
+    players = [each.player(1, 5.0, 0) for each in (ours, theirs)]
+    observations = np.linspace(-1, 1, 2, dtype=np.float32)[None]
+    acts = [each.act(observations, np.zeros(1), np.ones(1, bool)) for each in players]
+    np.testing.assert_allclose(*acts, atol=0.02)
+
+
+@pytest.mark.parametrize("rounded", ["gato"], indirect=True)
+def test_a_run_with_rounded_weights_only_is_played(rounded, capsys):
+    play.main(play.Options(rounded, episodes=2))
+    output = capsys.readouterr().out
+    assert output.count("weights rounded to bfloat16") == 1
+    assert "\nepisode 1: return" in output
+
+
+def test_one_file_of_weights_serves_all_tasks_of_a_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TRAJECTORIES_DIR", str(tmp_path / "data"))
+    tasks = ("--env", "toy-medium", "toy-expert", "--evaluate-every", "0")
+    run.main([*words("gato", tmp_path / "runs", *SIZES["gato"]), *tasks])
+    (made,) = (tmp_path / "runs").iterdir()
+    export.main(export.Options(made, to="weights"))
+    assert re.search(rf"{ROUNDED}: 0\.\d\d MB, for git add", capsys.readouterr().out)
+    (made / WEIGHTS).unlink()
+    assert [path.parent for path in made.rglob("*.safetensors")] == [made]
+    play.main(play.Options(made, env="toy-expert"))
+    assert "on toy-expert" in capsys.readouterr().out
+
+
+def test_weights_that_are_too_large_for_git_are_not_written(runs, monkeypatch):
+    monkeypatch.setattr(checkpoint, "MOST", 1_000)
+    with pytest.raises(UserError, match=r"would have 0\.\d MB, and git takes 0\.001 MB"):
+        export.main(export.Options(runs["bc"], to="weights"))
+    with pytest.raises(UserError, match="--out is elsewhere"):
+        export.main(export.Options(runs["bc"], to="weights", out=Path("elsewhere")))
+    assert not list(runs["bc"].glob(f"*{ROUNDED}*"))
+
+
+def test_a_training_removes_the_rounded_weights_of_another(runs, tmp_path):
+    (tmp_path / ROUNDED).touch()
+    checkpoint.save_model(tmp_path, "bc", load_model(runs["bc"]))
+    assert not (tmp_path / ROUNDED).exists()
+
+
+def test_git_takes_rounded_weights_and_no_others(tmp_path):
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    files = [f"results/runs/some-run/{name}" for name in (WEIGHTS, ROUNDED, "state.safetensors")]
+    done = subprocess.run(["git", "check-ignore", *files], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [files[0], files[2]]
+
+
+def test_the_weights_in_git_are_small_and_their_runs_can_be_played():
+    files = sorted((ROOT / "results" / "runs").glob(f"*/{ROUNDED}"))
+    assert all(file.stat().st_size <= checkpoint.MOST for file in files)
+    assert sum(file.stat().st_size for file in files) < 15e6
+    for file in files:
+        play.finished(file.parent, play.task_of(file.parent))
+        load_model(file.parent)

@@ -12,6 +12,8 @@ from experiments import report, run
 from report import prompts, store, table
 from tests.test_mixture import SMALL
 from training import replay
+from training.checkpoint import load_model, save_rounded
+from training.run_lock import WEIGHTS
 from trajectories.errors import UserError
 
 
@@ -46,6 +48,16 @@ def test_every_prompt_is_played_on_the_run_s_own_episodes(finished, monkeypatch)
     assert kept[1].seeds == record.protocol.seeds
     best = kept[1].prompted[-1].played
     assert best == record.evaluations[0]  # which was played under the same prompt
+
+
+def test_prompts_of_rounded_weights_say_so_where_they_are_kept(finished):
+    measuring.main(measuring.Options(finished, prompts=("none",), episodes=1))
+    assert "weights" not in prompts.read(finished).versions
+    save_rounded(finished, load_model(finished))
+    for name in (WEIGHTS, prompts.PROMPTS):
+        (finished / name).unlink()
+    measuring.main(measuring.Options(finished, prompts=("none",), episodes=1))
+    assert prompts.read(finished).versions["weights"] == "bfloat16"
 
 
 def test_what_was_measured_is_not_measured_again(finished, monkeypatch, capsys):

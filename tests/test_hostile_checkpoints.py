@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.toys import small, walk
-from training.checkpoint import load_model, load_state, save_model, save_state
+from training.checkpoint import load_model, load_state, save_model, save_rounded, save_state
+from training.run_lock import ROUNDED, WEIGHTS
 from training.train import adamw
 from trajectories.errors import UserError
 
@@ -26,6 +27,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.loss(model.sample(DATA, np.random.default_rng(0)))["total"].backward()
     optimizer.step()
     save_model(folder, "dt", model)
+    save_rounded(folder, model)
     save_state(folder / "state.safetensors", model, optimizer, {}, {"update": 1, "tokens": 3, "seconds": 0.5})
     return folder
 
@@ -45,9 +47,12 @@ CARDS: dict[str, Callable[[dict[str, Any]], object]] = {
 }
 
 
+@pytest.mark.parametrize("weights", [WEIGHTS, ROUNDED])
 @pytest.mark.parametrize("change", CARDS.values(), ids=CARDS)
-def test_a_card_that_fits_no_model_is_refused(saved: Path, tmp_path: Path, change: Callable[..., object]) -> None:
-    for name in ("model.json", "model.safetensors"):
+def test_a_card_that_fits_no_model_is_refused(
+    saved: Path, tmp_path: Path, change: Callable[..., object], weights: str
+) -> None:
+    for name in ("model.json", weights):
         (tmp_path / name).write_bytes((saved / name).read_bytes())
     load_model(tmp_path)
     card = json.loads((saved / "model.json").read_text())
@@ -84,6 +89,16 @@ def renamed(name: str) -> Callable[[dict[str, torch.Tensor], dict[str, str]], No
 
 def progress(text: str) -> Callable[[dict[str, torch.Tensor], dict[str, str]], None]:
     return lambda tensors, metadata: metadata.update(progress=text)
+
+
+def test_rounded_weights_that_are_damaged_or_another_models_are_refused(saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_bytes((saved / "model.json").read_bytes())
+    (tmp_path / ROUNDED).write_bytes((saved / ROUNDED).read_bytes()[:5000])
+    with pytest.raises(UserError, match=r"model\.bf16\.safetensors: damaged checkpoint"):
+        load_model(tmp_path)
+    save_rounded(tmp_path, small("bc", DATA))
+    with pytest.raises(UserError, match=r"model\.bf16\.safetensors: these are another model's weights"):
+        load_model(tmp_path)
 
 
 STATES = {

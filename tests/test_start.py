@@ -1,6 +1,7 @@
 """A model that begins with another run's weights, and learns from a few demonstrations."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import torch
 from experiments import run
 from report.store import Record, read_all
 from tests.toys import walk
-from training.checkpoint import load_model
+from training.checkpoint import load_model, save_rounded
+from training.run_lock import ROUNDED, WEIGHTS
 from training.settings import parse
 from trajectories.errors import UserError
 
@@ -46,6 +48,19 @@ def test_a_started_run_has_the_weights_and_the_settings_of_the_other(finished: P
         assert torch.equal(parameter, dict(theirs.named_parameters())[name])
     (record,) = read_all(tmp_path)
     assert (record.updates, record.config["run"]["start"]) == (0, finished.name)
+
+
+def test_a_run_starts_with_rounded_weights_where_there_are_no_others(finished: Path, tmp_path: Path, capsys) -> None:
+    there = Path(shutil.copytree(finished, tmp_path / "there" / finished.name))
+    save_rounded(there, load_model(there))
+    (there / WEIGHTS).unlink()
+    words = ["--model", "gato", "--env", "toy-expert", "--source", "collected", "--steps", "400", "--episodes", "2"]
+    run.main([*words, "--start", str(there), "--updates", "0", "--results-dir", str(tmp_path / "here")])
+    assert f"{there / ROUNDED}: weights rounded to bfloat16" in capsys.readouterr().out
+    (made,) = (tmp_path / "here").iterdir()
+    theirs = dict(load_model(finished).named_parameters())
+    for name, parameter in load_model(made).named_parameters():
+        assert torch.equal(parameter, theirs[name].to(torch.bfloat16).float())
 
 
 def test_a_started_run_goes_on_learning(finished: Path, tmp_path: Path) -> None:

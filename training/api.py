@@ -170,7 +170,7 @@ def answered(model: Model, row: DatasetRow, episodes: int) -> Scores:
 
 
 def load_model(folder: Path | str, device: str = "cpu", model: str | None = None) -> Model:
-    """The trained model of a run's folder, ready to act.
+    """The trained model of a run's folder, ready to act; by rounded weights where git has no others of it.
 
     Args:
         model: package.module:Class, where the run's model is one of your own: no file decides what is imported.

@@ -2,6 +2,7 @@
 
 model.safetensors, model.json   a finished model: weights and buffers; which model, its configuration and its spec;
                                 beside them the pictures that it has to show
+model.bf16.safetensors          the same weights for git, rounded to bfloat16; read where model.safetensors is not there
 state.safetensors               a training under way: weights, the optimizer's moments and how far it has come
 """
 
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_buffer_registration_hook as register_buffers_hook
 from torch.nn.modules.module import register_module_parameter_registration_hook as register_parameters_hook
@@ -26,22 +27,46 @@ from backbone.interface import Model, SequenceModel
 from report.parsing import build, read_json
 from training.distributed import full_tensor, is_main_process, shard_tensor
 from training.registry import ModelElsewhereError, find, find_named
-from training.run_lock import CARD, WEIGHTS
+from training.run_lock import CARD, ROUNDED, WEIGHTS, weights_of
 from training.start import config_of, folder_of
 from trajectories.atomic import atomic_file, make_folder, write_text
 from trajectories.errors import UserError
 from trajectories.types import Spec
 
 SMALL = 1 << 20  # bytes
+MOST = 2_000_000  # bytes of a file for git
 
 
 def save_model(folder: Path, name: str, model: Model) -> None:
-    """Weights first, card last: a card promises that the weights are there."""
+    """Weights first, card last: a card promises that the weights are there. Another training's are removed."""
+    (folder / ROUNDED).unlink(missing_ok=True)
     write_tensors(folder / WEIGHTS, model.state_dict())
     for title, picture in model.images().items():
         save_picture(folder / f"{title}.png", picture)
     card = {"model": name, "config": asdict(model.config), "spec": _spec_to_json(model.spec)}
     write_text(folder / CARD, json.dumps(card, indent=1) + "\n")
+
+
+def save_rounded(folder: Path, model: Model) -> Path:
+    """Keep a finished run's model in a file small enough for git, beside the card that it was loaded by.
+
+    Parameters are rounded to bfloat16, 8 bits of precision; buffers, which decide tokens and normalize, are kept as
+    they are.
+
+    Raises:
+        UserError: the file would have more than `MOST` bytes; nothing is written.
+    """
+    learned = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    tensors = {
+        name: (value.to(torch.bfloat16) if name in learned and value.is_floating_point() else value).contiguous()
+        for name, value in model.state_dict().items()
+    }
+    file, size = folder / ROUNDED, len(save(tensors))
+    if size > MOST:
+        raise UserError(f"{file} would have {size / 1e6:.1f} MB, and git takes {MOST / 1e6:g} MB of a run: "
+                        f"choose a run of fewer parameters.")  # fmt: skip
+    write_tensors(file, tensors)
+    return file
 
 
 def save_picture(path: Path, picture: np.ndarray) -> None:
@@ -64,7 +89,7 @@ def load_model(folder: Path, device: torch.device | str = "cpu", model_name: str
     card_path = folder / CARD
     if not card_path.exists():
         raise UserError(f"{folder}: there is no model here: run the command in its record.json again to train it.")
-    weights = folder / WEIGHTS
+    weights = _announced(weights_of(folder))
     try:
         make = _described(read_json(card_path), model_name)
         with _no_larger_than(weights), torch.device("meta"):  # where nothing takes memory
@@ -78,6 +103,13 @@ def load_model(folder: Path, device: torch.device | str = "cpu", model_name: str
     return model.to(device).eval()
 
 
+def _announced(weights: Path) -> Path:
+    """The same file; where its weights are rounded, this is printed."""
+    if weights.name == ROUNDED:
+        print(f"{weights}: weights rounded to bfloat16, so that returns may differ from the record's.")
+    return weights
+
+
 def _described(card: Any, model_name: str | None) -> Callable[[], Model]:
     """What makes the model that a card describes, its settings checked like a command's."""
     spec = _spec_from_json(card["spec"])
@@ -89,7 +121,8 @@ def _described(card: Any, model_name: str | None) -> Callable[[], Model]:
 @contextmanager
 def _no_larger_than(weights: Path) -> Iterator[None]:
     """Raise ValueError where a model is made that is larger than the file that holds its weights."""
-    left = SMALL + 2 * weights.stat().st_size if weights.exists() else SMALL  # some parts are made and replaced
+    times = 4 if weights.name == ROUNDED else 2  # some parts are made and replaced, in float32
+    left = SMALL + times * weights.stat().st_size if weights.exists() else SMALL
 
     def count(module: nn.Module, name: str, tensor: Tensor | None) -> None:
         nonlocal left
@@ -122,7 +155,7 @@ def begin_with(model: SequenceModel, start: str) -> int:
     Raises:
         UserError: its weights are damaged or have nothing in common with the model's.
     """
-    path = folder_of(start) / WEIGHTS
+    path = _announced(weights_of(folder_of(start)))
     tensors, _ = read_tensors(path)
     taken = 0
     with torch.no_grad():

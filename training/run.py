@@ -56,7 +56,7 @@ def run(settings: Settings) -> None:
     folder = (machine.results_dir or RESULTS / "runs").absolute() / name
     published: list[Path] = []
     if machine.results_dir is None and finished(recorded(folder, run.env)) and not has_weights(folder):
-        print(f"results/runs has the record of {name}, but git keeps no weights: training again in results/again.")
+        print(f"results/runs has the record of {name}, but not its checkpoint: training again in results/again.")
         published, folder = recorded(folder, run.env), RESULTS / "again" / name
     places = recorded(folder, run.env)
     if finished(places):
@@ -99,7 +99,7 @@ def finished(places: Sequence[Path]) -> bool:
 
 
 def has_weights(folder: Path) -> bool:
-    """Whether a finished run can be played, and not only read; of a team, the first looks for all."""
+    """Whether a finished run's weights are here as they were trained; of a team, the first looks for all."""
     return distributed.broadcast_from_main((folder / WEIGHTS).exists())
 
 

@@ -6,7 +6,8 @@ state.safetensors    how far it has been trained (checkpoint.py)
 played.safetensors   how far it has been evaluated (evaluation_log.py)
 
 The last three stand in an unfinished run's folder, and are removed when its records are on the disk. What is finished
-holds model.safetensors and model.json, beside its record.
+holds model.safetensors and model.json, beside its record; of some runs git has model.bf16.safetensors in place of the
+first, the weights rounded (checkpoint.py).
 """
 
 import json
@@ -23,6 +24,7 @@ from trajectories.atomic import LEFTOVER, acquire, disk_errors, release, remove,
 from trajectories.errors import UserError
 
 WEIGHTS, CARD = "model.safetensors", "model.json"
+ROUNDED = "model.bf16.safetensors"  # which a finished run is played from, but not known by
 LOCK, UNFINISHED, STATE, PLAYED = ".lock", ".unfinished.json", "state.safetensors", "played.safetensors"
 PATIENCE = 0.5  # seconds in which a process that is just ending lets go
 
@@ -57,6 +59,17 @@ def hold_run(folder: Path, identity: Mapping[str, Any]) -> Iterator[None]:
         sync(folder)  # else a power cut brings back what was removed
         with suppress(OSError):
             folder.rmdir()  # where nothing was begun
+
+
+def weights_of(folder: Path) -> Path:
+    """The file that a run is played from: its weights as they were trained, else rounded; there may be neither."""
+    whole, rounded = folder / WEIGHTS, folder / ROUNDED
+    return rounded if rounded.is_file() and not whole.exists() else whole
+
+
+def rounding(folder: Path) -> dict[str, str]:
+    """For what is measured with a run's weights as they are here: empty, or that they are rounded."""
+    return {"weights": "bfloat16"} if weights_of(folder).name == ROUNDED else {}
 
 
 def clear_finished(folder: Path) -> None:

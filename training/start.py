@@ -13,22 +13,23 @@ from report import migration
 from report.parsing import read_json
 from training.provenance import PROJECT
 from training.registry import Entry
-from training.run_lock import CARD, WEIGHTS
+from training.run_lock import CARD, ROUNDED, WEIGHTS
 from trajectories.errors import UserError
 
 RUNS = PROJECT / "results" / "runs"
 
 
 def folder_of(start: str) -> Path:
-    """The folder of the run to begin with.
+    """The folder of the run to begin with; one with its weights as they were trained before one with rounded weights.
 
     Raises:
         UserError: there is none, or it has no weights.
     """
     places = (Path(start), RUNS / start, RUNS.parent / "again" / start)
-    for folder in places:
-        if (folder / CARD).is_file() and (folder / WEIGHTS).is_file():
-            return folder.resolve()
+    for name in (WEIGHTS, ROUNDED):
+        for folder in places:
+            if (folder / CARD).is_file() and (folder / name).is_file():
+                return folder.resolve()
     raise UserError(f"--start {start}: there are no weights of such a run: give the folder of a finished run.")
 
 
