@@ -5,7 +5,7 @@ of `context` steps less the prompt's, as many as a prompted training sequence ha
 Until the ring is full, the actions equal those of a full recomputation. After that, a cached key still depends on
 steps that have left the ring: the paper's Transformer-XL memory, which reaches back up to `layers` times the window.
 `Recomputing` has no such memory: as in training, each token attends to its window only, at the cost of encoding the
-whole window for every token. It also serves sequence models without a cache.
+whole window at every step. It also serves sequence models without a cache, at every token.
 
 Shapes   E episodes, R of them live, K tokens of a timestep, A tokens of an action, S slots, D width, V ids
 """
@@ -245,13 +245,34 @@ class Recomputing(Decoder):
             batch = replace(batch, prompt=columns(pieces, lambda column: column[own]))
         stream = self.model.stream(join(batch))
         last = stream.valid.sum(dim=1)  # (R,): one past this step's last action token
-        width = self.spec.action_size
-        each, chosen = torch.arange(len(rows), device=self.device), []
-        for index in range(width):
-            place = last - width + index  # predicted at the position before it
-            hidden = self.model.transformer(self.model.embedding(stream))[each, place - 1]
-            chosen.append(self.choose(hidden, torch.as_tensor(rows)))
-            stream.ids[each, place] = chosen[-1]
+        if self.spec.action_size > 1 and isinstance(self.model.transformer, Caches) and bool((last == last[0]).all()):
+            chosen = self.encode_once(self.model.transformer, stream, int(last[0]), torch.as_tensor(rows))
+        else:
+            chosen = self.encode_each(stream, last, torch.as_tensor(rows))
         actions = self.actions(torch.stack(chosen, dim=1), rows)
         self.history.record(actions[rows], live)
         return actions
+
+    def encode_once(self, transformer: Caches, stream: TokenSequence, last: int, rows: Tensor) -> list[Tensor]:
+        """The action's A ids, (R,) each: the window is encoded once, then each chosen token, as with a whole pass."""
+        first, places = last - self.spec.action_size, torch.arange(last, device=self.device)
+        distance = (places[:, None] - places)[None, None]
+        cache, begin, chosen = transformer.cache(len(rows), last), 0, []
+        for place in range(first, last):
+            new = slice(begin, place)
+            apart = distance[:, :, new, :place]
+            x = self.model.embedding(stream)[:, new]
+            chosen.append(self.choose(transformer.extend(x, cache, places[new], apart >= 0, apart)[:, -1], rows))
+            stream.ids[:, place] = chosen[-1]
+            begin = place
+        return chosen
+
+    def encode_each(self, stream: TokenSequence, last: Tensor, rows: Tensor) -> list[Tensor]:
+        """Likewise, by a whole pass for each id: for models without a cache, and windows of several lengths."""
+        each, chosen = torch.arange(len(rows), device=self.device), []
+        for index in range(self.spec.action_size):
+            place = last - self.spec.action_size + index  # predicted at the position before it
+            hidden = self.model.transformer(self.model.embedding(stream))[each, place - 1]
+            chosen.append(self.choose(hidden, rows))
+            stream.ids[each, place] = chosen[-1]
+        return chosen
