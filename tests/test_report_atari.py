@@ -116,8 +116,8 @@ def test_the_score_of_rewards_that_are_points_is_shown() -> None:
     record = played("breakout", 30.5, rewards="as the game's score")
     (row,) = named("Atari, collected", record).rows
     assert (row[2].main, row[2].small) == ("45.2", ())
-    texts = [text.get_text() for text in episodes(*table.report([record]).rows, looks(["dt"])).findobj(Text)]
-    assert "behavior" in texts
+    (game,) = table.report([record]).rows
+    assert "behavior" in [text.get_text() for text in episodes(game, looks(["dt"])).findobj(Text)]
 
 
 def test_the_last_lines_of_a_run_show_recorded_and_requested_steps(tmp_path) -> None:
