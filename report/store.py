@@ -26,6 +26,7 @@ from report.parsing import build, read_json
 from trajectories.atomic import make_folder, write_text
 from trajectories.errors import UserError
 from trajectories.names import file_name, plain_name
+from trajectories.rows import has_upstream_physics_only
 
 RECORD = "record.json"
 FORMAT = 3  # of record.json; older ones are read, too: 2 has other names of fields (migration.py), 1 no `numerics`
@@ -244,6 +245,8 @@ def _record(row: Any) -> Record:
     config = migration.current_config(record.model, record.config)
     if "clipped" in str(record.data.get("rewards")):  # earlier records have a score of such sums
         record = replace(record, behavior=replace(record.behavior, normalized=None))
+    if record.protocol.physics == "d4rl" and has_upstream_physics_only(record.family):  # earlier ones of mixtures
+        record = replace(record, protocol=replace(record.protocol, physics="gymnasium"))
     return replace(record, config=config, command=migration.current_command(record.command), format=FORMAT)
 
 

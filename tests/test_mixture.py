@@ -19,8 +19,9 @@ from training import run as whole_run
 from training import show_tasks
 from training import train as training
 from training.measure import episodes_of
+from training.record import protocol
 from training.settings import parse
-from trajectories.catalog import dataset
+from trajectories.catalog import dataset, environment
 from trajectories.errors import UserError
 from trajectories.mixture import Mixture
 from trajectories.types import Spec
@@ -310,3 +311,12 @@ def test_a_mixture_is_missed_only_where_another_seed_of_it_is_there():
 def test_other_models_beside_a_mixture_learn_one_data_set_each():
     (absent,) = missing(rows([three("walker2d-medium")]), ["dt", "gato (3 tasks)"])
     assert absent[3] == "python experiments/run.py --model dt --env walker2d-medium --source reroll --seed 0"
+
+
+def test_a_task_of_a_mixture_is_measured_in_the_physics_that_it_has(tmp_path):
+    both = parse(["--model", "gato", "--env", "hopper-medium", "babyai-go-to-local"]).run
+    tasks = [environment(name) for name in ("hopper", "babyai-go-to-local")]
+    assert [protocol(both, task).physics for task in tasks] == ["d4rl", "gymnasium"]
+    earlier = replace(made_up(dataset="babyai-go-to-local"), family="babyai")
+    store.write_record(tmp_path, earlier)
+    assert store.read_record(tmp_path).protocol.physics == "gymnasium"
