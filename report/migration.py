@@ -60,6 +60,11 @@ def current_command(command: str) -> str:
     return shlex.join(map(_current_word, words(command)))
 
 
+def current_physics(family: str, physics: str) -> str:
+    """What a task was played in: records of mixtures with a robot said d4rl of tasks that have no such bodies."""
+    return physics if family in ("", "mujoco", "maze2d", "antmaze", "toy") or physics != "d4rl" else "gymnasium"
+
+
 def original(model: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration as it would have been before any setting was renamed or added, for hashing."""
     first: dict[str, str] = {}

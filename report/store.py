@@ -26,7 +26,6 @@ from report.parsing import build, read_json
 from trajectories.atomic import make_folder, write_text
 from trajectories.errors import UserError
 from trajectories.names import file_name, plain_name
-from trajectories.rows import has_upstream_physics_only
 
 RECORD = "record.json"
 FORMAT = 3  # of record.json; older ones are read, too: 2 has other names of fields (migration.py), 1 no `numerics`
@@ -242,12 +241,11 @@ def _record(row: Any) -> Record:
     if not 1 <= record.format <= FORMAT:
         raise ValueError(f"its format is {record.format}, and this reader knows 1 to {FORMAT}")
     check(record)
-    config = migration.current_config(record.model, record.config)
     if "clipped" in str(record.data.get("rewards")):  # earlier records have a score of such sums
         record = replace(record, behavior=replace(record.behavior, normalized=None))
-    if record.protocol.physics == "d4rl" and has_upstream_physics_only(record.family):  # earlier ones of mixtures
-        record = replace(record, protocol=replace(record.protocol, physics="gymnasium"))
-    return replace(record, config=config, command=migration.current_command(record.command), format=FORMAT)
+    config, command = migration.current_config(record.model, record.config), migration.current_command(record.command)
+    played = replace(record.protocol, physics=migration.current_physics(record.family, record.protocol.physics))
+    return replace(record, config=config, command=command, protocol=played, format=FORMAT)
 
 
 def read_all(root: Path) -> list[Record]:

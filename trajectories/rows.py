@@ -73,7 +73,7 @@ class EnvironmentRow:
     @property
     def upstream_physics_only(self) -> bool:
         """Whether it is played in today's physics only, as its package has it, whatever --physics is."""
-        return has_upstream_physics_only(self.family)
+        return self.family in ("adroit", "atari", "gymnasium", "kitchen", "minigrid", *families(), *ANSWERED)
 
     def spec(self) -> Spec:
         """This environment as a model sees it."""
@@ -177,11 +177,6 @@ def families() -> dict[str, dict[str, Any]]:
         found[path.stem] = {"environment": {}, "environments": {}, "dataset": {}, "datasets": {}, **family}
         found[path.stem]["measured"] = scores
     return found
-
-
-def has_upstream_physics_only(family: str) -> bool:
-    """Whether a family of environments is played in today's physics only, as its package has it."""
-    return family in ("adroit", "atari", "gymnasium", "kitchen", "minigrid", *families(), *ANSWERED)
 
 
 @cache
