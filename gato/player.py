@@ -258,13 +258,13 @@ class Recomputing(Decoder):
         first, places = last - self.spec.action_size, torch.arange(last, device=self.device)
         distance = (places[:, None] - places)[None, None]
         cache, begin, chosen = transformer.cache(len(rows), last), 0, []
+        x = self.model.embedding(stream)[:, :first]
         for place in range(first, last):
-            new = slice(begin, place)
-            apart = distance[:, :, new, :place]
-            x = self.model.embedding(stream)[:, new]
-            chosen.append(self.choose(transformer.extend(x, cache, places[new], apart >= 0, apart)[:, -1], rows))
+            apart = distance[:, :, begin:place, :place]
+            hidden = transformer.extend(x, cache, places[begin:place], apart >= 0, apart)
+            chosen.append(self.choose(hidden[:, -1], rows))
             stream.ids[:, place] = chosen[-1]
-            begin = place
+            begin, x = place, self.model.embedding(stream.token(place))
         return chosen
 
     def encode_each(self, stream: TokenSequence, last: Tensor, rows: Tensor) -> list[Tensor]:

@@ -77,6 +77,17 @@ class TokenSequence:
         }
         return TokenSequence(**moved)
 
+    def token(self, place: int) -> "TokenSequence":
+        """One token of each sequence, which is no patch."""
+        one = slice(place, place + 1)
+        return TokenSequence(
+            ids=self.ids[:, one],
+            token_types=self.token_types[:, one],
+            position=self.position[:, one],
+            timesteps=self.timesteps[:, one],
+            valid=self.valid[:, one],
+        )
+
     def is_target(self) -> Bool[Tensor, "#B L"]:
         """Where the token's type is one that the loss counts."""
         return self.is_any(TARGET_TYPES)
