@@ -113,8 +113,7 @@ def config_of(place: Path) -> Mapping[str, Any]:
 
 def state(run: Planned, records: Sequence[Record], begun: Mapping[Path, Mapping[str, Any]]) -> State:
     resolved = plain(run.settings.resolved())
-    if dataset(run.env).environment.upstream_physics_only:  # as the run itself decides it
-        resolved["run"]["physics"] = "gymnasium"
+    resolved["run"]["physics"] = dataset(run.env).environment.physics(resolved["run"]["physics"])
     for record in records:
         if record.model == resolved["run"]["model"] and len(record.tasks) == 1 and matches(resolved, record.config):
             return State(record)

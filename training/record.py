@@ -87,7 +87,7 @@ def protocol(run: Run, row: EnvironmentRow) -> Protocol:
     return Protocol(
         episodes=episodes,
         checkpoint="last",
-        physics="gymnasium" if row.upstream_physics_only else run.physics,  # one of a mixture may have D4RL's
+        physics=row.physics(run.physics),  # of a mixture each task has its own
         environment=row.gym_id,
         target_returns=run.target_returns,
         seeds=episode_seeds(episodes),

@@ -204,9 +204,10 @@ def resolve(settings: Settings, tasks: tuple[Task, ...], device: torch.device) -
     sources = {task.origin.source for task in tasks}
     source = sources.pop() if len(sources) == 1 else run.source  # each record says its own
     env = tuple(row.name for row in rows)
-    shipped = all(row.environment.upstream_physics_only for row in rows)
-    run = replace(run, physics="gymnasium" if shipped else run.physics)
-    found: dict[str, Any] = {"env": env, "source": source, "precision": precision, "target_returns": targets}
+    shared = {row.environment.physics(run.physics) for row in rows}
+    physics = shared.pop() if len(shared) == 1 else run.physics  # each record says its own
+    found: dict[str, Any] = {"env": env, "source": source, "physics": physics, "precision": precision}
+    found["target_returns"] = targets
     machine = replace(machine, device=str(device), threads=torch.get_num_threads())
     return Settings(replace(run, **found), settings.config, machine)
 

@@ -50,9 +50,7 @@ def frame(record: Record, model: Model) -> np.ndarray:
     environments = make(record.env, 1, record.protocol.physics, render_mode="rgb_array")
     try:
         (seed,) = episode_seeds(1)
-        player = agent(
-            record, model, record.protocol.target_returns[0] if record.protocol.target_returns else 0.0, seed
-        )
+        player = agent(record, model, next(iter(record.protocol.target_returns), 0.0), seed)
         observations, rewards, live = environments.reset((seed,)), np.zeros(1), np.ones(1, bool)
         for _ in range(STEPS):
             step = environments.step(player.act(observations, rewards, live), live)

@@ -75,6 +75,10 @@ class EnvironmentRow:
         """Whether it is played in today's physics only, as its package has it, whatever --physics is."""
         return self.family in ("adroit", "atari", "gymnasium", "kitchen", "minigrid", *families(), *ANSWERED)
 
+    def physics(self, chosen: str) -> str:
+        """What it is played in where --physics is `chosen`."""
+        return "gymnasium" if self.upstream_physics_only else chosen
+
     def spec(self) -> Spec:
         """This environment as a model sees it."""
         return Spec(
