@@ -124,6 +124,14 @@ def test_the_list_has_every_data_set_and_says_what_is_cached(own_cache: Path, ca
         verbs.main(["list", "xyzzy"])
 
 
+@pytest.mark.parametrize("name", ["toy-medium", "breakout"])
+def test_a_cache_that_is_a_file_is_named_and_not_what_is_missing_in_it(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "cache"
+    file.write_text("")
+    with pytest.raises(UserError, match=r"cache/collected cannot be written .*: choose another folder with --data-dir"):
+        load(Request(name, "collected", steps=200, data_dir=file))
+
+
 def test_what_is_cached_is_counted_for_its_own_data_set_alone(tmp_path: Path) -> None:
     (tmp_path / "collected").mkdir()
     (tmp_path / "collected" / "hopper-medium-replay-d4rl-10-seed0-abc.hdf5").write_bytes(b"1234")

@@ -56,7 +56,7 @@ def is_whole(path: Path, check: Callable[[Path], None]) -> bool:
     """Whether a file is there and `check` finds nothing wrong with it; one that may not be read is left alone."""
     try:
         check(path)
-    except (FileNotFoundError, DatasetError):
+    except (FileNotFoundError, NotADirectoryError, DatasetError):
         return False
     except OSError:
         return True
