@@ -81,6 +81,9 @@ class Config(ModelConfig):
     logits: Literal["legal", "full"] = option(
         "legal", "train over the legal action ids only, or over the full table as the paper does"
     )
+    vectors: Literal["tokens", "embedded"] = option(
+        "tokens", "an observation's numbers: a token each, as in the paper, or one token by a linear layer, as in JAT"
+    )
     action_positions: Literal["shared", "none", "own"] = option(
         "shared", "of action tokens: shared (paper's text), none (its figure 18), own"
     )
@@ -119,8 +122,10 @@ class Config(ModelConfig):
     temperature: float = option(
         0.7, "temperature of sampled actions; for the most likely ones, --decoding likely", above=0
     )
-    memory: Literal["rolling", "recompute"] = option(
-        "rolling", "when acting: a rolling cache of keys and values, or the window again at every step"
+    memory: Literal["rolling", "recompute", "auto"] = option(
+        "rolling",
+        "when acting: a rolling cache of keys and values, or the window again at every step; auto: that for windows of "
+        "fewer than 8 steps",
     )
 
     def __post_init__(self) -> None:

@@ -17,7 +17,9 @@ from torch.nn.functional import embedding, pad
 from gato.config import Config
 from gato.stream import ACTION_POSITION, TEXT_TYPES, TokenSequence, TokenType
 from gato.tokens import BINS, TEXT_IDS
+from gato.vectors import Vectors
 from trajectories.errors import UserError
+from trajectories.types import Spec
 
 PATCH_POSITIONS = 128  # rows, and as many columns
 SCALE = 0.02  # of what embeddings begin with
@@ -137,7 +139,9 @@ def ordered_rows(count: int, width: int) -> Float[Tensor, "count width"]:
 class Embedding(nn.Module):
     """A vector for each token of a stream. `table` also serves as the output layer."""
 
-    def __init__(self, config: Config, ids: int, images: bool, pieces: int, max_episode_steps: int) -> None:
+    def __init__(
+        self, config: Config, ids: int, images: bool, pieces: int, max_episode_steps: int, tasks: tuple[Spec, ...] = ()
+    ) -> None:
         super().__init__()
         self.config = config
         text = TEXT_IDS if config.text or config.logits == "full" else pieces
@@ -148,6 +152,7 @@ class Embedding(nn.Module):
         positioned = images and config.patch_positions
         self.rows = nn.Embedding(PATCH_POSITIONS, config.width) if positioned else None
         self.columns = nn.Embedding(PATCH_POSITIONS, config.width) if positioned else None
+        self.vectors = Vectors(tasks, config.width) if config.vectors == "embedded" else None
         for module in self.modules():
             if isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=SCALE)
@@ -157,6 +162,9 @@ class Embedding(nn.Module):
         if stream.patches is not None:
             where = (stream.token_types == TokenType.PATCH).expand(stream.ids.shape)
             x = x.masked_scatter(where[:, :, None], self.patches(stream).to(x.dtype))
+        if stream.vectors and self.vectors is not None:
+            where = (stream.token_types == TokenType.VECTOR).expand(stream.ids.shape)
+            x = x.masked_scatter(where[:, :, None], self.vectors(stream.vectors).to(x.dtype))
         x = x + self.positions(stream)
         return x if self.timestep is None else x + self.timestep(stream.timesteps)
 

@@ -47,6 +47,7 @@ from trajectories.types import Spec, Trajectories
 
 Sequences = Batch | PairBatch | TokenSequence | MixedBatch
 
+LONG = 8  # steps of a window; with 2 the rolling memory costs a quarter of BabyAI's missions (README.md)
 CLIPPED = 0.01  # share of action values that are exactly -1 or 1: 11% to 25% in clipped Gaussians, 0 in D4RL's tanh
 
 
@@ -88,7 +89,8 @@ class Gato(Answering):
         self.texts = TextTokens(self.tasks, self.config.pieces)
         max_episode_steps = max((task.max_episode_steps for task in self.tasks), default=self.config.context)
         images = self.config.images or bool(sizes)
-        self.embedding = Embedding(self.config, self.layout.size, images, self.texts.rows, max_episode_steps)
+        sizes_of_tables = (self.layout.size, images, self.texts.rows, max_episode_steps)
+        self.embedding = Embedding(self.config, *sizes_of_tables, self.tasks)
         core = DecisionCore if self.config.core == "dt" else Transformer
         self.transformer = transformer or core(self.config)
         steps = self.config.prompt_steps
@@ -103,6 +105,8 @@ class Gato(Answering):
         """Store the texts' pieces, and each task's demonstrations, mean image, longest text and kind of actions."""
         parts = data.tasks if isinstance(data, Mixture) else (data,)
         self.texts.fit(parts)
+        if self.embedding.vectors is not None:
+            self.embedding.vectors.calibrate([part for part in parts if isinstance(part, Trajectories)])
         shown = [image for part in parts for image in images_of(part)]
         for size in {size for size, _ in shown}:
             pixels = self.pixels[name_of(size)]
@@ -244,8 +248,14 @@ class Gato(Answering):
             )
         self.eval()
         index = self.tasks.index(self.task(names[0] if task is None else task))
-        rolling = self.config.memory == "rolling" and isinstance(self.transformer, Caches)
+        rolling = self.rolls(self.tasks[index]) and isinstance(self.transformer, Caches)
         return (Rolling if rolling else Recomputing)(self, index, episodes, seed)
+
+    def rolls(self, task: Spec) -> bool:
+        """Whether a task is played with the rolling memory, which reaches back beyond a window: with `auto` where
+        windows are long enough for it not to matter."""
+        long = self.task_config(task).context >= LONG
+        return self.config.memory == "rolling" or (self.config.memory == "auto" and long)
 
     def forward(self, sequence: TokenSequence) -> Float[Tensor, "B L D"]:
         """Hidden states at every position."""

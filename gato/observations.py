@@ -26,9 +26,10 @@ from backbone.parts import text_keys, unpack
 from gato.answers import question_room
 from gato.patches import SOME, Pixels
 from gato.pieces import Pieces
-from gato.stream import TokenBlock, TokenType, image_block, tensor_bins
+from gato.stream import TokenBlock, TokenType, image_block, tensor_block
 from gato.text import Text, shipped
 from gato.tokens import BINS, Layout
+from gato.vectors import vector_sizes
 from trajectories.errors import UserError
 from trajectories.pairs import Pairs
 from trajectories.parts import Part, to_text, view
@@ -141,12 +142,13 @@ def part_blocks(
     side: int,
     channels: int,
     pixels: Callable[[Tensor], Pixels | None] = lambda images: None,
+    embedded: bool = False,
 ) -> list[TokenBlock]:
     """The blocks of observations of several parts: text, then images, then numbers, each in the parts' order.
 
     Args:
         texts: gives the ids of (B, T, 256) texts.
-        side, channels, pixels: as for `observation_blocks`.
+        side, channels, pixels, embedded: as for `observation_blocks`.
 
     Raises:
         UserError: a value has no token, or an image has too many channels.
@@ -161,8 +163,8 @@ def part_blocks(
             made.append(replace(image_block(values, side, channels, pixels(values)), name=part.name))
         else:
             numbers = values.long() if part.kind == "integer" else values
-            bins = tensor_bins(cell_codes(numbers, part) if is_grid(part) else numbers, squeeze=True)
-            made.append(TokenBlock(TokenType.TENSOR, layout.observations + bins, name=part.name))
+            numbers = cell_codes(numbers, part) if is_grid(part) else numbers
+            made.append(replace(tensor_block(numbers, layout, embedded), name=part.name))
     return made
 
 
@@ -188,12 +190,15 @@ def place_values(part: Part) -> Int[Tensor, "k"]:
     return torch.tensor([math.prod(part.sizes[place + 1 :]) for place in range(len(part.sizes))])
 
 
-def tokens_per_step(task: Spec, patch: int = 16, text: int = 1) -> int:
+def tokens_per_step(task: Spec, patch: int = 16, text: int = 1, embedded: bool = False) -> int:
     """Tokens of one timestep: 15 on hopper, 36 on ant, 38 on Atari's games, 60 in BabyAI's GoToLocal.
 
     Args:
         text: tokens of one text.
+        embedded: whether an array of floats is one token.
     """
+    if embedded and (sizes := vector_sizes(task)):
+        return tokens_per_step(task, patch, text) - sum(sizes) + len(sizes)
     if task.kind:
         height, width = (*task.observation_shape[:2], 0, 0)[:2]
         return LINE if task.kind == "text" else patches_of(height, width, patch) + text + 1 + WORDS

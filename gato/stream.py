@@ -35,6 +35,7 @@ class TokenType(IntEnum):
     SEPARATOR = 3
     ACTION = 4
     INSTRUCTION = 5  # text that is read and not learned
+    VECTOR = 6  # all numbers of an array at once: vectors.py
 
 
 TARGET_TYPES = (TokenType.TEXT, TokenType.ACTION)
@@ -46,11 +47,12 @@ class TokenBlock:
     """One part of every timestep: tokens of one type."""
 
     token_type: TokenType
-    ids: Int[Tensor, "B T n"]  # 0 at patches, which have no id
+    ids: Int[Tensor, "B T n"]  # 0 at patches and vectors, which have no id
     valid: Bool[Tensor, "B T n"] | None = None  # None: all of them; text is padded to its longest
     patches: Any = None  # (U, C, p, p) float; this and the next two for token type PATCH only
     patch_index: Any = None  # (B, T, n), into `patches`
     intervals: Any = None  # (B, T, n, 2, 2) float
+    vector: Any = None  # (B, T, S) float; for token type VECTOR only
     name: str = ""  # of the part of an observation
 
 
@@ -69,16 +71,18 @@ class TokenSequence:
     patches: Float[Tensor, "U C p p"] | None = None
     patch_index: Int[Tensor, "P"] | None = None  # into `patches`, for all tokens of type PATCH, in order
     intervals: Float[Tensor, "P 2 2"] | None = None  # likewise
+    vectors: tuple[Float[Tensor, "n _"], ...] = ()  # n = B T; of a timestep, in the order of its tokens
     task: str = ""  # a data set's name, if it is known
 
     def to(self, where: device | str) -> "TokenSequence":
         moved: dict[str, Any] = {
             name: column.to(where) if isinstance(column, Tensor) else column for name, column in vars(self).items()
         }
+        moved["vectors"] = tuple(each.to(where) for each in self.vectors)
         return TokenSequence(**moved)
 
     def token(self, place: int) -> "TokenSequence":
-        """One token of each sequence, which is no patch."""
+        """One token of each sequence, which has an id."""
         one = slice(place, place + 1)
         return TokenSequence(
             ids=self.ids[:, one],
@@ -126,6 +130,7 @@ def observation_blocks(
     channels: int = 3,
     text: Text | None = None,
     pixels: Callable[[Tensor], Pixels | None] = lambda images: None,
+    embedded: bool = False,
 ) -> list[TokenBlock]:
     """An observation's blocks in order: text, then images, then tensors.
 
@@ -134,6 +139,7 @@ def observation_blocks(
             image, other integers are discrete, floats are continuous; B lists of T strings are text.
         channels: of the model's patches; images with fewer are padded with zeros.
         pixels: gives what normalizes some images; None: as in the paper.
+        embedded: whether an array of floats is one token, and not a token for each number.
 
     Raises:
         UserError: a value has no token, or an image has too many channels.
@@ -145,9 +151,17 @@ def observation_blocks(
         elif leaf.dtype == torch.uint8 and leaf.ndim >= 4:
             block = image_block(leaf, side, channels, pixels(leaf))
         else:
-            block = TokenBlock(TokenType.TENSOR, layout.observations + tensor_bins(leaf, squeeze=True))
-        found[block.token_type].append(block)
+            block = tensor_block(leaf, layout, embedded)
+        found[TokenType.TENSOR if block.token_type == TokenType.VECTOR else block.token_type].append(block)
     return [block for blocks in found.values() for block in blocks]
+
+
+def tensor_block(values: Tensor, layout: Layout, embedded: bool) -> TokenBlock:
+    """The block of observed (B, T, ...) numbers."""
+    if embedded and values.is_floating_point():
+        vector = values.reshape(*values.shape[:2], -1)
+        return TokenBlock(TokenType.VECTOR, torch.zeros_like(vector[:, :, :1], dtype=torch.long), vector=vector)
+    return TokenBlock(TokenType.TENSOR, layout.observations + tensor_bins(values, squeeze=True))
 
 
 def tensor_bins(values: Tensor, squeeze: bool) -> Int[Tensor, "B T n"]:
@@ -220,6 +234,7 @@ def build(
         if patched
         else None,
         intervals=torch.cat([p.intervals for p in patched], dim=2).flatten(0, 2) if patched else None,
+        vectors=tuple(block.vector.flatten(0, 1) for block in blocks if block.token_type == TokenType.VECTOR),
     )
     if all(block.valid is None for block in blocks):
         return stream
@@ -235,6 +250,7 @@ def close_gaps(stream: TokenSequence, valid: Bool[Tensor, "B L"]) -> TokenSequen
         return column.expand(valid.shape).gather(1, order)
 
     kept = valid[(stream.token_types == TokenType.PATCH).expand(valid.shape)]  # (P,)
+    steps = valid[(stream.token_types == TokenType.VECTOR).expand(valid.shape)][:: max(len(stream.vectors), 1)]
     return TokenSequence(
         ids=front(stream.ids),
         token_types=front(stream.token_types),
@@ -244,4 +260,5 @@ def close_gaps(stream: TokenSequence, valid: Bool[Tensor, "B L"]) -> TokenSequen
         patches=stream.patches,
         patch_index=None if stream.patch_index is None else stream.patch_index[kept],
         intervals=None if stream.intervals is None else stream.intervals[kept],
+        vectors=tuple(each[steps] for each in stream.vectors),
     )

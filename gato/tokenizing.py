@@ -55,7 +55,13 @@ class Tokenizing(SequenceModel):
 
     def step_tokens(self, task: Spec) -> int:
         """Tokens of one timestep of a task."""
-        return tokens_per_step(task, self.config.patch, self.texts.length(self.tasks.index(task)))
+        text = self.texts.length(self.tasks.index(task))
+        return tokens_per_step(task, self.config.patch, text, self.embedded)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether an observation's numbers are one token."""
+        return self.config.vectors == "embedded"
 
     @property
     def text_ids(self) -> slice:
@@ -68,12 +74,12 @@ class Tokenizing(SequenceModel):
 
     def observe(self, observations: Tensor, task: Spec) -> list[TokenBlock]:
         """The token blocks of (B, T, *obs) observations of a task, separator last."""
-        side, channels = self.config.patch, self.config.image_channels
+        side, channels, embedded = self.config.patch, self.config.image_channels, self.embedded
         if task.parts:
             texts = partial(self.texts, task=self.tasks.index(task))
-            blocks = part_blocks(observations, task.parts, self.layout, texts, side, channels, self.pixels_of)
+            blocks = part_blocks(observations, task.parts, self.layout, texts, side, channels, self.pixels_of, embedded)
         else:
-            blocks = observation_blocks(observations, self.layout, side, channels, pixels=self.pixels_of)
+            blocks = observation_blocks(observations, self.layout, side, channels, None, self.pixels_of, embedded)
         return [*blocks, separator_block(blocks[0], self.layout)]
 
     def pixels_of(self, images: Tensor) -> Pixels | None:

@@ -129,7 +129,7 @@ class GatoProgram(Program):
         super().__init__()
         self.model, self.task, self.steps = model, task, model.task_config(task).context
         self.ids, size = model.legal(task), task.action_size
-        position = torch.arange(task.observation_size + 1 + size)
+        position = torch.arange(model.step_tokens(task))
         if model.config.action_positions != "own":
             position[-size:] = ACTION_POSITION
         self.register_buffer("position", position)
@@ -146,27 +146,34 @@ class GatoProgram(Program):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         observations, actions, timesteps = inputs
-        model, layout = self.model, self.model.layout
+        model, layout, embedding = self.model, self.model.layout, self.model.embedding
         windows, steps = timesteps.shape
-        observed = bins_of(observations.flatten(2), squeeze=True)
         done = bins_of(actions.flatten(2) if self.task.action_shape else actions[..., None], squeeze=False)
-        separator = torch.full_like(observed[..., :1], layout.separator)
-        ids = torch.cat([layout.observations + observed, separator, layout.actions + done], dim=2)
+        separator = torch.full_like(done[..., :1], layout.separator)
+        own = embedding.table(torch.cat([separator, layout.actions + done], dim=2).flatten(1), text=False)
+        x = torch.cat([self.observed(observations.flatten(2)), own.unflatten(1, (steps, -1))], dim=2).flatten(1, 2)
         size, length = self.task.action_size, len(self.position)
         types = torch.full_like(self.position, TokenType.TENSOR)
         types[-size:] = TokenType.ACTION
         stream = TokenSequence(
-            ids=ids.flatten(1),
+            ids=torch.zeros_like(x[..., 0], dtype=torch.long),
             token_types=types.repeat(steps)[None],
             position=self.position.repeat(steps)[None],
             timesteps=timesteps.repeat_interleave(length, dim=1),
-            valid=torch.ones_like(ids.flatten(1), dtype=torch.bool),
+            valid=torch.ones_like(x[..., 0], dtype=torch.bool),
         )
-        embedding = model.embedding
-        x = embedding.table(stream.ids, text=False) + embedding.positions(stream)
+        x = x + embedding.positions(stream)
         x = x if embedding.timestep is None else x + embedding.timestep(stream.timesteps)
         hidden = model.transformer(x).view(windows, steps, length, -1)
         return model.logits(hidden[:, -1, -size - 1 : -1], self.ids)
+
+    def observed(self, observations: Tensor) -> Tensor:
+        """(B, T, S) observations as (B, T, n, D): a token for each number, or one for all."""
+        embedding = self.model.embedding
+        if embedding.vectors is not None and observations.is_floating_point():
+            return embedding.vectors((observations.flatten(0, 1),)).unflatten(0, (*observations.shape[:2], 1))
+        ids = self.model.layout.observations + bins_of(observations, squeeze=True)
+        return embedding.table(ids.flatten(1), text=False).unflatten(1, (observations.shape[1], -1))
 
     def describe(self) -> dict[str, Any]:
         """The prompt of the first episode, too: what each input begins with."""
