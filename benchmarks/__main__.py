@@ -39,6 +39,7 @@ compare ratios, not seconds, over parts. What one GPU gives stands in [gpu.md](g
 Name = Literal[
     "waiting",
     "data",
+    "collecting",
     "atari",
     "decision_transformer",
     "evaluation",

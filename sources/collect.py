@@ -12,6 +12,7 @@ Ends     where a policy's share of the steps runs out in the middle of an episod
          is left unfinished, as D4RL's are
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,7 +82,7 @@ def play(
     environment: str, policy: Policy, episodes: int, seed: int = 0, physics: str = "d4rl"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns and lengths of whole episodes, both (episodes,), actions sampled."""
-    copies = cast(Recordable, make(environment, min(COPIES, episodes), physics))
+    copies = _copies(environment, physics, min(COPIES, episodes))
     rewards = [episode["rewards"] for episode in rolled(copies, policy, (seed,), episodes=episodes)]
     copies.close()
     return np.array([row.sum(dtype=np.float64) for row in rewards]), np.array([len(row) for row in rewards])
@@ -108,7 +109,7 @@ def _record(
         raise UserError(f"{total} steps are too few to be recorded by {len(shares)} policies: choose more.")
     if seed < 0:
         raise UserError(f"The seed {seed} is negative: choose 0 or more.")
-    copies = cast(Recordable, make(environment, COPIES, physics))
+    copies = _copies(environment, physics)
     _check_fits(shares[0][0], copies)
     filled = 0
     with progress(total, doing) as bar:
@@ -121,6 +122,11 @@ def _record(
                 filled = _append(file, block, filled, total)
                 bar.update(len(block["rewards"]))
     copies.close()
+
+
+def _copies(environment: str, physics: str, count: int = COPIES) -> Recordable:
+    """Copies that are stepped on all processors."""
+    return cast(Recordable, make(environment, count, physics, threads=min(count, os.cpu_count() or 1)))
 
 
 def _cut(episodes: Iterator[Columns], steps: int, room: int, marked: bool) -> Iterator[Columns]:

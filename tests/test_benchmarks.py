@@ -1,6 +1,8 @@
 """benchmarks/: one command, one table. What is measured is never judged here; no test is timed."""
 
 import json
+import os
+import pickle
 import re
 from dataclasses import replace
 from types import SimpleNamespace
@@ -9,8 +11,9 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import mixture
+from benchmarks import collecting, mixture
 from benchmarks.atari import acting
+from benchmarks.data import UNPICKLED, opened, warm
 from benchmarks.evaluation import together
 from gato import Config, Gato
 from report.prose import read_figures
@@ -58,7 +61,7 @@ def test_a_part_measured_again_takes_the_place_of_its_older_figures_alone(made_u
     page = (tmp_path / "README.md").read_text()
     assert re.findall("^## (.+)", page, re.MULTILINE) == ["data", "planner"]
     assert re.findall(r"\| (\d+) +\| made up", page) == ["30", "20"]
-    assert "Not measured yet: `waiting`, `atari`" in page
+    assert "Not measured yet: `waiting`, `collecting`, `atari`" in page
 
 
 def test_numbers_in_prose_are_found_in_the_figures(made_up, tmp_path):
@@ -85,6 +88,22 @@ def test_a_peer_that_is_not_installed_is_named_with_what_brings_it(monkeypatch):
 def test_the_command_knows_every_file_that_measures():
     files = {path.stem for path in command.FIGURES.parent.glob("*.py") if "def measure()" in path.read_text()}
     assert files == set(command.NAMES)
+
+
+def test_data_recorded_by_all_processors_are_those_recorded_by_one(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    row = collecting.row("hopper", steps=300, rounds=1)  # which raises where the files differ
+    assert isinstance(row["ratio"], float)
+    assert row["what"] == "recording 300 steps of hopper-medium"
+
+
+def test_opening_again_is_compared_with_unpickling(tmp_path):
+    kept = tmp_path / "kept.pkl"
+    kept.write_bytes(pickle.dumps([{"rewards": np.zeros(10)}]))
+    peer = opened(UNPICKLED, kept)
+    row = warm([({"seconds": peer["seconds"] / 2, "megabytes": 0.0}, peer)])
+    assert row["ratio"] == pytest.approx(2)
+    assert "memory maps against a pickled list" in str(row["note"])
 
 
 def test_episodes_played_together_are_compared_with_episodes_played_alone():

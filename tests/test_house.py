@@ -207,7 +207,8 @@ def test_nothing_is_unpickled_but_by_the_restricted_reader() -> None:
     for path in sources():
         used = {each for each in imported(path) if room(each) in ("pickle", "joblib", "dill", "shelve", "marshal")}
         makes = ("campaign/damage.py", "campaign/whole_files.py")  # pickles to be read by the restricted reader
-        assert not used or name(path) in ("trajectories/formats/restricted_unpickler.py", *makes), name(path)
+        own = ("trajectories/formats/restricted_unpickler.py", "benchmarks/data.py")  # which times its own pickle
+        assert not used or name(path) in (*own, *makes), name(path)
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"torch\.load\(|allow_pickle=True", text), name(path)
         assert name(path) not in makes or not re.search(r"pickle\.(loads?|Unpickler)\b", text), name(path)
