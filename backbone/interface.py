@@ -146,6 +146,10 @@ class SequenceModel(Model):
         """Number of terms that the loss of a batch is the mean of, by which processes that share a batch weight it."""
         return int(batch.mask.sum())
 
+    def inherited(self) -> dict[str, Tensor]:
+        """What a run that begins with another's weights takes over, by name: the parameters."""
+        return dict(self.named_parameters())
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """What the optimizer is given; a model may exempt some of its parameters from weight decay."""
         return [{"params": list(self.parameters())}]

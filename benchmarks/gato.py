@@ -9,6 +9,7 @@ Ceiling  the floating-point operations of the matrix products that our step need
 import multiprocessing
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -18,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from benchmarks import operations
-from benchmarks.made_up import HOPPER, noise, words
+from benchmarks.made_up import HOPPER, noise, noise_of, words
 from benchmarks.operations import PER_STEP
 from benchmarks.timing import matmul_ceiling, paired
 from gato import Config, Gato
@@ -29,6 +30,7 @@ from training.cli import exit_on_user_error
 from training.settings import Precision, Run, parse
 from training.train import Progress, adamw, update
 from trajectories.batch import Batch
+from trajectories.catalog import dataset
 from trajectories.types import Trajectories
 
 EPISODES = 10
@@ -38,7 +40,8 @@ CONTEXT = 1024 // PER_STEP  # steps
 def measure() -> list[dict[str, object]]:
     """The rows of the table that this file answers for."""
     data = noise(100_000)
-    return [acting(data), training(data, "bf16"), training(data, "fp32"), seeing(), logits(), writing()]
+    rows = [acting(data), training(data, "bf16"), training(data, "fp32"), seeing(), logits(), writing()]
+    return rows + [reading(task) for task in ("hopper-medium", "walker2d-medium", "metaworld-reach")]
 
 
 def acting(data: Trajectories) -> dict[str, object]:
@@ -93,6 +96,30 @@ def training(data: Trajectories, precision: Precision) -> dict[str, object]:
         "peer": f"{share * ours * 1e3:.0f} ms",
         "ratio": share,
         "note": f"{tokens / ours:,.0f} tokens/s; peer and ratio: its products alone at the ceiling's speed",
+    }
+
+
+def reading(task: str, context: int = 20) -> dict[str, object]:
+    """One update with its batch, an observation's numbers as one token and in longer windows, against a token each."""
+    config = parse(["--model", "gato", "--env", task]).config
+    assert isinstance(config, Config)
+    data = noise_of(replace(dataset(task).environment.spec(), name=task), 20_000)
+
+    def work(config: Config) -> Callable[[], object]:
+        model = Gato(config, data.spec)
+        model.calibrate(data)
+        optimizer, done, run = adamw(model), Progress(), Run(updates=10_000, precision="bf16")
+        return lambda: update(model, data, optimizer, run, done)
+
+    embedded = replace(config, vectors="embedded", context=context)
+    ours, peer, ratio = paired(work(embedded), work(config), pairs=9)
+    steps, fewer = (config.batch_size * each for each in (context, config.context))
+    return {
+        "what": f"Gato: steps that an update reads, {task}, --vectors embedded",
+        "ours": f"{steps / ours:,.0f} steps/s",
+        "peer": f"{fewer / peer:,.0f} steps/s",
+        "ratio": ratio * steps / fewer,
+        "note": f"windows of {context} steps against the paper's tokens in windows of {config.context}",
     }
 
 

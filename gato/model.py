@@ -48,6 +48,7 @@ from trajectories.types import Spec, Trajectories
 Sequences = Batch | PairBatch | TokenSequence | MixedBatch
 
 LONG = 8  # steps of a window; with 2 the rolling memory costs a quarter of BabyAI's missions (README.md)
+NORMALIZING = "embedding.vectors.normalize."  # what these weights are called
 CLIPPED = 0.01  # share of action values that are exactly -1 or 1: 11% to 25% in clipped Gaussians, 0 in D4RL's tanh
 
 
@@ -184,6 +185,12 @@ class Gato(Answering):
             return batch.loss_weight()
         steps = int(batch.mask.sum()) + (int(batch.prompt.mask.sum()) if batch.prompt else 0)
         return steps * self.task(batch.task).action_size
+
+    def inherited(self) -> dict[str, Tensor]:
+        """Also the normalization that the layers of vectors were learned with."""
+        vectors = self.embedding.vectors
+        normalizing = {} if vectors is None else vectors.normalize.state_dict(prefix=NORMALIZING, keep_vars=True)
+        return {**super().inherited(), **normalizing}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Matrices decay; embeddings, norms and biases do not (the paper does not say; GPT practice)."""

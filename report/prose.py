@@ -5,6 +5,7 @@ A marker says which number stands between it and its end, in the words of the ta
     ROW, SOURCE, MODEL                 the score of a cell, as its table shows it
     ROW, SOURCE, MODEL, STATISTIC      another number of the cell: interval, lowest, return, return at 90, time ...
                                        of a Gato under several prompts, score after best
+    ROW, SOURCE, MODEL with SETTING    the same of a cell among the other settings: gato with vectors embedded
     ROW, SOURCE, behavior              the score of the recorded episodes; then return, best or episodes
     ROW, PUBLISHED                     a score of published.toml, by the column's id
     SUITE, SOURCE, MODEL               the interquartile mean over a suite, with its interval; then iqm, or within ID
@@ -25,7 +26,7 @@ import numpy as np
 
 from report.cell_text import ABSENT, behavior, mean_return, measured
 from report.compare import SuiteComparison, improvements, summaries
-from report.grid import Cell, Row
+from report.grid import Cell, Row, differences
 from report.prompts import Ablation
 from report.published import published
 from report.store import Record, leave_out
@@ -110,7 +111,7 @@ class Numbers:
             if (row.label, row.first.source) == (place, source):
                 if model == "behavior":
                     return BEHAVIOR[statistic](row)
-                return self._cell(row, row.cells[model], statistic)
+                return self._cell(row, _found(row, model), statistic)
         suite = next(each for each in self.report.comparisons if (each.suite, each.source) == (place, source))
         return _over(suite, model, statistic)
 
@@ -129,6 +130,14 @@ class Numbers:
             returns = np.array(next(each.played.returns for each in ablation.prompted if each.prompt == argument))
             return f"{(record.protocol.score(returns) if kind == 'score after' else returns).mean():.1f}"
         return CELL[statistic](cell)
+
+
+def _found(row: Row, words: str) -> Cell:
+    """The cell of a model, or of those with other settings the one that has this one."""
+    model, _, setting = words.partition(" with ")
+    cell = row.cells[model]
+    alike = (other for other in row.others if other.column == model and setting in differences(cell, other).split(", "))
+    return next(alike) if setting else cell
 
 
 def read_figures(folder: Path = FIGURES) -> dict[str, Mapping[str, object]]:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from experiments import run
+from gato.model import NORMALIZING
 from report.store import Record, read_all
 from tests.toys import walk
 from training.checkpoint import load_model, save_rounded
@@ -61,6 +62,17 @@ def test_a_run_starts_with_rounded_weights_where_there_are_no_others(finished: P
     theirs = dict(load_model(finished).named_parameters())
     for name, parameter in load_model(made).named_parameters():
         assert torch.equal(parameter, theirs[name].to(torch.bfloat16).float())
+
+
+def test_layers_of_vectors_keep_the_normalization_that_they_were_learned_with(tmp_path: Path) -> None:
+    ran(tmp_path / "first", "--env", "toy-random", "--vectors", "embedded")
+    (there,) = (tmp_path / "first").iterdir()
+    ran(tmp_path / "second", "--env", "toy-expert", "--start", str(there), "--vectors", "embedded", "--updates", "1")
+    (here,) = (tmp_path / "second").iterdir()
+    theirs = {name: value for name, value in load_model(there).named_buffers() if name.startswith(NORMALIZING)}
+    assert [name.rpartition(".")[2] for name in theirs] == ["mean", "deviation"]
+    ours = dict(load_model(here).named_buffers())
+    assert all(torch.equal(ours[name], value) for name, value in theirs.items())
 
 
 def test_a_started_run_goes_on_learning(finished: Path, tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def load_weights(model: Model, path: Path) -> None:
 def begin_with(model: SequenceModel, start: str) -> int:
     """Give a new model the learned weights of a run that both have; how many parameters these are.
 
-    What was calibrated to that run's data (prompts, mean images) is not taken over.
+    What was calibrated to that run's data (prompts, mean images) is taken over only where weights rest on it.
 
     Raises:
         UserError: its weights are damaged or have nothing in common with the model's.
@@ -159,11 +159,11 @@ def begin_with(model: SequenceModel, start: str) -> int:
     tensors, _ = read_tensors(path)
     taken = 0
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        for name, own in model.inherited().items():
             value = tensors.get(name)
-            if value is not None and value.shape == parameter.shape:
-                parameter.copy_(value)
-                taken += parameter.numel()
+            if value is not None and value.shape == own.shape:
+                own.copy_(value)
+                taken += own.numel() if isinstance(own, nn.Parameter) else 0
     if not taken:
         raise UserError(f"{path}: these weights have nothing in common with the model: choose another run.")
     return taken

@@ -224,11 +224,11 @@ def build(settings: Settings, data: Task | Mixture, device: torch.device, state:
     model = find_named(run.model, data.spec).model(settings.config, data.spec)
     if not isinstance(model, SequenceModel):
         return model
-    if run.start:
-        print(f"{begin_with(model, run.start):,} parameters begin as those of {run.start}.")
     if state.exists():
         load_state_weights(state, model)
     model.calibrate(data)  # type: ignore[arg-type]  # a Mixture only where the model takes several
+    if run.start:
+        print(f"{begin_with(model, run.start):,} parameters begin as those of {run.start}.")
     rise = round(model.config.warmup_fraction * run.updates)
     print(
         f"Model: {run.model}, {parameters(model):,} parameters, {run.updates:,} updates of "
