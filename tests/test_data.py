@@ -128,7 +128,7 @@ def test_the_list_has_every_data_set_and_says_what_is_cached(own_cache: Path, ca
 def test_a_cache_that_is_a_file_is_named_and_not_what_is_missing_in_it(tmp_path: Path, name: str) -> None:
     file = tmp_path / "cache"
     file.write_text("")
-    with pytest.raises(UserError, match=r"cache/collected cannot be written .*: choose another folder with --data-dir"):
+    with pytest.raises(UserError, match=r"cache is a file: name a folder with --data-dir"):
         load(Request(name, "collected", steps=200, data_dir=file))
 
 

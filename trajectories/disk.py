@@ -11,9 +11,16 @@ VARIABLE = "TRAJECTORIES_DIR"
 
 
 def data_folder(choice: Path | None = None) -> Path:
-    """The cache: --data-dir, else $TRAJECTORIES_DIR, else $XDG_CACHE_HOME/trajectories, else ~/.cache/trajectories."""
+    """The cache: --data-dir, else $TRAJECTORIES_DIR, else $XDG_CACHE_HOME/trajectories, else ~/.cache/trajectories.
+
+    Raises:
+        UserError: it is a file, or below a home folder that there is not.
+    """
     named = choice or os.environ.get(VARIABLE) or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "trajectories")
-    return home_expanded(named, f"name a cache with --data-dir or ${VARIABLE}")
+    folder = home_expanded(named, f"name a cache with --data-dir or ${VARIABLE}")
+    if folder.is_file():
+        raise UserError(f"The cache {folder} is a file: name a folder with --data-dir or ${VARIABLE}.")
+    return folder
 
 
 def home_expanded(path: str | Path, otherwise: str) -> Path:
