@@ -1,7 +1,7 @@
 """The contract of a model: what the training loop, the evaluator and the checkpoints ask of it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -146,9 +146,9 @@ class SequenceModel(Model):
         """Number of terms that the loss of a batch is the mean of, by which processes that share a batch weight it."""
         return int(batch.mask.sum())
 
-    def inherited(self) -> dict[str, Tensor]:
-        """What a run that begins with another's weights takes over, by name: the parameters."""
-        return dict(self.named_parameters())
+    def inherited(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Of what `calibrate` finds, by name, what a model that began with these weights keeps as their run had it."""
+        return {}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """What the optimizer is given; a model may exempt some of its parameters from weight decay."""

@@ -52,13 +52,13 @@ def row(task: str, steps: int, rounds: int) -> dict[str, object]:
 
 def same(first: Path, second: Path) -> bool:
     """Whether two recordings hold the same numbers."""
-    return all(map(np.array_equal, columns(first), columns(second)))
+    return all(np.array_equal(one, other) for one, other in zip(columns(first), columns(second), strict=True))
 
 
 def columns(path: Path) -> list[np.ndarray]:
     """What D4RL's files hold of each step."""
     with open_hdf5(path) as file:
-        return [column[()] for name in COLUMNS for _, column in file.arrays(name)]
+        return [next(column for _, column in file.arrays(name))[()] for name in COLUMNS]
 
 
 if __name__ == "__main__":

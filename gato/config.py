@@ -82,7 +82,7 @@ class Config(ModelConfig):
         "legal", "train over the legal action ids only, or over the full table as the paper does"
     )
     vectors: Literal["tokens", "embedded"] = option(
-        "tokens", "an observation's numbers: a token each, as in the paper, or one token by a linear layer, as in JAT"
+        "tokens", "observed floats: a token each, as in the paper, or one for an array by a linear layer, as in JAT"
     )
     action_positions: Literal["shared", "none", "own"] = option(
         "shared", "of action tokens: shared (paper's text), none (its figure 18), own"
@@ -124,8 +124,8 @@ class Config(ModelConfig):
     )
     memory: Literal["rolling", "recompute", "auto"] = option(
         "rolling",
-        "when acting: a rolling cache of keys and values, or the window again at every step; auto: that for windows of "
-        "fewer than 8 steps",
+        "when acting: a rolling cache of keys and values, or the window again at every step; auto: that where "
+        "a sequence has fewer than 8 steps",
     )
 
     def __post_init__(self) -> None:

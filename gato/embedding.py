@@ -162,7 +162,9 @@ class Embedding(nn.Module):
         if stream.patches is not None:
             where = (stream.token_types == TokenType.PATCH).expand(stream.ids.shape)
             x = x.masked_scatter(where[:, :, None], self.patches(stream).to(x.dtype))
-        if stream.vectors and self.vectors is not None:
+        if stream.vectors:
+            if self.vectors is None:
+                raise UserError("This Gato reads each number as a token: build it with vectors='embedded'.")
             where = (stream.token_types == TokenType.VECTOR).expand(stream.ids.shape)
             x = x.masked_scatter(where[:, :, None], self.vectors(stream.vectors).to(x.dtype))
         x = x + self.positions(stream)

@@ -10,6 +10,7 @@ Differs  the table of ids is also the output layer; logits are taken over the le
 Shapes   B sequences, T steps, L tokens, D width, R query positions, A tokens of an action, V ids
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -186,11 +187,15 @@ class Gato(Answering):
         steps = int(batch.mask.sum()) + (int(batch.prompt.mask.sum()) if batch.prompt else 0)
         return steps * self.task(batch.task).action_size
 
-    def inherited(self) -> dict[str, Tensor]:
-        """Also the normalization that the layers of vectors were learned with."""
+    def inherited(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The normalization that the layers of vectors were learned with."""
+        found: dict[str, Tensor] = {}
         vectors = self.embedding.vectors
-        normalizing = {} if vectors is None else vectors.normalize.state_dict(prefix=NORMALIZING, keep_vars=True)
-        return {**super().inherited(), **normalizing}
+        for name, layer in vectors.enter.items() if vectors is not None else ():
+            learned = weights.get(f"embedding.vectors.enter.{name}.weight")
+            if vectors is not None and learned is not None and learned.shape == layer.weight.shape:
+                found |= vectors.normalize[name].state_dict(prefix=f"{NORMALIZING}{name}.", keep_vars=True)
+        return found
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Matrices decay; embeddings, norms and biases do not (the paper does not say; GPT practice)."""

@@ -39,6 +39,7 @@ class TokenType(IntEnum):
 
 
 TARGET_TYPES = (TokenType.TEXT, TokenType.ACTION)
+WITHOUT_ID = (TokenType.PATCH, TokenType.VECTOR)
 TEXT_TYPES = (TokenType.TEXT, TokenType.INSTRUCTION)
 
 
@@ -159,7 +160,7 @@ def observation_blocks(
 def tensor_block(values: Tensor, layout: Layout, embedded: bool) -> TokenBlock:
     """The block of observed (B, T, ...) numbers."""
     if embedded and values.is_floating_point():
-        vector = values.reshape(*values.shape[:2], -1)
+        vector = values.reshape(*values.shape[:2], -1).float()
         return TokenBlock(TokenType.VECTOR, torch.zeros_like(vector[:, :, :1], dtype=torch.long), vector=vector)
     return TokenBlock(TokenType.TENSOR, layout.observations + tensor_bins(values, squeeze=True))
 
@@ -253,7 +254,9 @@ def close_gaps(stream: TokenSequence, valid: Bool[Tensor, "B L"]) -> TokenSequen
     steps = valid[(stream.token_types == TokenType.VECTOR).expand(valid.shape)][:: max(len(stream.vectors), 1)]
     return TokenSequence(
         ids=front(stream.ids),
-        token_types=front(stream.token_types),
+        token_types=torch.where(
+            front(valid | ~stream.is_any(WITHOUT_ID)), front(stream.token_types), TokenType.SEPARATOR
+        ),
         position=front(stream.position),
         timesteps=front(stream.timesteps),
         valid=front(valid),

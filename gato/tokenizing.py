@@ -60,7 +60,7 @@ class Tokenizing(SequenceModel):
 
     @property
     def embedded(self) -> bool:
-        """Whether an observation's numbers are one token."""
+        """Whether an array of floats is one token."""
         return self.config.vectors == "embedded"
 
     @property

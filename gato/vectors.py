@@ -1,10 +1,10 @@
-"""An observation's numbers as one token: normalized, then through a linear layer (`--vectors embedded`).
+"""An array of floats as one token: normalized, then through a linear layer (`--vectors embedded`).
 
 Paper    Gallouedec et al. 2024, arXiv:2402.09844 (JAT): a vector of any length is one embedding. Gato's paper has a
          token for each number, which is the default here
 Differs  a layer for each length instead of one for vectors filled up with zeros, so that a task is known by its shape,
          as it is from its tokens; numbers are normalized by the data of all tasks of that length (JAT takes them as
-         they are); actions stay tokens, each a choice among bins
+         they are); whole numbers and actions stay tokens, each a choice among bins
 
 Shapes   B sequences, T steps, S numbers of a vector, V vectors in all, D width
 """

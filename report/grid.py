@@ -179,6 +179,11 @@ def differences(cell: Cell, other: Cell) -> str:
     return ", ".join(f"{name.split('.')[-1]} {after[name]}" for name in changed) or "the same again"
 
 
+def named_settings(cell: Cell) -> set[str]:
+    """Each setting of a cell, as "updates 100000"."""
+    return {f"{name.split('.')[-1]} {value}" for name, value in _flat(settings(cell.first)).items()}
+
+
 def _order(row: Row) -> tuple[Any, ...]:
     protocol = row.first.protocol
     return (row.first.dataset, row.first.source, row.label, protocol.physics, row.key)
@@ -233,7 +238,10 @@ def _cells(group: Sequence[Record]) -> tuple[dict[str, Cell], tuple[Cell, ...]]:
         while any(record.seed == other.seed for other in alike[record.column, name, again]):
             again += 1
         alike[record.column, name, again].append(record)
-    order = sorted((-len(same), -same[0].updates, -same[0].protocol.episodes, key) for key, same in alike.items())
+    order = sorted(
+        (-len(same), -same[0].updates, -same[0].protocol.episodes, len(shlex.split(same[0].command)), key)
+        for key, same in alike.items()
+    )
     cells = [Cell(tuple(alike[key])) for *_, key in order]
     shown: dict[str, Cell] = {}
     for cell in cells:

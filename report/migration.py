@@ -32,7 +32,7 @@ ADDED: dict[str, dict[str, Any]] = {
     "gato": {
         "initializer_range": 0.02,
         **{"context_tokens": 0, "tasks_per_update": 0, "loss_by": "token", "prompt_instructed": True, "pieces": 0},
-        "core": "gato",
+        **{"core": "gato", "vectors": "tokens"},
     },
 }
 DECIDED_LATER = {"source", "precision", "target_returns"}  # `auto` and () in a command, resolved in a record

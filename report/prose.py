@@ -26,7 +26,7 @@ import numpy as np
 
 from report.cell_text import ABSENT, behavior, mean_return, measured
 from report.compare import SuiteComparison, improvements, summaries
-from report.grid import Cell, Row, differences
+from report.grid import Cell, Row, named_settings
 from report.prompts import Ablation
 from report.published import published
 from report.store import Record, leave_out
@@ -133,11 +133,16 @@ class Numbers:
 
 
 def _found(row: Row, words: str) -> Cell:
-    """The cell of a model, or of those with other settings the one that has this one."""
+    """The cell of a model; with a setting, the one that has it, whichever the table shows.
+
+    Raises:
+        KeyError, ValueError: there is none, or with the setting more than one.
+    """
     model, _, setting = words.partition(" with ")
-    cell = row.cells[model]
-    alike = (other for other in row.others if other.column == model and setting in differences(cell, other).split(", "))
-    return next(alike) if setting else cell
+    if not setting:
+        return row.cells[model]
+    (found,) = (cell for cell in row.all_cells if cell.column == model and setting in named_settings(cell))
+    return found
 
 
 def read_figures(folder: Path = FIGURES) -> dict[str, Mapping[str, object]]:

@@ -251,7 +251,7 @@ def other_settings(arranged: Sequence[Row]) -> Table:
     return Table(
         title="Other settings",
         notes=("Where a model was run with several settings, the first table shows the one with the most seeds, then "
-               "the most updates. These are the others, with what differs.",),
+               "the most updates, then the fewest options. These are the others, with what differs.",),
         header=("Data set", "Source", "Model", "Settings", "Score"),
         rows=tuple(lines),
         numbers=4,

@@ -96,6 +96,14 @@ def test_choices_and_screens_can_be_exported_too(model: str, spec: Spec, tmp_pat
     agrees_with(program, export_file.read(program, tmp_path / "network.pt2", "torch"))
 
 
+def test_the_file_of_a_gato_of_embedded_vectors_acts_as_the_model_does(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TRAJECTORIES_DIR", str(tmp_path / "data"))
+    run.main([*words("gato", tmp_path / "runs", *SIZES["gato"]), "--vectors", "embedded"])
+    (made,) = (tmp_path / "runs").iterdir()
+    export.main(export.Options(made, to="torch", out=tmp_path / "out"))
+    assert "100% of its actions in 20 steps" in capsys.readouterr().out
+
+
 def test_a_file_that_acts_otherwise_is_not_kept(runs, tmp_path, monkeypatch):
     monkeypatch.setattr(export_file, "read", lambda program, *_: lambda *inputs: torch.full((1, 1), 2.0))
     with pytest.raises(UserError, match="agree with the model's in 0% of 20 steps"):

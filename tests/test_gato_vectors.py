@@ -7,14 +7,18 @@ import pytest
 import torch
 
 from backbone.normalization import Normalize
+from backbone.parts import unpack
 from gato import Gato, Mixture
 from gato.player import Recomputing, Rolling
 from gato.prompts import join
-from gato.stream import TokenType
+from gato.stream import TokenType, build, observation_blocks, separator_block
+from gato.tokens import layout
 from gato.vectors import vector_sizes
 from tests.toys import CHOICES, MISSION, POINT, SCREEN, small, walk
 from trajectories.batch import Batch
+from trajectories.errors import UserError
 from trajectories.mixture import Task
+from trajectories.parts import Part, row_size
 from trajectories.types import Trajectories
 
 WIDER = replace(POINT, name="wider", observation_shape=(5,))
@@ -68,6 +72,49 @@ def test_each_step_s_token_is_that_step_s_numbers():
     embedded = model.embedding(stream).unflatten(1, (-1, 4))[:, :, 0]
     normalize, enter = vectors.normalize["3"], vectors.enter["3"]
     torch.testing.assert_close(embedded, enter(normalize(join(batch).observations)))
+
+
+def test_several_arrays_of_a_step_stand_in_their_order_step_by_step():
+    parts = tuple(Part((name,), (size,), "float", "float32") for name, size in (("a", 2), ("b", 3), ("c", 2)))
+    spec = replace(MISSION, name="three", observation_shape=(row_size(parts),), parts=parts)
+    data = walk((12, 7, 9), spec=spec)
+    model = gato(data, prompt_share=0.0, observation_positions=False)
+    stream, vectors = model.stream(batch := drawn(model, data)), model.embedding.vectors
+    assert vectors is not None
+    embedded = model.embedding(stream).unflatten(1, (-1, model.step_tokens(spec)))
+    columns = unpack(join(batch).observations, parts)
+    for place, part in enumerate(parts):
+        name = str(part.size)
+        expected = vectors.enter[name](vectors.normalize[name](columns[part.name]))
+        torch.testing.assert_close(embedded[:, :, place], expected)
+    assert stream.to("meta").vectors[1].is_meta
+
+
+def test_vectors_keep_their_places_beside_text_of_several_lengths_and_padded_steps():
+    numbers, words = torch.arange(12.0).reshape(2, 2, 3), [["go", "go to the red ball"], ["open a door", "go"]]
+    blocks = observation_blocks({"text": words, "vector": numbers}, layout("split"), embedded=True)
+    mask = torch.tensor([[True, False], [True, True]])
+    stream = build([*blocks, separator_block(blocks[-1], layout("split"))], mask, torch.zeros_like(mask).long())
+    where = stream.token_types == TokenType.VECTOR
+    assert where.sum(1).tolist() == [1, 2]
+    torch.testing.assert_close(stream.vectors[0], numbers.flatten(0, 1)[[0, 2, 3]])
+
+
+def test_numbers_of_another_precision_are_read_alike():
+    data = walk((12, 7))
+    model = gato(data)
+    batch = drawn(model, data)
+    double = replace(batch, observations=batch.observations.double())
+    torch.testing.assert_close(model.embedding(model.stream(batch)), model.embedding(model.stream(double)))
+
+
+def test_a_gato_without_layers_for_vectors_says_so():
+    data = walk((12, 7))
+    stream = gato(data).stream(drawn(gato(data), data))
+    usual = small("gato", data)
+    assert isinstance(usual, Gato)
+    with pytest.raises(UserError, match="build it with vectors='embedded'"):
+        usual.embedding(stream)
 
 
 def test_numbers_are_normalized_by_the_data_of_every_task_of_their_length():
@@ -124,8 +171,8 @@ def test_kept_keys_and_a_recomputed_window_give_the_same_actions(spec):
 
 def test_memory_rolls_by_itself_only_where_windows_are_long():
     data = Mixture((walk((12, 7)), walk((12, 9), spec=WIDER)))
-    usual = small("gato", data, context_tokens=40, memory="auto", prompt_steps=1)  # 6 steps of 6 tokens, 5 of 8
-    model = gato(data, context_tokens=40, memory="auto", prompt_steps=1)  # 10 steps of 4 tokens
+    usual = small("gato", data, context_tokens=46, memory="auto", prompt_steps=1)  # 7 steps of 6 tokens, 5 of 8
+    model = gato(data, context_tokens=32, memory="auto", prompt_steps=1)  # 8 steps of 4 tokens
     assert isinstance(usual, Gato)
     assert isinstance(usual.player(1, task="point"), Recomputing)
     assert isinstance(model.player(1, task="point"), Rolling)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 import torch
 
 from experiments import run
+from gato import Config, Gato
 from gato.model import NORMALIZING
 from report.store import Record, read_all
-from tests.toys import walk
+from tests.toys import POINT, walk
+from training import run as training_run
 from training.checkpoint import load_model, save_rounded
 from training.run_lock import ROUNDED, WEIGHTS
 from training.settings import parse
@@ -73,6 +76,32 @@ def test_layers_of_vectors_keep_the_normalization_that_they_were_learned_with(tm
     assert [name.rpartition(".")[2] for name in theirs] == ["mean", "deviation"]
     ours = dict(load_model(here).named_buffers())
     assert all(torch.equal(ours[name], value) for name, value in theirs.items())
+
+
+def test_a_layer_that_does_not_fit_keeps_no_normalization(tmp_path: Path) -> None:
+    ran(tmp_path / "first", "--env", "toy-random", "--vectors", "embedded")
+    (there,) = (tmp_path / "first").iterdir()
+    model = Gato(Config(vectors="embedded", width=32), replace(POINT, observation_shape=(2,)))
+    assert list(model.inherited(load_model(there).state_dict())) == []
+
+
+def test_a_model_is_calibrated_with_the_weights_that_it_begins_with(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A Trajectory Transformer of images makes its codes while it is calibrated."""
+    order: list[str] = []
+
+    def begins(*_: object) -> int:
+        order.append("begins")
+        return 0
+
+    monkeypatch.setattr(training_run, "begin_with", begins)
+    monkeypatch.setattr(training_run, "keep_calibration", lambda model, start: order.append("keeps"))
+    monkeypatch.setattr(Gato, "calibrate", lambda model, data: order.append("calibrated"))
+    settings = parse([*SMALL, "--env", "toy-medium"])
+    settings = replace(settings, run=replace(settings.run, start="another"))
+    training_run.build(settings, walk((5, 6)), torch.device("cpu"), tmp_path / "none")
+    assert order == ["begins", "calibrated", "keeps"]
 
 
 def test_a_started_run_goes_on_learning(finished: Path, tmp_path: Path) -> None:

@@ -150,22 +150,34 @@ def load_weights(model: Model, path: Path) -> None:
 def begin_with(model: SequenceModel, start: str) -> int:
     """Give a new model the learned weights of a run that both have; how many parameters these are.
 
-    What was calibrated to that run's data (prompts, mean images) is taken over only where weights rest on it.
+    What was calibrated to that run's data (prompts, mean images, normalization) is not taken over; but see
+    `keep_calibration`.
 
     Raises:
         UserError: its weights are damaged or have nothing in common with the model's.
     """
     path = _announced(weights_of(folder_of(start)))
-    tensors, _ = read_tensors(path)
+    taken = _copied(read_tensors(path)[0], dict(model.named_parameters()))
+    if not taken:
+        raise UserError(f"{path}: these weights have nothing in common with the model: choose another run.")
+    return taken
+
+
+def keep_calibration(model: SequenceModel, start: str) -> None:
+    """Once a model that began with a run's weights is calibrated: give it back what these weights rest on."""
+    tensors, _ = read_tensors(weights_of(folder_of(start)))
+    _copied(tensors, model.inherited(tensors))
+
+
+def _copied(tensors: Mapping[str, Tensor], owned: Mapping[str, Tensor]) -> int:
+    """Copy what has the same name and shape; how many numbers these are."""
     taken = 0
     with torch.no_grad():
-        for name, own in model.inherited().items():
+        for name, own in owned.items():
             value = tensors.get(name)
             if value is not None and value.shape == own.shape:
                 own.copy_(value)
-                taken += own.numel() if isinstance(own, nn.Parameter) else 0
-    if not taken:
-        raise UserError(f"{path}: these weights have nothing in common with the model: choose another run.")
+                taken += own.numel()
     return taken
 
 

@@ -20,7 +20,7 @@ from report.curve import return_column
 from report.store import RECORD, read_record, run_hash, run_name, several, write_record
 from sources.loading import Request, describe, load
 from training import distributed, provenance
-from training.checkpoint import begin_with, load_state_weights, save_model
+from training.checkpoint import begin_with, keep_calibration, load_state_weights, save_model
 from training.cli import exit_on_user_error
 from training.devices import device_name, find_device, has_bf16
 from training.evaluation_log import EvaluationLog
@@ -224,11 +224,13 @@ def build(settings: Settings, data: Task | Mixture, device: torch.device, state:
     model = find_named(run.model, data.spec).model(settings.config, data.spec)
     if not isinstance(model, SequenceModel):
         return model
+    if run.start:
+        print(f"{begin_with(model, run.start):,} parameters begin as those of {run.start}.")
     if state.exists():
         load_state_weights(state, model)
     model.calibrate(data)  # type: ignore[arg-type]  # a Mixture only where the model takes several
     if run.start:
-        print(f"{begin_with(model, run.start):,} parameters begin as those of {run.start}.")
+        keep_calibration(model, run.start)
     rise = round(model.config.warmup_fraction * run.updates)
     print(
         f"Model: {run.model}, {parameters(model):,} parameters, {run.updates:,} updates of "
