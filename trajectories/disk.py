@@ -18,7 +18,7 @@ def data_folder(choice: Path | None = None) -> Path:
     """
     named = choice or os.environ.get(VARIABLE) or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "trajectories")
     folder = home_expanded(named, f"name a cache with --data-dir or ${VARIABLE}")
-    if os.path.isfile(folder):  # False where it may not be looked at, which is said when it is used
+    if os.path.isfile(folder):  # False where it may not be looked at
         raise UserError(f"The cache {folder} is a file: name a folder with --data-dir or ${VARIABLE}.")
     return folder
 
