@@ -28,29 +28,22 @@ from trajectories.windows import sample_windows
 
 STEPS = 1_000_000
 REPEATS = 3
-# Run in a process of its own, whose memory holds nothing but what opening the data set costs.
-WARM = """
-import json, sys, time
-from pathlib import Path
-from sources.loading import Request, load
-def resident():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
-before, began = resident(), time.perf_counter()
-data = load(Request("hopper-medium", path=Path(sys.argv[1]), data_dir=Path(sys.argv[2])))
-print(json.dumps({"seconds": time.perf_counter() - began, "megabytes": resident() - before}))
-"""
-# The same of a list of episodes that was pickled, numpy already imported.
-UNPICKLED = """
+# Run in a process of its own, whose memory holds nothing but what opening costs; imports are not timed.
+OPENING = """
 import json, pickle, sys, time
 from pathlib import Path
-import numpy
+{imports}
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
 before, began = resident(), time.perf_counter()
-with open(sys.argv[1], "rb") as file:
-    data = pickle.load(file)
-print(json.dumps({"seconds": time.perf_counter() - began, "megabytes": resident() - before}))
+data = {opened}
+print(json.dumps({{"seconds": time.perf_counter() - began, "megabytes": resident() - before}}))
 """
+WARM = OPENING.format(
+    imports="from sources.loading import Request, load",
+    opened='load(Request("hopper-medium", path=Path(sys.argv[1]), data_dir=Path(sys.argv[2])))',
+)
+UNPICKLED = OPENING.format(imports="import numpy", opened='pickle.load(open(sys.argv[1], "rb"))')
 
 
 def measure() -> list[dict[str, object]]:

@@ -160,13 +160,11 @@ class Embedding(nn.Module):
     def forward(self, stream: TokenSequence) -> Float[Tensor, "B L D"]:
         x = self.table(stream.ids, text=bool(stream.is_any(TEXT_TYPES).any()))
         if stream.patches is not None:
-            where = (stream.token_types == TokenType.PATCH).expand(stream.ids.shape)
-            x = x.masked_scatter(where[:, :, None], self.patches(stream).to(x.dtype))
+            x = placed(x, stream, TokenType.PATCH, self.patches(stream))
         if stream.vectors:
             if self.vectors is None:
                 raise UserError("This Gato reads each number as a token: build it with vectors='embedded'.")
-            where = (stream.token_types == TokenType.VECTOR).expand(stream.ids.shape)
-            x = x.masked_scatter(where[:, :, None], self.vectors(stream.vectors).to(x.dtype))
+            x = placed(x, stream, TokenType.VECTOR, self.vectors(stream.vectors))
         x = x + self.positions(stream)
         return x if self.timestep is None else x + self.timestep(stream.timesteps)
 
@@ -191,3 +189,11 @@ class Embedding(nn.Module):
         if self.config.action_positions == "none":
             positions = positions * (stream.token_types != TokenType.ACTION)[:, :, None]
         return positions
+
+
+def placed(
+    x: Float[Tensor, "B L D"], stream: TokenSequence, token_type: TokenType, rows: Float[Tensor, "n D"]
+) -> Float[Tensor, "B L D"]:
+    """The tokens of one type replaced by these vectors, in their order."""
+    where = (stream.token_types == token_type).expand(stream.ids.shape)
+    return x.masked_scatter(where[:, :, None], rows.to(x.dtype))

@@ -49,7 +49,8 @@ from trajectories.types import Spec, Trajectories
 Sequences = Batch | PairBatch | TokenSequence | MixedBatch
 
 LONG = 8  # steps of a window; with 2 the rolling memory costs a quarter of BabyAI's missions (README.md)
-NORMALIZING = "embedding.vectors.normalize."  # what these weights are called
+VECTORS = "embedding.vectors."  # what their weights are called
+NORMALIZING = f"{VECTORS}normalize."
 CLIPPED = 0.01  # share of action values that are exactly -1 or 1: 11% to 25% in clipped Gaussians, 0 in D4RL's tanh
 
 
@@ -189,13 +190,13 @@ class Gato(Answering):
 
     def inherited(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The normalization that the layers of vectors were learned with."""
-        found: dict[str, Tensor] = {}
         vectors = self.embedding.vectors
-        for name, layer in vectors.enter.items() if vectors is not None else ():
-            learned = weights.get(f"embedding.vectors.enter.{name}.weight")
-            if vectors is not None and learned is not None and learned.shape == layer.weight.shape:
-                found |= vectors.normalize[name].state_dict(prefix=f"{NORMALIZING}{name}.", keep_vars=True)
-        return found
+        if vectors is None:
+            return {}
+        own = vectors.state_dict(prefix=VECTORS, keep_vars=True)
+        layers = {size: f"{VECTORS}enter.{size}.weight" for size in vectors.enter}
+        fit = [size for size, layer in layers.items() if layer in weights and weights[layer].shape == own[layer].shape]
+        return {name: own[name] for size in fit for name in own if name.startswith(f"{NORMALIZING}{size}.")}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Matrices decay; embeddings, norms and biases do not (the paper does not say; GPT practice)."""

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from report import commands
 from report.checks import PROGRAM
 from report.score_families import is_answered
 from report.statistics import Summary, summarize
@@ -176,12 +177,16 @@ def differences(cell: Cell, other: Cell) -> str:
     """What the settings of `other` have that `cell`'s have not, as "updates 100000, context 50"."""
     before, after = (_flat(settings(each.first)) for each in (cell, other))
     changed = [name for name in sorted(after) if after[name] != before.get(name) and name != "data"]
-    return ", ".join(f"{name.split('.')[-1]} {after[name]}" for name in changed) or "the same again"
+    return ", ".join(_named(name, after[name]) for name in changed) or "the same again"
 
 
 def named_settings(cell: Cell) -> set[str]:
     """Each setting of a cell, as "updates 100000"."""
-    return {f"{name.split('.')[-1]} {value}" for name, value in _flat(settings(cell.first)).items()}
+    return {_named(name, value) for name, value in _flat(settings(cell.first)).items()}
+
+
+def _named(setting: str, value: object) -> str:
+    return f"{setting.split('.')[-1]} {value}"
 
 
 def _order(row: Row) -> tuple[Any, ...]:
@@ -239,7 +244,7 @@ def _cells(group: Sequence[Record]) -> tuple[dict[str, Cell], tuple[Cell, ...]]:
             again += 1
         alike[record.column, name, again].append(record)
     order = sorted(
-        (-len(same), -same[0].updates, -same[0].protocol.episodes, len(shlex.split(same[0].command)), key)
+        (-len(same), -same[0].updates, -same[0].protocol.episodes, len(commands.words(same[0].command)), key)
         for key, same in alike.items()
     )
     cells = [Cell(tuple(alike[key])) for *_, key in order]

@@ -5,7 +5,7 @@ A marker says which number stands between it and its end, in the words of the ta
     ROW, SOURCE, MODEL                 the score of a cell, as its table shows it
     ROW, SOURCE, MODEL, STATISTIC      another number of the cell: interval, lowest, return, return at 90, time ...
                                        of a Gato under several prompts, score after best
-    ROW, SOURCE, MODEL with SETTING    the same of a cell among the other settings: gato with vectors embedded
+    ROW, SOURCE, MODEL with SETTING    the same of the cell that has it, shown or not: gato with vectors embedded
     ROW, SOURCE, behavior              the score of the recorded episodes; then return, best or episodes
     ROW, PUBLISHED                     a score of published.toml, by the column's id
     SUITE, SOURCE, MODEL               the interquartile mean over a suite, with its interval; then iqm, or within ID
