@@ -150,7 +150,7 @@ def written(target: Path) -> Path:
         "origin": asdict(Provenance("breakout", "noise", "")),
         "spec": environment("breakout").spec().to_json(),
     }
-    measured |= {"steps": STEPS, "episodes": len(starts) - 1}
+    measured |= {"steps": STEPS, "episodes": len(starts) - 1, "unfinished": []}
     (target / store.PROVENANCE).write_text(json.dumps(measured), encoding="utf-8")
     return target
 

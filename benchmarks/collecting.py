@@ -16,8 +16,8 @@ from training.cli import exit_on_user_error
 from trajectories.formats.hdf5 import open_hdf5
 
 TASKS = ("hopper", "halfcheetah")
-STEPS = 100_000
-ROUNDS = 3
+STEPS = 300_000
+ROUNDS = 2
 COLUMNS = ("observations", "actions", "rewards", "next_observations", "terminals", "timeouts")
 
 

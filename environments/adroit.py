@@ -36,7 +36,5 @@ class AdroitEnvironments(GymnasiumEnvironments):
         return float(hand.data.xpos[hand.obj_body_id][2])
 
 
-def create(
-    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None = None
-) -> AdroitEnvironments:
+def create(row: EnvironmentRow, count: int, physics: str, render_mode: str | None = None) -> AdroitEnvironments:
     return AdroitEnvironments(row, count, render_mode)

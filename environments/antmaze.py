@@ -68,12 +68,12 @@ class AntEnvironments(SimulatedEnvironments):
 
     camera = "track"
 
-    def __init__(self, row: EnvironmentRow, count: int, physics: str = "d4rl", threads: int = 1) -> None:
+    def __init__(self, row: EnvironmentRow, count: int, physics: str = "d4rl") -> None:
         maze = ANT_MAZES[row.options["maze"]]
         self._goal_cell = np.array(position(maze, cells(maze, "G")[0]))
         self._goals = np.tile(self._goal_cell, (count, 1))  # (E, 2)
         self.physics = physics
-        super().__init__(row.spec(), model(maze, physics), 5, count, threads)
+        super().__init__(row.spec(), model(maze, physics), 5, count)
 
     def _begin(self, copy: int, seed: int) -> None:
         draw = np.random.default_rng(seed)
@@ -89,7 +89,5 @@ class AntEnvironments(SimulatedEnvironments):
         return np.concatenate([self.positions, self.velocities], axis=1).astype(self.spec.observation_dtype)
 
 
-def create(
-    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None = None
-) -> AntEnvironments:
-    return AntEnvironments(row, count, physics, threads)
+def create(row: EnvironmentRow, count: int, physics: str, render_mode: str | None = None) -> AntEnvironments:
+    return AntEnvironments(row, count, physics)

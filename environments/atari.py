@@ -189,7 +189,5 @@ def _ale() -> Any:
     return ale_py
 
 
-def create(
-    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None = None
-) -> AtariEnvironments:
+def create(row: EnvironmentRow, count: int, physics: str, render_mode: str | None = None) -> AtariEnvironments:
     return AtariEnvironments(row, count)

@@ -42,9 +42,7 @@ class BabyAIEnvironments(GymnasiumEnvironments):
         return reward > 0
 
 
-def create(
-    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None = None
-) -> BabyAIEnvironments:
+def create(row: EnvironmentRow, count: int, physics: str, render_mode: str | None = None) -> BabyAIEnvironments:
     return BabyAIEnvironments(row, count, render_mode)
 
 

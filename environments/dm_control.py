@@ -149,7 +149,5 @@ class Camera:
         self._renderer.close()
 
 
-def create(
-    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None = None
-) -> ControlSuiteEnvironments:
+def create(row: EnvironmentRow, count: int, physics: str, render_mode: str | None = None) -> ControlSuiteEnvironments:
     return ControlSuiteEnvironments(row, count)

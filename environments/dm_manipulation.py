@@ -26,7 +26,5 @@ class ManipulationEnvironments(ControlSuiteEnvironments):
         environment.random_state.seed(seed)
 
 
-def create(
-    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None = None
-) -> ManipulationEnvironments:
+def create(row: EnvironmentRow, count: int, physics: str, render_mode: str | None = None) -> ManipulationEnvironments:
     return ManipulationEnvironments(row, count)

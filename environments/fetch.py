@@ -25,7 +25,5 @@ class FetchEnvironments(GymnasiumEnvironments):
         return bool(info["is_success"])
 
 
-def create(
-    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None = None
-) -> FetchEnvironments:
+def create(row: EnvironmentRow, count: int, physics: str, render_mode: str | None = None) -> FetchEnvironments:
     return FetchEnvironments(row, count, render_mode)

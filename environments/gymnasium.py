@@ -156,7 +156,5 @@ def _one(observation: Any) -> Any:
     return [observation] if isinstance(observation, str) else np.asarray(observation)[None]
 
 
-def create(
-    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None
-) -> GymnasiumEnvironments:
+def create(row: EnvironmentRow, count: int, physics: str, render_mode: str | None) -> GymnasiumEnvironments:
     return GymnasiumEnvironments(row, count, render_mode)

@@ -50,7 +50,5 @@ class KitchenEnvironments(GymnasiumEnvironments):
         return np.concatenate([state[ROBOT], state[KITCHEN], self._goal])
 
 
-def create(
-    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None = None
-) -> KitchenEnvironments:
+def create(row: EnvironmentRow, count: int, physics: str, render_mode: str | None = None) -> KitchenEnvironments:
     return KitchenEnvironments(row, count, render_mode)

@@ -9,15 +9,12 @@ from trajectories.catalog import answered_kind, environment
 from trajectories.errors import UserError
 
 
-def make(
-    name: str, count: int, physics: str = "d4rl", threads: int = 1, render_mode: str | None = None
-) -> Environments:
+def make(name: str, count: int, physics: str = "d4rl", render_mode: str | None = None) -> Environments:
     """`count` copies of an environment of the catalog, not yet begun.
 
     Args:
         name: the environment's row, "hopper".
         physics: "d4rl" or "gymnasium"; families without a simulator ignore it.
-        threads: how many share the copies between them; results do not depend on it.
         render_mode: gymnasium's; "rgb_array" where `render` will be called.
 
     Raises:
@@ -25,7 +22,7 @@ def make(
     """
     row = environment(name)
     family = import_module(f"environments.{row.family}")
-    return family.create(row, count, physics, threads, render_mode)
+    return family.create(row, count, physics, render_mode)
 
 
 def check_playable(name: str, physics: str = "d4rl") -> None:

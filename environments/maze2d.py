@@ -61,23 +61,23 @@ class PointEnvironments(SimulatedEnvironments):
 
     camera = "above"
 
-    def __init__(self, row: EnvironmentRow, count: int, threads: int = 1) -> None:
+    def __init__(self, row: EnvironmentRow, count: int) -> None:
         maze = POINT_MAZES[row.options["maze"]]
         self._dense = row.options["reward"] == "dense"
         self._goal = np.array(cells(maze, "G")[0], np.float64)  # (2,)
         self._starts = np.array(cells(maze, " ") + cells(maze, "G"), np.float64)  # (cells, 2)
-        super().__init__(row.spec(), model(maze), 1, count, threads)
+        super().__init__(row.spec(), model(maze), 1, count)
 
     def _begin(self, copy: int, seed: int) -> None:
         draw = np.random.default_rng(seed)
         cell = self._starts[draw.integers(len(self._starts))]
         self.set_state(copy, cell + draw.uniform(-0.1, 0.1, 2), 0.1 * draw.standard_normal(2))
 
-    def _advance_each(self, actions: np.ndarray, copies: np.ndarray) -> None:
+    def _advance(self, actions: np.ndarray, copies: np.ndarray) -> None:
         for copy in copies.tolist():
             velocity = self._memory[copy][2]
             np.clip(velocity, -FASTEST, FASTEST, out=velocity)
-        super()._advance_each(actions, copies)
+        super()._advance(actions, copies)
 
     def _judged(self, actions: np.ndarray, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         away = np.linalg.norm(self.positions - self._goal, axis=1)
@@ -88,7 +88,5 @@ class PointEnvironments(SimulatedEnvironments):
         return np.concatenate([self.positions, self.velocities], axis=1).astype(self.spec.observation_dtype)
 
 
-def create(
-    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None = None
-) -> PointEnvironments:
-    return PointEnvironments(row, count, threads)
+def create(row: EnvironmentRow, count: int, physics: str, render_mode: str | None = None) -> PointEnvironments:
+    return PointEnvironments(row, count)

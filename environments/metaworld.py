@@ -124,7 +124,5 @@ def sharing(task: Any) -> Any:
     return Sharing
 
 
-def create(
-    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None = None
-) -> MetaWorldEnvironments:
+def create(row: EnvironmentRow, count: int, physics: str, render_mode: str | None = None) -> MetaWorldEnvironments:
     return MetaWorldEnvironments(row, count, render_mode)

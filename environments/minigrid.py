@@ -29,7 +29,5 @@ class RoomEnvironments(GymnasiumEnvironments):
         return reward > 0
 
 
-def create(
-    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None = None
-) -> RoomEnvironments:
+def create(row: EnvironmentRow, count: int, physics: str, render_mode: str | None = None) -> RoomEnvironments:
     return RoomEnvironments(row, count, render_mode)

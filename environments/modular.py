@@ -24,8 +24,8 @@ from trajectories.rows import EnvironmentRow
 class ModularEnvironments(MujocoEnvironments):
     """E copies of one body; see `environments.interface.Environments`."""
 
-    def __init__(self, row: EnvironmentRow, count: int, threads: int = 1) -> None:
-        super().__init__(row, count, "gymnasium", threads)
+    def __init__(self, row: EnvironmentRow, count: int) -> None:
+        super().__init__(row, count, "gymnasium")
         model, unobserved = self._model, self._robot.unseen
         actual = (model.nq - unobserved + model.nv,), (model.nu,)
         if actual != (row.observation_shape, row.action_shape):
@@ -69,7 +69,5 @@ def without(removed: Sequence[str]) -> Callable[[str], mujoco.MjModel]:
     return compiled
 
 
-def create(
-    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None = None
-) -> ModularEnvironments:
-    return ModularEnvironments(row, count, threads)
+def create(row: EnvironmentRow, count: int, physics: str, render_mode: str | None = None) -> ModularEnvironments:
+    return ModularEnvironments(row, count)

@@ -111,11 +111,11 @@ class MujocoEnvironments(SimulatedEnvironments):
 
     camera = "track"
 
-    def __init__(self, row: EnvironmentRow, count: int, physics: str = "d4rl", threads: int = 1) -> None:
+    def __init__(self, row: EnvironmentRow, count: int, physics: str = "d4rl") -> None:
         self._simulator = self._simulated(row, physics)
         self._robot = ROBOTS[row.gym_id]
         self.physics = physics
-        super().__init__(row.spec(), self._simulator.model, self._simulator.frame_skip, count, threads)
+        super().__init__(row.spec(), self._simulator.model, self._simulator.frame_skip, count)
 
     def set_state(self, copy: int, positions: np.ndarray, velocities: np.ndarray) -> None:
         """Put one copy into a recorded state, (P,) and (V,), at the beginning of an episode."""
@@ -152,7 +152,5 @@ class MujocoEnvironments(SimulatedEnvironments):
         return observations.astype(self.spec.observation_dtype)
 
 
-def create(
-    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None = None
-) -> MujocoEnvironments:
-    return MujocoEnvironments(row, count, physics, threads)
+def create(row: EnvironmentRow, count: int, physics: str, render_mode: str | None = None) -> MujocoEnvironments:
+    return MujocoEnvironments(row, count, physics)

@@ -113,7 +113,5 @@ def _class() -> Any:
     return SeededCubes
 
 
-def create(
-    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None = None
-) -> CubeEnvironments:
+def create(row: EnvironmentRow, count: int, physics: str, render_mode: str | None = None) -> CubeEnvironments:
     return CubeEnvironments(row, count, render_mode)

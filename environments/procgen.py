@@ -132,5 +132,5 @@ def package() -> Any:
     return ProcgenGym3Env
 
 
-def create(row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None) -> ProcgenEnvironments:
+def create(row: EnvironmentRow, count: int, physics: str, render_mode: str | None) -> ProcgenEnvironments:
     return ProcgenEnvironments(row, count, render_mode)

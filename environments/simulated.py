@@ -1,6 +1,7 @@
 """Copies of one compiled MuJoCo model, stepped together: what every family of MuJoCo environments shares.
 
-Stepping releases Python's lock while MuJoCo works, so that `threads` share the copies; results do not depend on it.
+They are stepped one after the other: threads that share them gain nothing, since a step is over in 50 microseconds, and
+to hand on Python's lock takes as long. Processes share a recording instead (sources/collect.py).
 
 Shapes   E copies, P positions (qpos), V velocities (qvel), A actuators
 """
@@ -9,7 +10,6 @@ import atexit
 import os
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import mujoco
 import numpy as np
@@ -27,7 +27,7 @@ class SimulatedEnvironments:
 
     camera: str | int = -1  # free, where the model has no camera of its own
 
-    def __init__(self, spec: Spec, model: mujoco.MjModel, frame_skip: int, count: int, threads: int = 1) -> None:
+    def __init__(self, spec: Spec, model: mujoco.MjModel, frame_skip: int, count: int) -> None:
         self.spec = spec
         self.count = count
         self.positions = np.zeros((count, model.nq))  # (E, P) float64
@@ -37,8 +37,6 @@ class SimulatedEnvironments:
         self._copies = [mujoco.MjData(model) for _ in range(count)]
         # Views of MuJoCo's own memory: reading one takes a fifth of the time of getting the attribute.
         self._memory = [(copy.ctrl, copy.qpos, copy.qvel) for copy in self._copies]
-        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
-        self._threads = threads
         self._renderer: mujoco.Renderer | None = None
         self._steps = np.zeros(count, np.int64)  # since each copy's episode began
 
@@ -106,8 +104,6 @@ class SimulatedEnvironments:
     def close(self) -> None:
         if self._renderer is not None:
             self._renderer.close()
-        if self._pool is not None:
-            self._pool.shutdown()
 
     def _begin(self, copy: int, seed: int) -> None:
         """Put one copy at the start that the seed draws."""
@@ -129,13 +125,6 @@ class SimulatedEnvironments:
         self._steps[copy] = 0
 
     def _advance(self, actions: np.ndarray, copies: np.ndarray) -> None:
-        if self._pool is None:
-            self._advance_each(actions, copies)
-        else:
-            shares = np.array_split(copies, self._threads)
-            list(self._pool.map(self._advance_each, [actions] * self._threads, shares))
-
-    def _advance_each(self, actions: np.ndarray, copies: np.ndarray) -> None:
         for copy in copies.tolist():
             control, position, velocity = self._memory[copy]
             control[:] = actions[copy]

@@ -157,9 +157,7 @@ def tiles() -> np.ndarray:
     return np.stack([wall, tile(), tile(target), solved, box, tile(*player), tile(target, *player)])
 
 
-def create(
-    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None = None
-) -> SokobanEnvironments:
+def create(row: EnvironmentRow, count: int, physics: str, render_mode: str | None = None) -> SokobanEnvironments:
     """Copies of a row with the options `boxes` and `pulls`, or `levels`.
 
     Raises:

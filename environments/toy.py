@@ -73,7 +73,5 @@ class ToyEnvironments:
         )
 
 
-def create(
-    row: EnvironmentRow, count: int, physics: str, threads: int, render_mode: str | None = None
-) -> ToyEnvironments:
+def create(row: EnvironmentRow, count: int, physics: str, render_mode: str | None = None) -> ToyEnvironments:
     return ToyEnvironments(row.spec(), count)

@@ -167,7 +167,7 @@ def measure(options: Options, record: Record, place: Path, cells: Sequence[BaseC
         torch.set_num_threads(options.threads)
     folder = options.run / FOLDER
     again = f"Run the same command again to continue with {plain_name(record.name)}."
-    with hold_run(folder, {}), exit_on_user_error(again), replay(record, model, episodes, options.threads) as replayed:
+    with hold_run(folder, {}), exit_on_user_error(again), replay(record, model, episodes) as replayed:
         for number, cell in enumerate(cells, 1):
             settings = settings_of(cell)
             if (known := plans.read(place)).find(settings, episodes):  # another process was here before

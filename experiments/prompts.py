@@ -94,7 +94,7 @@ def measure(options: Options, model: Model, record: Record) -> prompts.Ablation:
     began = time.monotonic()
     episodes = options.episodes or record.protocol.episodes
     prompted = []
-    with replay(record, model, episodes, options.threads) as again:
+    with replay(record, model, episodes) as again:
         for prompt in options.prompts:
             model.config = replace(model.config, prompt=prompt)  # type: ignore[call-arg]  # Gato's
             played = again.play(f"playing, prompt {prompt}")

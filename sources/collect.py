@@ -6,15 +6,15 @@
 Layout   observations, actions, rewards, next_observations, terminals, timeouts, infos/qpos, infos/qvel, metadata/...,
          float32 and bool; read by formats/own_files.py like any file of D4RL's
 Chance   from the seed, the policy's place in the recipe and the episode's number alone: the same seed gives the same
-         file, bit for bit, however many copies were stepped together
+         file, bit for bit, however many copies were stepped together and processes played
 Ends     where a policy's share of the steps runs out in the middle of an episode, the episode is cut and marked as
          timed out; in replay data it is played to its end, and the next policy has so much less. At the file's end it
          is left unfinished, as D4RL's are
 """
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +25,7 @@ from sources.experts.d4rl_policy import from_d4rl
 from sources.experts.policy import Policy
 from sources.experts.recipes import available, parts, plays_whole_episodes, policies_digest
 from sources.hdf5_writer import NewHdf5, new_hdf5
+from sources.processes import in_order
 from sources.rollout import Columns, Recordable, rolled
 from trajectories import catalog
 from trajectories.atomic import atomic_file, disk_errors
@@ -35,6 +36,8 @@ from trajectories.progress import progress
 __all__ = ["available", "collect", "play", "policies_digest", "reroll"]
 
 COPIES = 32  # enough to share NumPy's cost per call; more would only waste steps at the end
+AT_ONCE = 16  # episodes that a process plays before it answers
+MANY = 200_000  # steps from which on other processes share them, since starting one takes as long as some thousands
 BLOCK = 5000  # steps written at once
 
 
@@ -116,17 +119,39 @@ def _record(
         for place, (policy, end) in enumerate(shares):
             if (steps := end - filled) < 1:
                 continue
-            episodes = rolled(copies, policy, (seed, place), steps=steps)
-            episodes = _cut(episodes, steps, total - filled if whole else steps, marked=end < total and not whole)
-            for block in _blocks(episodes):
-                filled = _append(file, block, filled, total)
-                bar.update(len(block["rewards"]))
+            if steps < MANY:
+                found = rolled(copies, policy, (seed, place), steps=steps)
+            else:
+                found = _by_all(environment, policy, (seed, place), physics)
+            episodes = _cut(found, steps, total - filled if whole else steps, marked=end < total and not whole)
+            with closing(found):
+                for block in _blocks(episodes):
+                    filled = _append(file, block, filled, total)
+                    bar.update(len(block["rewards"]))
     copies.close()
 
 
 def _copies(environment: str, physics: str, count: int = COPIES) -> Recordable:
-    """Copies that are stepped on all processors."""
-    return cast(Recordable, make(environment, count, physics, threads=min(count, os.cpu_count() or 1)))
+    return cast(Recordable, make(environment, count, physics))
+
+
+def _by_all(environment: str, policy: Policy, seed: tuple[int, ...], physics: str) -> Generator[Columns, None, None]:
+    """Episodes 0, 1, 2, ... without end, played by all processors; the same as by one."""
+    with closing(in_order(partial(_several, environment, policy, seed, physics))) as found:
+        for several in found:
+            yield from several
+
+
+def _several(environment: str, policy: Policy, seed: tuple[int, ...], physics: str, number: int) -> list[Columns]:
+    """As many episodes as a process plays before it answers."""
+    copies = _playing(environment, physics)
+    return list(rolled(copies, policy, seed, episodes=AT_ONCE, first=number * AT_ONCE))
+
+
+@cache
+def _playing(environment: str, physics: str) -> Recordable:
+    """The copies that this process plays with."""
+    return _copies(environment, physics)
 
 
 def _cut(episodes: Iterator[Columns], steps: int, room: int, marked: bool) -> Iterator[Columns]:

@@ -8,16 +8,10 @@ Chance   an episode's start and its expert's noise are drawn from the seed and t
          gives the same file, however many processes play
 """
 
-import multiprocessing
-import os
-import signal
-import sys
-from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -28,6 +22,7 @@ from environments.make import make
 from sources.experts import interface
 from sources.experts.interface import Expert, GaveUp
 from sources.hdf5_writer import NewHdf5, new_hdf5
+from sources.processes import in_order
 from trajectories import catalog
 from trajectories.atomic import atomic_file, disk_errors
 from trajectories.errors import UserError
@@ -35,7 +30,6 @@ from trajectories.progress import progress
 from trajectories.rows import DatasetRow
 
 AT_ONCE = 4  # episodes that a process plays before it answers
-AHEAD = 3  # answers waited for, for each process
 FEW = 8  # episodes that are played in this process, since starting others takes longer
 PATIENCE = 10  # episodes that may be dropped before it counts how many were not
 BLOCK = 5000  # steps written at once
@@ -121,38 +115,11 @@ def demonstrations(
         processes: that play; 0: one for each processor.
         episodes: how many are of use; if few, no other process is started.
     """
-    processes = processes or os.cpu_count() or 1
-    if processes == 1 or (episodes is not None and episodes <= FEW):
-        number = 0
-        while True:
-            yield play(row.env, seed, number, row.after_success)
-            number += 1
-    context = multiprocessing.get_context("spawn")  # forking would copy simulators and threads
-    with ProcessPoolExecutor(processes, context, _ignore_interrupts) as pool:
-        waiting: deque[Future[list[Episode | None]]] = deque()
-        begun = 0
-        try:
-            while True:
-                while len(waiting) < AHEAD * processes:
-                    with _without_script():
-                        waiting.append(pool.submit(_several, row.env, seed, begun, row.after_success))
-                    begun += AT_ONCE
-                yield from waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _without_script() -> Iterator[None]:
-    """Processes that are started meanwhile do not run the user's script again, which would wait for itself for ever
-    where it loads data outside of `if __name__ == "__main__"`."""
-    script = vars(sys.modules["__main__"])
-    kept: dict[str, Any] = {name: script[name] for name in ("__file__", "__spec__") if name in script}
-    script.update(dict.fromkeys(kept))
-    try:
-        yield
-    finally:
-        script.update(kept)
+    if episodes is not None and episodes <= FEW:
+        processes = 1
+    with closing(in_order(partial(_several, row.env, seed, row.after_success), processes)) as found:
+        for several in found:
+            yield from several
 
 
 def play(environment: str, seed: int, number: int, after_success: int | None = None) -> Episode | None:
@@ -210,13 +177,9 @@ def _playing(environment: str) -> tuple[Inspectable, Expert]:
     return cast(Inspectable, copies), interface.expert(catalog.environment(environment))
 
 
-def _several(environment: str, seed: int, first: int, after_success: int | None) -> list[Episode | None]:
-    return [play(environment, seed, number, after_success) for number in range(first, first + AT_ONCE)]
-
-
-def _ignore_interrupts() -> None:
-    """Ctrl-C reaches all processes; the first one ends the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _several(environment: str, seed: int, after_success: int | None, number: int) -> list[Episode | None]:
+    first = number * AT_ONCE
+    return [play(environment, seed, each, after_success) for each in range(first, first + AT_ONCE)]
 
 
 def _append(file: NewHdf5, episodes: list[Episode]) -> None:

@@ -7,7 +7,7 @@ Shapes   E copies, H horizon, T steps of an episode, S observation numbers, A ac
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -28,20 +28,25 @@ class Recordable(Environments, Protocol):
 
 
 def rolled(
-    copies: Recordable, policy: Policy, seed: tuple[int, ...], episodes: int = sys.maxsize, steps: int = sys.maxsize
-) -> Iterator[Columns]:
-    """Episodes 0, 1, 2, ... until there are `episodes` of them or they hold `steps` steps, whichever comes first.
+    copies: Recordable,
+    policy: Policy,
+    seed: tuple[int, ...],
+    episodes: int = sys.maxsize,
+    steps: int = sys.maxsize,
+    first: int = 0,
+) -> Generator[Columns, None, None]:
+    """Episodes `first`, `first` + 1, ... until there are `episodes` of them or they hold `steps` steps.
 
     Yields:
         D4RL's columns, (T, ...): observations, actions, rewards, next_observations, terminals, timeouts, infos/...
     """
-    rollout = Rollout(copies, policy, seed)
-    due = 0
+    rollout = Rollout(copies, policy, seed, first)
+    due = first
     done: dict[int, Columns] = {}  # ended before an earlier one did
     while True:
         # Every episode begun so far comes before the next one, so that `taken` steps are sure to be of use; and no more
         # are begun at once than are of use if none ends early.
-        while not rollout.live.all() and rollout.begun < episodes and rollout.taken < steps:
+        while not rollout.live.all() and rollout.begun < first + episodes and rollout.taken < steps:
             if rollout.live.sum() * copies.spec.max_episode_steps >= steps - rollout.taken:
                 break
             rollout.begin(int(np.argmin(rollout.live)))
@@ -56,11 +61,11 @@ def rolled(
 class Rollout:
     """The episodes being played, one in each copy that is live, and their columns so far."""
 
-    def __init__(self, copies: Recordable, policy: Policy, seed: tuple[int, ...]) -> None:
+    def __init__(self, copies: Recordable, policy: Policy, seed: tuple[int, ...], first: int = 0) -> None:
         spec, count = copies.spec, copies.count
         self.copies, self.policy, self.seed = copies, policy, seed
         self.live = np.zeros(count, bool)
-        self.begun = 0  # episodes
+        self.begun = first  # the number of the next episode
         self.taken = 0  # steps, in all copies
         self._numbers = np.zeros(count, np.int64)  # of the episode that each copy plays
         self._time = np.zeros(count, np.int64)  # of the next step in its episode

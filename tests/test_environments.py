@@ -129,19 +129,6 @@ def test_a_copy_is_begun_again_without_the_others() -> None:
     np.testing.assert_array_equal(again, [first[0], moved[1]])
 
 
-def test_threads_do_not_change_what_happens() -> None:
-    ends = []
-    for threads in (1, 3):
-        copies = make("hopper", 5, threads=threads)
-        copies.reset(range(5))
-        rng = np.random.default_rng(0)
-        for _ in range(15):
-            step = copies.step(rng.uniform(-1, 1, (5, 3)), np.ones(5, bool))
-        ends.append(step.observations)
-        copies.close()
-    np.testing.assert_array_equal(*ends)
-
-
 @pytest.mark.parametrize("name", ["halfcheetah", "toy"])
 def test_the_time_limit_truncates_and_does_not_terminate(name: str) -> None:
     copies = make(name, 1)

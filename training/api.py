@@ -127,7 +127,6 @@ def evaluate(
     target_return: float | None = None,
     physics: str = "d4rl",
     precision: str = "fp32",
-    threads: int = 0,
 ) -> Scores:
     """Play whole episodes in the environment of a data set, by the benchmark's protocol; or answer what is held out.
 
@@ -138,7 +137,6 @@ def evaluate(
         target_return: what to ask for; None: the environment's first target return, where the model takes one.
         physics: the bodies of MuJoCo's robots: d4rl, as D4RL recorded, or gymnasium, as it ships them.
         precision: fp32, or bf16 where the model may act in it.
-        threads: that step the environments; 0: one for each core.
 
     Raises:
         UserError: an unknown data set, or an environment that cannot be made here.
@@ -151,7 +149,7 @@ def evaluate(
         if not targets:
             raise UserError(f"Nothing is known of what to ask for in {row.env}: give target_return.")
         target_return = targets[0]
-    environments = make(row.env, episodes, physics, threads)
+    environments = make(row.env, episodes, physics)
     try:
         task = env if isinstance(model.spec, tuple) else None
         played = evaluation.evaluate(model, environments, target_return, task=task, precision=precision)

@@ -66,7 +66,7 @@ def play_all(
     run = settings.run
     environment = dataset(task).env
     which = task if len(run.env) > 1 else None
-    environments: Environments = make(environment, episodes, run.physics, settings.machine.threads)
+    environments: Environments = make(environment, episodes, run.physics)
     evaluations = []
     for target in targets or (None,):
         doing = f"playing {which}" if which else "playing" if target is None else f"playing, target return {target:g}"

@@ -18,12 +18,11 @@ class Replay:
         record: of the run, or of one of its data sets.
         model: its own, which may act otherwise each time.
         episodes: how many.
-        threads: for the environments; 0: one for each core.
     """
 
-    def __init__(self, record: Record, model: Model, episodes: int, threads: int = 0) -> None:
+    def __init__(self, record: Record, model: Model, episodes: int) -> None:
         self.record, self.model = record, model
-        self.environments = make(record.env, episodes, record.protocol.physics, threads)
+        self.environments = make(record.env, episodes, record.protocol.physics)
 
     def play(self, doing: str, log: EvaluationLog | None = None, name: str = "") -> Evaluation:
         """The episodes as the model plays them now.
@@ -43,9 +42,9 @@ class Replay:
 
 
 @contextmanager
-def replay(record: Record, model: Model, episodes: int, threads: int = 0) -> Iterator[Replay]:
+def replay(record: Record, model: Model, episodes: int) -> Iterator[Replay]:
     """See `Replay`; its environments are closed afterwards."""
-    again = Replay(record, model, episodes, threads)
+    again = Replay(record, model, episodes)
     try:
         yield again
     finally:
