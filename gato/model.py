@@ -10,7 +10,7 @@ Differs  the table of ids is also the output layer; logits are taken over the le
 Shapes   B sequences, T steps, L tokens, D width, R query positions, A tokens of an action, V ids
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,15 +30,16 @@ from gato.config import Config
 from gato.dt_core import DecisionCore
 from gato.embedding import Embedding
 from gato.language import chunks
-from gato.multitask import Corpus, MixedBatch, losses_by_task, mean_over_tasks, sequences, tasks
+from gato.multitask import Corpus, MixedBatch, Scores, losses_by_task, mean_over_tasks, sequences, tasks
 from gato.observations import TextTokens, images_of
 from gato.patches import Pixels
 from gato.player import Recomputing, Rolling
+from gato.reading import Targets, hidden_at, hidden_together
 from gato.scores import score
 from gato.stream import TokenSequence, TokenType
 from gato.tokenizing import name_of
 from gato.tokens import BINS, layout
-from gato.transformer import Caches, ReadsPositions, Transformer
+from gato.transformer import Caches, Transformer
 from trajectories.batch import Batch
 from trajectories.errors import UserError
 from trajectories.mixture import Mixture, Task
@@ -205,29 +206,34 @@ class Gato(Answering):
     def loss(self, batch: Sequences) -> dict[str, Tensor]:
         """Mean cross-entropy and accuracy of all valid action (and text) tokens, prompts included."""
         parts = batch.parts if isinstance(batch, MixedBatch) else (batch,)
-        scores = [self.score(part) for part in parts]
+        scores = self.scores(parts)
         loss, right, count = (torch.stack(column).sum() for column in zip(*scores, strict=True))
         total = mean_over_tasks(parts, scores) if self.config.loss_by == "task" else loss / count
         return {"total": total, "accuracy": right / count, **losses_by_task(self.tasks, parts, scores)}
 
-    def score(self, part: Batch | PairBatch | TokenSequence) -> tuple[Tensor, Tensor, Tensor]:
-        """Summed cross-entropy, correct predictions and number of the target tokens."""
-        ids = self.predicted(part)
-        hidden, targets = self.predict(part if isinstance(part, TokenSequence) else self.stream(part))
-        loss, right = score(hidden, targets - ids.start, self.embedding.table.rows(ids))
-        return loss, right, torch.tensor(len(targets), device=loss.device)
+    def scores(self, parts: Sequence[Batch | PairBatch | TokenSequence]) -> list[Scores]:
+        """Of each part the summed cross-entropy, correct predictions and number of its target tokens."""
+        streams = [part if isinstance(part, TokenSequence) else self.stream(part) for part in parts]
+        found: list[Scores] = []
+        for part, (hidden, targets) in zip(parts, self.predict(*streams), strict=True):
+            ids = self.predicted(part)
+            loss, right = score(hidden, targets - ids.start, self.embedding.table.rows(ids))
+            found.append((loss, right, torch.tensor(len(targets), device=loss.device)))
+        return found
 
-    def predict(self, stream: TokenSequence) -> tuple[Float[Tensor, "n D"], Int[Tensor, "n"]]:
-        """The hidden states before the target tokens, and these tokens; no other position is computed."""
-        is_target = stream.is_target()[:, 1:]  # each position predicts the next token
-        queries = is_target.any(dim=0).nonzero().squeeze(1)  # (R,)
-        mask = (is_target & stream.valid[:, 1:])[:, queries]  # (B, R)
-        return self.hidden(stream, queries)[mask], stream.ids[:, 1:][:, queries][mask]
+    def predict(self, *streams: TokenSequence) -> list[tuple[Float[Tensor, "n D"], Int[Tensor, "n"]]]:
+        """Of each stream the hidden states before its target tokens, and these tokens; little else is computed."""
+        targets = [Targets.of(stream) for stream in streams]
+        if len(streams) == 1:
+            hidden = [self.hidden(streams[0], targets[0].queries)]
+        else:
+            vectors = [self.embedding(stream) for stream in streams]
+            hidden = hidden_together(self.transformer, vectors, [each.queries for each in targets])
+        return [(states[each.mask], each.ids) for states, each in zip(hidden, targets, strict=True)]
 
     def hidden(self, stream: TokenSequence, queries: Int[Tensor, "R"]) -> Float[Tensor, "B R D"]:
         """Hidden states at some positions of every sequence."""
-        x, transformer = self.embedding(stream), self.transformer
-        return transformer.at(x, queries) if isinstance(transformer, ReadsPositions) else transformer(x)[:, queries]
+        return hidden_at(self.transformer, self.embedding(stream), queries)
 
     def logits(self, hidden: Float[Tensor, "*n D"], ids: slice) -> Float[Tensor, "*n V"]:
         """Logits of a slice of the ids; the embedding table is also the output layer."""

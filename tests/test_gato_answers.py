@@ -56,7 +56,7 @@ def test_five_pairs_make_a_sequence_and_only_their_answers_are_learned() -> None
     answers = ids[types == TokenType.TEXT].tolist()
     assert answers.count(tokenizer.end) == 5
     assert {tokenizer.decode([piece]) for piece in answers} - {""} <= {"red", "green", "blue"}
-    targets = model.predict(stream)[1]
+    targets = model.predict(stream)[0][1]
     assert len(targets) == model.loss_weight(drawn) == drawn.loss_weight()
     assert targets.max() < len(tokenizer) <= 400
     assert int(model.count_tokens(drawn)) == int(stream.valid.sum())
@@ -117,7 +117,7 @@ def test_answers_behind_kept_keys_are_as_likely_as_in_a_whole_sequence(questions
             one = batch_of(
                 data.images[place][None, None], [texts[place]], [candidates[0][column]], tokenizer, room, "made-up"
             )
-            total, _, _ = model.score(one)
+            total, _, _ = model.scores([one])[0]
             assert found[place, column] == pytest.approx(-float(total.detach()), rel=1e-4)
 
 

@@ -69,7 +69,9 @@ def test_gato_sees_every_frame_of_a_stack(data: Trajectories) -> None:
     for frame in range(4):
         other = batch.observations.clone()
         other[:, 0, frame] = 255 - other[:, 0, frame]
-        now, then = (gato.predict(gato.stream(replace(batch, observations=x)))[0] for x in (other, batch.observations))
+        now, then = (
+            gato.predict(gato.stream(replace(batch, observations=x)))[0][0] for x in (other, batch.observations)
+        )
         assert not torch.allclose(now[0], then[0], atol=1e-6), frame
 
 

@@ -11,6 +11,7 @@ import torch
 from gato import Config, Gato, MixedBatch, Mixture
 from gato.multitask import sequences
 from gato.player import Rolling
+from gato.reading import alike
 from tests.toys import POINT, SMALL, walk
 from training.train import Losses
 from trajectories.types import Spec, Trajectories
@@ -99,6 +100,34 @@ def test_a_loss_by_task_weighs_no_task_by_the_length_of_its_actions() -> None:
     assert model.loss(batch)["total"].item() == pytest.approx(expected, rel=1e-5)
     assert model.loss_weight(batch) == sum(sizes.values())
     assert gato().loss(batch)["total"].item() != pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("changes", [{}, {"alibi": False}, {"loss_by": "task"}])
+def test_tasks_read_together_are_judged_as_each_alone(changes: dict[str, Any]) -> None:
+    model = gato(**changes)
+    batch = model.sample(MIXTURE, np.random.default_rng(1))
+    assert isinstance(batch, MixedBatch)
+    assert len({model.stream(part).ids.shape[1] for part in batch.parts}) > 1  # type: ignore[arg-type]
+    together, alone = model.scores(batch.parts), [model.scores([part])[0] for part in batch.parts]
+    for one, other in zip(together, alone, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_another_sequence_model_reads_tasks_together_too() -> None:
+    class Sums(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.cumsum(1)
+
+    model = gato()
+    model.transformer = Sums()
+    batch = model.sample(MIXTURE, np.random.default_rng(1))
+    assert isinstance(batch, MixedBatch)
+    for one, other in zip(model.scores(batch.parts), [model.scores([part])[0] for part in batch.parts], strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_only_streams_of_similar_length_are_read_together() -> None:
+    assert alike([100, 512, 90, 400, 10]) == [[1, 3], [0, 2], [4]]
 
 
 def test_the_curve_has_each_tasks_loss_where_it_was_drawn() -> None:

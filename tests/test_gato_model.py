@@ -78,7 +78,7 @@ class Recurrent(nn.Module):
 
 def test_only_the_tokens_before_an_action_token_are_read_to_learn_it():
     stream = gato().stream(full_batch())
-    hidden, targets = gato().predict(stream)
+    ((hidden, targets),) = gato().predict(stream)
     assert (
         len(hidden)
         == len(targets)
@@ -89,9 +89,9 @@ def test_only_the_tokens_before_an_action_token_are_read_to_learn_it():
 
 def test_a_token_s_prediction_does_not_see_the_token_itself_or_what_follows():
     model, batch = gato(), full_batch()
-    before = model.predict(model.stream(batch))[0].reshape(-1, 2, 32)
+    before = model.predict(model.stream(batch))[0][0].reshape(-1, 2, 32)
     changed = replace(batch, actions=torch.cat([batch.actions[:, :, :1], -batch.actions[:, :, 1:]], dim=2))
-    after = model.predict(model.stream(changed))[0].reshape(-1, 2, 32)
+    after = model.predict(model.stream(changed))[0][0].reshape(-1, 2, 32)
     first = torch.tensor([0, *np.cumsum(batch.mask.sum(1).numpy())[:-1]])  # each sequence's first step
     torch.testing.assert_close(after[first], before[first])
     assert not torch.allclose(after, before)
@@ -140,7 +140,7 @@ def test_legal_logits_lose_nothing_but_the_impossible():
     legal, full = gato(replace(SMALL, text=True)), gato(replace(SMALL, logits="full"))
     full.load_state_dict(legal.state_dict())
     assert legal.loss(batch)["total"] < full.loss(batch)["total"]
-    hidden, targets = full.predict(full.stream(batch))
+    ((hidden, targets),) = full.predict(full.stream(batch))
     scores = full.logits(hidden, slice(0, 34_049))[:, 33_024:34_048]
     prefers_manual_attention = nn.functional.cross_entropy(scores, targets - 33_024)
     torch.testing.assert_close(legal.loss(batch)["total"], prefers_manual_attention)

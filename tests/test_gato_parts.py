@@ -58,7 +58,7 @@ def test_a_mission_is_read_and_not_learned(data: Trajectories) -> None:
     model = gato(data)
     batch = model.sample(data, np.random.default_rng(0))
     assert isinstance(batch, Batch)
-    targets = model.predict(model.stream(batch))[1]
+    targets = model.predict(model.stream(batch))[0][1]
     assert targets.min() >= model.legal(MISSION).start
     assert len(targets) == model.loss_weight(batch)
     table = model.embedding.table.text

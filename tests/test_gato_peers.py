@@ -39,10 +39,11 @@ def test_what_was_done_before_is_read():
     other[:, 2] *= -1
     whole = (batch.mask[:, 2:].all(dim=1) & batch.mask[:, 1]).nonzero()[0, 0]
     shown = int(batch.mask[whole, :2].sum())  # steps before the one that changes
-    first, second = (
-        model.predict(model.stream(replace(join(rows_of(batch, whole)), actions=actions[whole][None, 2 - shown :])))[0]
+    both = (
+        model.stream(replace(join(rows_of(batch, whole)), actions=actions[whole][None, 2 - shown :]))
         for actions in (batch.actions, other)
     )
+    first, second = (model.predict(stream)[0][0] for stream in both)
     changed = (~torch.isclose(first, second)).any(dim=1)  # of each action token
     assert not changed[: 2 * shown + 1].any()
     assert changed[2 * shown + 1 :].all()
