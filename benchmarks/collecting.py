@@ -3,7 +3,6 @@
 python -m benchmarks.collecting
 """
 
-import os
 import tempfile
 from pathlib import Path
 from unittest import mock
@@ -12,6 +11,7 @@ import numpy as np
 
 from benchmarks.timing import seconds
 from sources.collect import collect
+from sources.processes import processors
 from training.cli import exit_on_user_error
 from trajectories.formats.hdf5 import open_hdf5
 
@@ -37,7 +37,7 @@ def row(task: str, steps: int, rounds: int) -> dict[str, object]:
         ours, peer = [], []
         for _ in range(rounds):
             ours.append(seconds(lambda: collect(task, "medium", every, steps)))
-            with mock.patch("os.cpu_count", return_value=1):
+            with mock.patch("sources.processes.processors", return_value=1):
                 peer.append(seconds(lambda: collect(task, "medium", one, steps)))
         if not same(every, one):
             raise ValueError(f"{task}: the file depends on how many processors recorded it")
@@ -46,7 +46,7 @@ def row(task: str, steps: int, rounds: int) -> dict[str, object]:
         "ours": f"{steps / min(ours):,.0f} steps/s",
         "peer": f"{steps / min(peer):,.0f} steps/s",
         "ratio": min(peer) / min(ours),
-        "note": f"{os.cpu_count()} processors against one; the same file",
+        "note": f"{processors()} processors against one; the same file",
     }
 
 

@@ -21,6 +21,7 @@ import tyro
 
 from backbone.options import check_words
 from report.store import RECORD, read_all
+from sources.processes import processors
 from sources.request import Source
 from training import jobs
 from training.cli import exit_on_user_error
@@ -127,7 +128,7 @@ def overview(runs: Sequence[Planned], before: Sequence[State], at_once: int) -> 
 
 def execute(options: Options, missing: Sequence[tuple[Planned, State]]) -> int:
     """Run what is missing, with a line for each run that ends; how many failed."""
-    threads = options.threads or (1 if options.ray else max(1, (os.cpu_count() or 1) // options.jobs))
+    threads = options.threads or (1 if options.ray else max(1, processors() // options.jobs))
     machine = ("--results-dir", str(options.results_dir.absolute()), "--threads", str(threads))
     logs = options.results_dir.absolute().parent / "logs"
     todo = [jobs.Job(run, machine, logs / f"{run.file}.log", threads) for run, _ in missing]

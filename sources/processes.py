@@ -20,9 +20,9 @@ def in_order(job: Callable[[int], T], processes: int = 0) -> Generator[T, None, 
 
     Args:
         job: of numbers; can be pickled, as can its results.
-        processes: that work; 0: one for each processor; 1: this one, and no other is started.
+        processes: that work; 0: one for each processor it may use; 1: this one, and no other is started.
     """
-    processes = processes or os.cpu_count() or 1
+    processes = processes or processors()
     if processes == 1:
         yield from map(job, count())
     context = multiprocessing.get_context("spawn")  # forking would copy simulators and threads
@@ -37,6 +37,11 @@ def in_order(job: Callable[[int], T], processes: int = 0) -> Generator[T, None, 
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def processors() -> int:
+    """Those that this process may use: a container or `taskset` may allow fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

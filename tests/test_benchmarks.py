@@ -1,7 +1,6 @@
 """benchmarks/: one command, one table. What is measured is never judged here; no test is timed."""
 
 import json
-import os
 import pickle
 import re
 from dataclasses import replace
@@ -92,7 +91,7 @@ def test_the_command_knows_every_file_that_measures():
 
 
 def test_data_recorded_by_all_processors_are_those_recorded_by_one(monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr("sources.processes.processors", lambda: 3)
     monkeypatch.setattr(collect, "MANY", 0)
     row = collecting.row("hopper", steps=300, rounds=1)  # which raises where the files differ
     assert isinstance(row["ratio"], float)

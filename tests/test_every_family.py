@@ -30,7 +30,7 @@ QUICK = {  # a task of each family with a short file, or one of which none is re
 @pytest.fixture(autouse=True)
 def one_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Demonstrations are played by this process: others would import everything again."""
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr("sources.processes.processors", lambda: 1)
 
 
 def needs(family: str) -> None:

@@ -28,7 +28,7 @@ LIVE = np.ones(1, bool)
 @pytest.fixture(autouse=True)
 def one_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Demonstrations are played by this process: others would import everything again."""
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr("sources.processes.processors", lambda: 1)
 
 
 @pytest.fixture(params=TASKS)

@@ -254,7 +254,7 @@ def test_every_task_has_an_expert_that_solves_it(files: Path) -> None:
 
 
 def test_demonstrations_solve_a_level_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr("sources.processes.processors", lambda: 1)
     data = load("sokoban-7x7", source="collected", steps=60)
     assert data.origin.details["metadata"]["success_rate"] == 1
     boards = view(data.observations, data.spec.parts)["board"]
