@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from environments.scores import normalized
 from sources import collect
 from sources.collect import available, policies_digest
 from sources.experts import choose, recipes, snapshots
-from sources.experts.policy import Layer, Noiseless, TanhGaussian, save
+from sources.experts.policy import Gaussian, Layer, Noiseless, Policy, TanhGaussian, save
 from tests.test_collect import columns
 from trajectories.catalog import dataset
 from trajectories.errors import UserError
@@ -127,7 +128,7 @@ def test_damaged_snapshots_are_refused_in_a_sentence(trained: snapshots.Snapshot
         snapshots.read("hopper")
 
 
-def checkpoints(folder: Path, returns: dict[int, float]) -> Path:
+def checkpoints(folder: Path, returns: dict[int, float], policy: Callable[[int], Policy] = some) -> Path:
     """What train.py leaves behind."""
     folder.mkdir()
     with (folder / "curve.csv").open("w", newline="") as file:
@@ -136,7 +137,7 @@ def checkpoints(folder: Path, returns: dict[int, float]) -> Path:
         settings = {**SETTINGS, "gradient_steps": 1 if steps <= 400_000 else 4}
         card = {"environment": "hopper", "algorithm": "SAC", "steps": steps, "seed": 3, "physics": "d4rl"}
         card |= {"settings": settings}
-        save(folder / f"{steps:08d}.safetensors", some(steps), card)
+        save(folder / f"{steps:08d}.safetensors", policy(steps), card)
     return folder
 
 
@@ -172,6 +173,30 @@ def test_medium_earns_as_d4rls_with_noise_and_without_near_where_d4rls_was(
     assert json.loads(snapshots.files("hopper")[1].read_text()) == found.card
 
 
+def test_policies_that_normalize_what_they_observe_are_files_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def policy(seed: int) -> Gaussian:
+        unlike = some(seed)
+        return Gaussian(np.zeros(11), np.ones(11), unlike.hidden, unlike.mean, np.full(3, -2.0))
+
+    monkeypatch.setattr(choose, "earned", lambda env, file, seed, of: np.full((2, 100), 1400.0))
+    monkeypatch.setattr(snapshots, "FOLDER", tmp_path)
+    monkeypatch.setattr(recipes, "FOLDER", tmp_path)
+    folder = checkpoints(tmp_path / "training", {0: 20.0, 5000: 1400.0, 9000: 1500.0}, policy)
+    choose.main(choose.Config(folder, "hopper", medium=5000, expert=9000))
+    assert available("hopper", "medium")
+    assert available("hopper", "medium-expert")
+    assert not available("hopper", "medium-replay")
+    found = snapshots.read("hopper")
+    assert found is not None
+    assert (found.card["medium"]["steps"], found.card["medium"]["file"]) == (5000, "hopper/medium.safetensors")
+    assert (found.steps, found.card["snapshots"]) == ((), [])
+    (part,) = recipes.parts("hopper", "medium")
+    noise, observed = np.zeros((1, 3)), np.ones((1, 11))
+    np.testing.assert_allclose(part.policy().act(observed, noise), policy(5000).act(observed, noise), atol=2e-3)
+
+
 def test_a_training_that_never_was_medium_is_refused_in_a_sentence(tmp_path: Path) -> None:
     folder = checkpoints(tmp_path / "training", {0: 20.0, 5000: 300.0})
     with pytest.raises(UserError, match="earns about 1422, with noise and without: train on"):
@@ -199,11 +224,13 @@ def test_without_noise_a_policy_does_its_mean_action() -> None:
 
 @pytest.mark.parametrize("robot", ROBOTS)
 def test_a_robot_can_be_collected_in_every_quality_that_its_training_had(robot: str) -> None:
-    qualities = ["random", "medium", "medium-replay", "medium-expert", "expert"]
-    qualities += [] if "file" in card_of(robot)["expert"] else ["full-replay"]
+    card = card_of(robot)
+    replayed = [quality for quality, level in recipes.REPLAY.items() if "file" not in card[level]]
+    qualities = ["random", "medium", "medium-expert", "expert", *replayed]
     assert all(available(robot, quality) for quality in qualities)
     assert len({policies_digest(robot, quality) for quality in qualities}) == len(qualities)
-    assert len(recipes.parts(robot, "medium-replay")) > 40
+    assert all(len(recipes.parts(robot, quality)) > 40 for quality in replayed)
+    assert all(not available(robot, quality) for quality in recipes.REPLAY if quality not in replayed)
 
 
 @pytest.mark.parametrize("robot", ROBOTS)

@@ -8,7 +8,9 @@ medium   a snapshot that earns what D4RL's medium policy earned, within a tenth,
 expert   the snapshot of highest return, from medium on; or the policy of another training, ROBOT/expert, where
          this one did not come so far
 
-Up to medium a snapshot every EVERY steps is kept, since they record medium-replay; from there to expert LATER of them.
+Of a learner that has a replay buffer, a snapshot every EVERY steps is kept up to medium, since they record replay data;
+from there to expert LATER of them. PPO's policies, which normalize what they observe, are files of their own
+(ROBOT/medium), and no replay data come from them.
 
 The few episodes that training played only suggest which snapshots to play for 100. What is chosen by those 100 is
 played another 100 times with other seeds for its card, so that the card is not flattered by the choice.
@@ -27,7 +29,8 @@ import tyro
 from environments.scores import normalized
 from sources.collect import play
 from sources.experts import snapshots
-from sources.experts.policy import Noiseless, Policy, load
+from sources.experts.policy import Gaussian, Noiseless, Policy, load
+from trajectories.atomic import atomic_file
 from trajectories.catalog import dataset
 from trajectories.errors import UserError
 from trajectories.output import print_any_text
@@ -131,11 +134,20 @@ def level(env: str, file: Path) -> dict[str, Any]:
     }
 
 
-def level_of_another(env: str) -> dict[str, Any]:
-    """What the card says of the expert of another training, which is not among the snapshots."""
-    file = Path(env) / "expert.safetensors"
+def level_of_file(env: str, name: str) -> dict[str, Any]:
+    """What the card says of a policy that is not among the snapshots, but a file of its own."""
+    file = Path(env) / f"{name}.safetensors"
     about = json.loads((snapshots.FOLDER / file).with_suffix(".json").read_text(encoding="utf-8"))
     return {"file": file.as_posix(), "algorithm": about["algorithm"], **level(env, snapshots.FOLDER / file)}
+
+
+def store_file(env: str, policy: Path, name: str) -> None:
+    """Put a policy and its card beside the snapshots, as a file of its own."""
+    folder = snapshots.FOLDER / env
+    folder.mkdir(exist_ok=True)
+    for suffix in (".safetensors", ".json"):
+        with atomic_file(folder / f"{name}{suffix}", alone=True) as fresh:
+            fresh.write_bytes(policy.with_suffix(suffix).read_bytes())
 
 
 def kept(curve: list[int], medium: int, expert: int) -> list[int]:
@@ -160,13 +172,20 @@ def main(config: Config) -> None:
     training = Training.of(config.env, config.checkpoints)
     middle = config.medium or medium(training, config.candidates)
     best = middle if config.other_expert else config.expert or expert(training, middle, config.candidates)
-    steps = kept(list(training.curve), middle, best)
     first = training.card(0)
     card = {name: first[name] for name in ("environment", "algorithm", "seed", "physics")}
+    if isinstance(training.policy(0), Gaussian):
+        chosen = {"medium": middle, "expert": best}
+        for name, one in chosen.items():
+            store_file(config.env, training.path(one), name)
+        card |= {"settings": settings(training, [0]), **{name: level_of_file(config.env, name) for name in chosen}}
+        snapshots.write(config.env, [], card | {"snapshots": []})
+        return
+    steps = kept(list(training.curve), middle, best)
     card |= {"settings": settings(training, steps)}
     card |= {"medium": level(config.env, training.path(middle))}
     own = config.env, training.path(best)
-    card |= {"expert": level_of_another(config.env) if config.other_expert else level(*own)}
+    card |= {"expert": level_of_file(config.env, "expert") if config.other_expert else level(*own)}
     card |= {"snapshots": [{"steps": one, "return_mean": training.curve[one]} for one in steps]}
     snapshots.write(config.env, [(one, training.policy(one)) for one in steps], card)
     print(f"{len(steps)} snapshots: {snapshots.files(config.env)[0]}")

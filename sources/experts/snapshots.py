@@ -63,10 +63,11 @@ def files(environment: str) -> tuple[Path, Path]:
 def write(environment: str, taken: Sequence[tuple[int, TanhGaussian]], card: dict[str, Any]) -> None:
     """Store the policies of a training, each beside the steps after which it was taken, and its card."""
     columns = [tensors_of(policy) for _, policy in taken]
-    stacked = {name: np.stack([one[name] for one in columns]).astype(np.float16, order="C") for name in columns[0]}
+    names = columns[0] if columns else ()
+    stacked = {name: np.stack([one[name] for one in columns]).astype(np.float16, order="C") for name in names}
     weights, beside = files(environment)
     with atomic_file(weights, alone=True) as fresh:
-        save_file({"steps": np.array([steps for steps, _ in taken]), **stacked}, fresh)
+        save_file({"steps": np.array([steps for steps, _ in taken], np.int64), **stacked}, fresh)
     write_text(beside, json.dumps(card, indent=2) + "\n")
 
 
