@@ -117,8 +117,8 @@ def acting(games: int, turns: int, alone: int) -> list[dict[str, object]]:
         f"DT: {games} games of {turns} steps of Breakout",
         lambda: playing.played(model, many, target, seeds),
         {
-            "ours, one after the other": lambda: playing.played(model, one, target, seeds[:alone]),
-            "one after the other, all frames in sight encoded again": encode_all_frames,
+            "ours one after the other": lambda: playing.played(model, one, target, seeds[:alone]),
+            "one after the other with all frames encoded again": encode_all_frames,
         },
         games, turns, alone,
     )  # fmt: skip

@@ -50,8 +50,8 @@ def together(episodes: int, steps: int, alone: int) -> list[dict[str, object]]:
         f"DT: {episodes} evaluation episodes of {steps} steps",
         lambda: playing.played(model, many, TARGET, seeds),
         {
-            "transformers' port, one after the other": port_alone,
-            "ours, one after the other": lambda: playing.played(model, one, TARGET, seeds[:alone]),
+            "transformers' port one after the other": port_alone,
+            "ours one after the other": lambda: playing.played(model, one, TARGET, seeds[:alone]),
         },
         episodes, steps, alone,
     )  # fmt: skip

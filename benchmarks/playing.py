@@ -24,23 +24,23 @@ def together(
     steps: int,
     alone: int,
 ) -> list[dict[str, object]]:
-    """A row of the table for each peer, by its note.
+    """A row of the table for each peer, by its name.
 
     Args:
         ours: plays all `episodes`, each of so many `steps`.
         peers: each plays `alone` of them.
     """
     rows: list[dict[str, object]] = []
-    for note, peer in peers.items():
+    for name, peer in peers.items():
         mine, other, ratio = paired(ours, peer, pairs=3, warm=1)
         scale = episodes / alone
         rows.append(
             {
-                "what": what,
+                "what": f"{what}, against {name}",
                 "ours": f"{mine:.2f} s",
                 "peer": f"{other * scale:.2f} s",
                 "ratio": ratio * scale,
-                "note": f"{note}; ours together: {mine / episodes / steps * 1e3:.2f} ms a step",
+                "note": f"ours together: {mine / episodes / steps * 1e3:.2f} ms a step",
             }
         )
     return rows

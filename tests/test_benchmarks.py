@@ -110,7 +110,10 @@ def test_opening_again_is_compared_with_unpickling(tmp_path):
 def test_episodes_played_together_are_compared_with_episodes_played_alone():
     rows = together(episodes=3, steps=2, alone=1)
     assert all(isinstance(row["ratio"], float) for row in rows)
-    assert [row["what"] for row in rows] == ["DT: 3 evaluation episodes of 2 steps"] * 2
+    assert [row["what"] for row in rows] == [
+        "DT: 3 evaluation episodes of 2 steps, against transformers' port one after the other",
+        "DT: 3 evaluation episodes of 2 steps, against ours one after the other",
+    ]
 
 
 def test_tasks_learned_together_are_compared_with_each_alone():

@@ -10,7 +10,8 @@ expert   the snapshot of highest return, from medium on; or the policy of anothe
 
 Of a learner that has a replay buffer, a snapshot every EVERY steps is kept up to medium, since they record replay data;
 from there to expert LATER of them. PPO's policies, which normalize what they observe, are files of their own
-(ROBOT/medium), and no replay data come from them.
+(ROBOT/medium), and no replay data come from them; --noise is for those whose samples fall where their mean action does
+not.
 
 The few episodes that training played only suggest which snapshots to play for 100. What is chosen by those 100 is
 played another 100 times with other seeds for its card, so that the card is not flattered by the choice.
@@ -19,7 +20,7 @@ played another 100 times with other seeds for its card, so that the card is not 
 import csv
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,7 @@ import tyro
 from environments.scores import normalized
 from sources.collect import play
 from sources.experts import snapshots
-from sources.experts.policy import Gaussian, Noiseless, Policy, load
-from trajectories.atomic import atomic_file
+from sources.experts.policy import Gaussian, Noiseless, Policy, load, save
 from trajectories.catalog import dataset
 from trajectories.errors import UserError
 from trajectories.output import print_any_text
@@ -50,6 +50,7 @@ class Config:
     medium: int | None = None  # which snapshot, by its steps; else chosen
     expert: int | None = None  # likewise
     other_expert: bool = False  # the expert is another training's, which lies in the robot's folder already
+    noise: float = 1.0  # of a Gaussian policy: by what its standard deviation is multiplied
 
 
 @dataclass(frozen=True)
@@ -141,13 +142,14 @@ def level_of_file(env: str, name: str) -> dict[str, Any]:
     return {"file": file.as_posix(), "algorithm": about["algorithm"], **level(env, snapshots.FOLDER / file)}
 
 
-def store_file(env: str, policy: Path, name: str) -> None:
-    """Put a policy and its card beside the snapshots, as a file of its own."""
-    folder = snapshots.FOLDER / env
+def store_file(training: Training, steps: int, name: str, noise: float) -> None:
+    """Put a policy and its card beside the snapshots, as a file of its own, its actions spread by so much less."""
+    policy = training.policy(steps)
+    assert isinstance(policy, Gaussian)
+    folder = snapshots.FOLDER / training.env
     folder.mkdir(exist_ok=True)
-    for suffix in (".safetensors", ".json"):
-        with atomic_file(folder / f"{name}{suffix}", alone=True) as fresh:
-            fresh.write_bytes(policy.with_suffix(suffix).read_bytes())
+    quieter = replace(policy, log_std=policy.log_std + np.log(noise))
+    save(folder / f"{name}.safetensors", quieter, {**training.card(steps), "noise": noise})
 
 
 def kept(curve: list[int], medium: int, expert: int) -> list[int]:
@@ -175,10 +177,11 @@ def main(config: Config) -> None:
     first = training.card(0)
     card = {name: first[name] for name in ("environment", "algorithm", "seed", "physics")}
     if isinstance(training.policy(0), Gaussian):
-        chosen = {"medium": middle, "expert": best}
+        chosen = {"medium": middle} if config.other_expert else {"medium": middle, "expert": best}
         for name, one in chosen.items():
-            store_file(config.env, training.path(one), name)
-        card |= {"settings": settings(training, [0]), **{name: level_of_file(config.env, name) for name in chosen}}
+            store_file(training, one, name, config.noise)
+        levels = {name: level_of_file(config.env, name) for name in ("medium", "expert")}
+        card |= {"settings": settings(training, [middle]), "noise": config.noise, **levels}
         snapshots.write(config.env, [], card | {"snapshots": []})
         return
     steps = kept(list(training.curve), middle, best)

@@ -80,9 +80,10 @@ def trainings_table() -> str:
     for env, card in cards().items():
         taken = [one["steps"] for one in card["snapshots"]]
         for stage in card["settings"]:
+            width = stage.get("actor", 64)  # PPO's is Stable-Baselines3's own
             lines.append(
-                f"| {env} | {card['algorithm'].split()[0]} | {card['seed']} | {stage['actor']} x {stage['actor']} | "
-                f"{stage['from']:,} | {stage['learning_rate']:g} | {stage['gradient_steps']} | {len(taken)} |"
+                f"| {env} | {card['algorithm'].split()[0]} | {card['seed']} | {width} x {width} | "
+                f"{stage['from']:,} | {stage['learning_rate']:g} | {stage.get('gradient_steps', '')} | {len(taken)} |"
             )
     return "\n".join(lines)
 
