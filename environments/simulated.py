@@ -1,7 +1,7 @@
 """Copies of one compiled MuJoCo model, stepped together: what every family of MuJoCo environments shares.
 
 They are stepped one after the other: threads that share them gain nothing, since a step is over in 50 microseconds, and
-to hand on Python's lock takes as long. Processes share a recording instead (sources/collect.py).
+to hand on Python's lock takes as long. Processes share a long recording instead (sources/collect.py).
 
 Shapes   E copies, P positions (qpos), V velocities (qvel), A actuators
 """

@@ -34,7 +34,7 @@ from gato.multitask import Corpus, MixedBatch, Scores, losses_by_task, mean_over
 from gato.observations import TextTokens, images_of
 from gato.patches import Pixels
 from gato.player import Recomputing, Rolling
-from gato.reading import Targets, hidden_at, hidden_together
+from gato.reading import Targets, hidden_at
 from gato.scores import score
 from gato.stream import TokenSequence, TokenType
 from gato.tokenizing import name_of
@@ -224,16 +224,13 @@ class Gato(Answering):
     def predict(self, *streams: TokenSequence) -> list[tuple[Float[Tensor, "n D"], Int[Tensor, "n"]]]:
         """Of each stream the hidden states before its target tokens, and these tokens; little else is computed."""
         targets = [Targets.of(stream) for stream in streams]
-        if len(streams) == 1:
-            hidden = [self.hidden(streams[0], targets[0].queries)]
-        else:
-            vectors = [self.embedding(stream) for stream in streams]
-            hidden = hidden_together(self.transformer, vectors, [each.queries for each in targets])
+        vectors = [self.embedding(stream) for stream in streams]
+        hidden = hidden_at(self.transformer, vectors, [each.queries for each in targets])
         return [(states[each.mask], each.ids) for states, each in zip(hidden, targets, strict=True)]
 
     def hidden(self, stream: TokenSequence, queries: Int[Tensor, "R"]) -> Float[Tensor, "B R D"]:
         """Hidden states at some positions of every sequence."""
-        return hidden_at(self.transformer, self.embedding(stream), queries)
+        return hidden_at(self.transformer, [self.embedding(stream)], [queries])[0]
 
     def logits(self, hidden: Float[Tensor, "*n D"], ids: slice) -> Float[Tensor, "*n V"]:
         """Logits of a slice of the ids; the embedding table is also the output layer."""

@@ -1,22 +1,20 @@
-"""The hidden states that predict target tokens: of one task's stream, or of several tasks' read as one batch.
+"""The hidden states that predict target tokens: of one task's stream, or of several tasks' read together.
 
-A short batch costs nearly as much as a long one, so streams of several tasks stand below each other, each padded behind
-its end: what follows a token changes nothing that is known after it. Only where a stream is much shorter than the
-longest, it is read in a batch of its own.
+A short batch costs nearly as much as a long one, so streams of several tasks share all blocks of the transformer but
+the last; only where one is much shorter than the longest, it is read in a batch of its own.
 
 Shapes   B sequences, L tokens, D width, R query positions, n target tokens
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import pad
 
 from gato.stream import TokenSequence
-from gato.transformer import ReadsPositions, SequenceCore, rows_at
+from gato.transformer import ReadsPositions, ReadsStreams
 
 LEAST_FILLED = 0.75  # of the longest stream's tokens, to be read beside it
 
@@ -38,26 +36,22 @@ class Targets:
 
 
 def hidden_at(
-    transformer: SequenceCore, x: Float[Tensor, "B L D"], read: Int[Tensor, "*#B R"]
-) -> Float[Tensor, "B R D"]:
-    """Hidden states at some positions, the same of every sequence or each one's own."""
-    return transformer.at(x, read) if isinstance(transformer, ReadsPositions) else rows_at(transformer(x), read)
-
-
-def hidden_together(
-    transformer: SequenceCore, streams: Sequence[Float[Tensor, "_ _ D"]], queries: Sequence[Int[Tensor, "_"]]
+    transformer: Any, streams: Sequence[Float[Tensor, "_ _ D"]], queries: Sequence[Int[Tensor, "_"]]
 ) -> list[Float[Tensor, "_ _ D"]]:
-    """`hidden_at` of several streams of vectors, each at its own positions."""
+    """Hidden states at some positions of streams of vectors.
+
+    Args:
+        transformer: a `SequenceCore`.
+    """
+    if not isinstance(transformer, ReadsPositions):
+        return [transformer(x)[:, read] for x, read in zip(streams, queries, strict=True)]
+    if not isinstance(transformer, ReadsStreams):
+        return [transformer.at(x, read) for x, read in zip(streams, queries, strict=True)]
     found: list[Tensor] = [streams[0]] * len(streams)
     for group in alike([x.shape[1] for x in streams]):
-        longest, most = streams[group[0]].shape[1], max(len(queries[place]) for place in group)
-        x = torch.cat([pad(streams[place], (0, 0, 0, longest - streams[place].shape[1])) for place in group])
-        sizes = [len(streams[place]) for place in group]
-        own = [pad(queries[place], (0, most - len(queries[place]))) for place in group]
-        read = torch.stack(own).repeat_interleave(torch.tensor(sizes, device=x.device), dim=0)  # (B, R)
-        parts = torch.split(hidden_at(transformer, x, read), sizes)
-        for place, part in zip(group, parts, strict=True):
-            found[place] = part[:, : len(queries[place])]
+        hidden = transformer.at_each([streams[place] for place in group], [queries[place] for place in group])
+        for place, part in zip(group, hidden, strict=True):
+            found[place] = part
     return found
 
 

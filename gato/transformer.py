@@ -9,6 +9,7 @@ Shapes   B sequences, L tokens, D width, H heads, k width of a head, R positions
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -16,14 +17,13 @@ import torch
 from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import gelu, linear, scaled_dot_product_attention
+from torch.nn.functional import gelu, linear, pad, scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
 
 from backbone.transformer import MANUAL_MAX_LENGTH, prefers_manual_attention
 from gato.config import Config
 
 
-@runtime_checkable
 class SequenceCore(Protocol):
     """What Gato needs of a causal sequence model: output i depends on tokens 0..i only."""
 
@@ -34,7 +34,16 @@ class SequenceCore(Protocol):
 class ReadsPositions(Protocol):
     """A sequence model that can compute some positions only."""
 
-    def at(self, x: Float[Tensor, "B L D"], read: Int[Tensor, "*#B R"]) -> Float[Tensor, "B R D"]: ...
+    def at(self, x: Float[Tensor, "B L D"], read: Int[Tensor, "R"]) -> Float[Tensor, "B R D"]: ...
+
+
+@runtime_checkable
+class ReadsStreams(ReadsPositions, Protocol):
+    """One that can do so for several streams at once."""
+
+    def at_each(
+        self, streams: Sequence[Float[Tensor, "_ _ D"]], reads: Sequence[Int[Tensor, "_"]]
+    ) -> list[Float[Tensor, "_ _ D"]]: ...
 
 
 @dataclass
@@ -79,13 +88,13 @@ class Attention(nn.Module):
         return rearrange(x, "b l (p h k) -> p b h l k", p=parts, h=self.heads).unbind(0)
 
     def forward(
-        self, x: Float[Tensor, "B L D"], bias: Float[Tensor, "*#B H R L"] | None, read: Int[Tensor, "*#B R"] | None
+        self, x: Float[Tensor, "B L D"], bias: Float[Tensor, "H R L"] | None, read: Int[Tensor, "R"] | None
     ) -> Float[Tensor, "B R D"]:
         if read is None:
             queries, keys, values = self.split(self.project(x), 3)  # (B, H, L, k)
         else:
             weight, shift, edge = self.project.weight, self.project.bias, self.inner
-            (queries,) = self.split(linear(rows_at(x, read), weight[:edge], shift[:edge]), 1)  # (B, H, R, k)
+            (queries,) = self.split(linear(x[:, read], weight[:edge], shift[:edge]), 1)  # (B, H, R, k)
             keys, values = self.split(linear(x, weight[edge:], shift[edge:]), 2)
         mixed = attend(queries, keys, values, bias, self.dropout if self.training else 0.0)
         return self.out(rearrange(mixed, "b h l k -> b l (h k)"))
@@ -110,7 +119,7 @@ def attend(
     queries: Float[Tensor, "B H R k"],
     keys: Float[Tensor, "B H L k"],
     values: Float[Tensor, "B H L k"],
-    bias: Float[Tensor, "*#B H R L"] | None,
+    bias: Float[Tensor, "H R L"] | None,
     dropout: float,
 ) -> Float[Tensor, "B H R k"]:
     """Attention with `bias` added to its scores, -inf where they are masked; causal without it."""
@@ -120,11 +129,6 @@ def attend(
     with torch.autocast("cpu", enabled=False):  # which would turn the softmax into float32 and back
         scores = (queries * keys.shape[3] ** -0.5) @ keys.transpose(2, 3) + bias
         return torch.dropout(torch.softmax(scores, dim=-1), dropout, train=dropout > 0) @ values
-
-
-def rows_at(x: Float[Tensor, "B L D"], read: Int[Tensor, "*#B R"]) -> Float[Tensor, "B R D"]:
-    """Some positions, the same of every sequence or each one's own."""
-    return x[:, read] if read.dim() == 1 else x.take_along_dim(read[:, :, None], dim=1)
 
 
 class FeedForward(nn.Module):
@@ -157,13 +161,10 @@ class Block(nn.Module):
         self.skipped = config.stochastic_depth
 
     def forward(
-        self,
-        x: Float[Tensor, "B L D"],
-        bias: Float[Tensor, "*#B H R L"] | None,
-        read: Int[Tensor, "*#B R"] | None = None,
+        self, x: Float[Tensor, "B L D"], bias: Float[Tensor, "H R L"] | None, read: Int[Tensor, "R"] | None = None
     ) -> Float[Tensor, "B R D"]:
         attended = self.attention(self.attention_norm(x), bias, read)
-        x = (x if read is None else rows_at(x, read)) + self.sometimes(attended)
+        x = (x if read is None else x[:, read]) + self.sometimes(attended)
         return x + self.sometimes(self.feedforward(self.feedforward_norm(x)))
 
     def sometimes(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
@@ -180,7 +181,7 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Blocks and a last norm; a `SequenceCore` that also `Reads` and `Caches`."""
+    """Blocks and a last norm; a `SequenceCore` that also `ReadsStreams` and `Caches`."""
 
     slopes: Tensor  # (H,): what a score loses for each token of distance
 
@@ -204,13 +205,26 @@ class Transformer(nn.Module):
     def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
         return self.norm(self.run(list(self.blocks), x))
 
-    def at(self, x: Float[Tensor, "B L D"], read: Int[Tensor, "*#B R"]) -> Float[Tensor, "B R D"]:
-        """`forward(x)` at some positions, without the last layer's queries and feed-forward elsewhere."""
+    def at(self, x: Float[Tensor, "B L D"], read: Int[Tensor, "R"]) -> Float[Tensor, "B R D"]:
+        """`forward(x)[:, read]`, without the last layer's queries and feed-forward elsewhere."""
+        return self.at_each([x], [read])[0]
+
+    def at_each(
+        self, streams: Sequence[Float[Tensor, "_ _ D"]], reads: Sequence[Int[Tensor, "_"]]
+    ) -> list[Float[Tensor, "_ _ D"]]:
+        """`at` of several streams, which pass all blocks but the last as one batch, padded behind their ends: what
+        follows a token changes nothing that is known after it."""
         *blocks, last = self.blocks
-        x = self.run(blocks, x)
-        distance = read[..., None] - torch.arange(x.shape[1], device=x.device)  # (R, L), or of each sequence
-        reading = self.bias(distance if read.dim() == 1 else distance[:, None])  # ([B,] H, R, L)
-        return self.norm(last(x, reading, read))
+        longest = max(x.shape[1] for x in streams)
+        batch = torch.cat([pad(x, (0, 0, 0, longest - x.shape[1])) for x in streams]) if streams[1:] else streams[0]
+        batch = self.run(blocks, batch)
+        found, first = [], 0
+        for stream, read in zip(streams, reads, strict=True):
+            x = batch[first : first + len(stream), : stream.shape[1]]
+            reading = self.bias(read[:, None] - torch.arange(x.shape[1], device=x.device))  # (H, R, L)
+            found.append(self.norm(last(x, reading, read)))
+            first += len(stream)
+        return found
 
     def run(self, blocks: list[nn.Module], x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
         """Some blocks, one after another, each token looking at those before it."""

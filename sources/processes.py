@@ -4,12 +4,17 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import count
+from multiprocessing import connection
 from typing import Any, TypeVar
+
+from trajectories.errors import UserError
 
 T = TypeVar("T")
 AHEAD = 3  # answers waited for, for each process
@@ -21,12 +26,15 @@ def in_order(job: Callable[[int], T], processes: int = 0) -> Generator[T, None, 
     Args:
         job: of numbers; can be pickled, as can its results.
         processes: that work; 0: one for each processor it may use; 1: this one, and no other is started.
+
+    Raises:
+        UserError: a process was ended from outside.
     """
     processes = processes or processors()
-    if processes == 1:
+    if processes == 1 or multiprocessing.current_process().daemon:  # which may start none
         yield from map(job, count())
     context = multiprocessing.get_context("spawn")  # forking would copy simulators and threads
-    with ProcessPoolExecutor(processes, context, _ignore_interrupts) as pool:
+    with ProcessPoolExecutor(processes, context, _begin) as pool:
         waiting: deque[Future[T]] = deque()
         numbers = count()
         try:
@@ -35,12 +43,17 @@ def in_order(job: Callable[[int], T], processes: int = 0) -> Generator[T, None, 
                     with _without_script():
                         waiting.append(pool.submit(job, next(numbers)))
                 yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise UserError(
+                "A process that helped was ended from outside, perhaps for want of memory: make room, or allow fewer "
+                "processors (taskset -c 0 ...)."
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 def processors() -> int:
-    """Those that this process may use: a container or `taskset` may allow fewer than the machine has."""
+    """Those that this process may use; `taskset` or a cluster may allow fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -57,6 +70,16 @@ def _without_script() -> Iterator[None]:
         script.update(kept)
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl-C reaches all processes; the first one ends the others."""
+def _begin() -> None:
+    """What a process that helps does first.
+
+    Ctrl-C reaches all processes, and the first one ends the others; if it is killed, they end themselves.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if (parent := multiprocessing.parent_process()) is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)

@@ -133,4 +133,7 @@ def test_games_played_together_are_compared_with_games_played_alone():
     pytest.importorskip("ale_py", reason="ale-py is not here, which brings the games: pip install -r requirements.txt")
     rows = acting(games=2, turns=2, alone=1)
     assert all(isinstance(row["ratio"], float) for row in rows)
-    assert [row["what"] for row in rows] == ["DT: 2 games of 2 steps of Breakout"] * 2
+    assert [row["what"] for row in rows] == [
+        "DT: 2 games of 2 steps of Breakout, against ours one after the other",
+        "DT: 2 games of 2 steps of Breakout, against one after the other with all frames encoded again",
+    ]

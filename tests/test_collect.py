@@ -180,9 +180,9 @@ def test_impossible_recordings_are_refused_in_a_sentence(wrong: dict, tmp_path: 
 def test_only_what_has_policies_is_available() -> None:
     assert available("toy", "medium")
     assert available("ant", "random")
-    assert not available("ant", "expert")
+    assert not available("ant", "medium-replay")
     with pytest.raises(UserError, match=r"No behaviou?r policy of ours"):
-        policies_digest("ant", "expert")
+        policies_digest("ant", "medium-replay")
 
 
 def test_a_damaged_policy_is_refused(tmp_path: Path) -> None:

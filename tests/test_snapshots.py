@@ -199,6 +199,12 @@ def test_policies_that_normalize_what_they_observe_are_files_of_their_own(
     np.testing.assert_allclose(part.policy().act(observed, noise), half.act(observed, noise), atol=2e-3)
 
 
+def test_only_a_policy_with_one_deviation_is_given_less_noise(tmp_path: Path) -> None:
+    folder = checkpoints(tmp_path / "training", {0: 20.0, 5000: 1400.0})
+    with pytest.raises(UserError, match="leave it out for SAC's"):
+        choose.main(choose.Config(folder, "hopper", medium=5000, expert=5000, noise=0.5))
+
+
 def test_a_training_that_never_was_medium_is_refused_in_a_sentence(tmp_path: Path) -> None:
     folder = checkpoints(tmp_path / "training", {0: 20.0, 5000: 300.0})
     with pytest.raises(UserError, match="earns about 1422, with noise and without: train on"):

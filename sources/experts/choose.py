@@ -60,12 +60,13 @@ class Training:
     env: str
     folder: Path
     curve: dict[int, float]  # steps: the mean return that training saw
+    noise: float = 1.0  # by what the deviation of its policies' actions is multiplied
 
     @classmethod
-    def of(cls, env: str, folder: Path) -> "Training":
+    def of(cls, env: str, folder: Path, noise: float = 1.0) -> "Training":
         with (folder / "curve.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        return cls(env, folder, {int(row["steps"]): float(row["return_mean"]) for row in rows})
+        return cls(env, folder, {int(row["steps"]): float(row["return_mean"]) for row in rows}, noise)
 
     def path(self, steps: int) -> Path:
         return self.folder / f"{steps:08d}.safetensors"
@@ -78,7 +79,8 @@ class Training:
 
     def earned(self, steps: int, seed: int, of: Callable[[Policy], Policy] = lambda policy: policy) -> np.ndarray:
         """Returns of EPISODES episodes; and their lengths, (2, EPISODES)."""
-        return earned(self.env, self.path(steps), seed, of)
+        heard = of if self.noise == 1.0 else lambda policy: of(spread(policy, self.noise))
+        return earned(self.env, self.path(steps), seed, heard)
 
 
 def earned(env: str, file: Path, seed: int, of: Callable[[Policy], Policy]) -> np.ndarray:
@@ -142,14 +144,23 @@ def level_of_file(env: str, name: str) -> dict[str, Any]:
     return {"file": file.as_posix(), "algorithm": about["algorithm"], **level(env, snapshots.FOLDER / file)}
 
 
-def store_file(training: Training, steps: int, name: str, noise: float) -> None:
-    """Put a policy and its card beside the snapshots, as a file of its own, its actions spread by so much less."""
-    policy = training.policy(steps)
-    assert isinstance(policy, Gaussian)
+def spread(policy: Policy, noise: float) -> Gaussian:
+    """A policy whose actions' standard deviation is `noise` times its own.
+
+    Raises:
+        UserError: the noise of this kind of policy is no number of its own.
+    """
+    if not isinstance(policy, Gaussian):
+        raise UserError("--noise is for policies of PPO, whose actions have one deviation: leave it out for SAC's.")
+    return replace(policy, log_std=policy.log_std + np.log(noise))
+
+
+def store_file(training: Training, steps: int, name: str) -> None:
+    """Put a policy and its card beside the snapshots, as a file of its own."""
     folder = snapshots.FOLDER / training.env
     folder.mkdir(exist_ok=True)
-    quieter = replace(policy, log_std=policy.log_std + np.log(noise))
-    save(folder / f"{name}.safetensors", quieter, {**training.card(steps), "noise": noise})
+    policy = spread(training.policy(steps), training.noise)
+    save(folder / f"{name}.safetensors", policy, {**training.card(steps), "noise": training.noise})
 
 
 def kept(curve: list[int], medium: int, expert: int) -> list[int]:
@@ -171,18 +182,19 @@ def settings(training: Training, steps: list[int]) -> list[dict[str, Any]]:
 
 
 def main(config: Config) -> None:
-    training = Training.of(config.env, config.checkpoints)
+    training = Training.of(config.env, config.checkpoints, config.noise)
     middle = config.medium or medium(training, config.candidates)
     best = middle if config.other_expert else config.expert or expert(training, middle, config.candidates)
     first = training.card(0)
     card = {name: first[name] for name in ("environment", "algorithm", "seed", "physics")}
-    if isinstance(training.policy(0), Gaussian):
+    if config.noise != 1.0 or isinstance(training.policy(0), Gaussian):
         chosen = {"medium": middle} if config.other_expert else {"medium": middle, "expert": best}
         for name, one in chosen.items():
-            store_file(training, one, name, config.noise)
+            store_file(training, one, name)
         levels = {name: level_of_file(config.env, name) for name in ("medium", "expert")}
         card |= {"settings": settings(training, [middle]), "noise": config.noise, **levels}
         snapshots.write(config.env, [], card | {"snapshots": []})
+        print(f"{', '.join(chosen)}: {snapshots.FOLDER / config.env}")
         return
     steps = kept(list(training.curve), middle, best)
     card |= {"settings": settings(training, steps)}

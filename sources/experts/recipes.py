@@ -91,7 +91,7 @@ def _of_training(trained: Snapshots, quality: str, action_size: int) -> list[Par
 
 
 def _chosen(trained: Snapshots, level: str) -> Part:
-    """The policy of medium or expert: a snapshot, or the file of another training's."""
+    """The policy of medium or expert: a snapshot, or a file of its own."""
     chosen = trained.card[level]
     if "file" in chosen:
         path = FOLDER / chosen["file"]

@@ -1,8 +1,9 @@
-"""All policies of one training, in one file: what the learner was, again and again, from its first step to expert.
+"""All policies of one of SAC's trainings, in one file: what the learner was, from its first step to expert.
 
     hopper.safetensors   the snapshots' weights, one behind the other in float16, (K, ...) of each; `steps` (K,), when
     hopper.json          the card: how the training went, which snapshot is medium and which expert, and what they earn
 
+Of PPO's, which has no replay buffer, medium and expert alone are kept, as files of their own that the card names.
 A policy is played as it is stored.
 
 Shapes   K snapshots
