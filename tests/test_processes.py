@@ -43,7 +43,7 @@ def ended(number: int) -> int:
     os._exit(3)
 
 
-def test_a_process_that_was_ended_is_said_in_a_sentence() -> None:
+def test_a_process_that_was_ended_is_reported_in_a_sentence() -> None:
     with pytest.raises(UserError, match="ended from outside"):
         next(in_order(ended, 2))
 
