@@ -130,7 +130,7 @@ class Config(ModelConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.prompt_steps >= self.context:
+        if self.prompt_steps >= self.context and not self.context_tokens:  # which decide how many there are
             raise UserError(
                 f"prompt_steps is {self.prompt_steps}, but a sequence has {self.context} steps (context): leave at "
                 f"least one of them to the episode itself."
