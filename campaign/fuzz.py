@@ -98,7 +98,8 @@ def _child(read: Callable[[Path], None], items: list[tuple[int, Path]], sending:
     os.dup2(silent, sys.stdout.fileno())
     os.dup2(silent, sys.stderr.fileno())
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
+    room = _reserved() + (6 << 30)  # what started this one may have reserved gigabytes that it does not use
+    resource.setrlimit(resource.RLIMIT_AS, (room, room))
     for number, folder in items:
         signal.setitimer(signal.ITIMER_PROF, SECONDS)  # of the processor: other programs may be busy
         signal.setitimer(signal.ITIMER_REAL, 6 * SECONDS)  # for what waits
@@ -124,6 +125,12 @@ def _failure(read: Callable[[Path], None], folder: Path) -> str | None:
         what = (str(error).splitlines() or [""])[0][:80]
         return f"{type(error).__name__}: {what} ({Path(place.filename).name}:{place.lineno})"
     return None
+
+
+def _reserved() -> int:
+    """Bytes of this process's address space; 0 where the system does not say."""
+    size = Path("/proc/self/statm")
+    return int(size.read_text().split()[0]) * resource.getpagesize() if size.exists() else 0
 
 
 def _peak() -> int:
