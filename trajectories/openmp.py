@@ -2,8 +2,8 @@
 
 libgomp, torch's pool of threads on Linux, lets a thread that waits try 300,000 times before it sleeps. Where another
 process is busy, too, the thread that is waited for does not get its core meanwhile: two threads are then many times
-slower than one. With three thousand tries training is about as fast on an idle machine, and ten times as fast on a busy
-one (`python -m benchmarks waiting` measures both). libgomp reads the number once, as it is loaded.
+slower than one. With three thousand tries training is about a tenth slower on an idle machine, and several times as
+fast on a busy one (`python -m benchmarks waiting` measures both). libgomp reads the number once, as it is loaded.
 """
 
 import os
