@@ -150,8 +150,8 @@ def _several(environment: str, policy: Policy, seed: tuple[int, ...], physics: s
 
 @cache
 def _playing(environment: str, physics: str) -> Recordable:
-    """The copies that this process plays with."""
-    return _copies(environment, physics)
+    """The copies that this process plays with, one for each episode that it plays before it answers."""
+    return _copies(environment, physics, AT_ONCE)
 
 
 def _cut(episodes: Iterator[Columns], steps: int, room: int, marked: bool) -> Iterator[Columns]:
