@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from gato.config import Config
 from report.curve import Curve
 from report.store import read_all
 from tests.test_benchmark import same_but_for_times
 from tests.toys import small, walk
+from training import distributed
 from training.run_lock import STATE, UNFINISHED, unfinished
 from training.step import rows_of
+from trajectories.errors import UserError
 from trajectories.windows import sample_windows
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -98,6 +102,17 @@ def test_shares_weighed_by_their_terms_have_the_loss_of_the_whole(name: str, mon
     losses = [model.loss(share)["total"].item() for share in shares]
     together = np.average(losses, weights=terms)
     assert together == pytest.approx(model.loss(batch)["total"].item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("draws", "batch", "fits"), [(0, 64, False), (4, 7, False), (4, 8, True), (1, 2, True)])
+def test_shared_out_weights_of_several_tasks_need_sequences_of_each_task_everywhere(
+    draws: int, batch: int, fits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed, "size", lambda: 2)
+    config = Config(tasks_per_update=draws, batch_size=batch)
+    distributed.check_shares(config, 1)  # one task has rows in every process
+    with nullcontext() if fits else pytest.raises(UserError, match=f"from 1 to {batch // 2}"):
+        distributed.check_shares(config, 3)
 
 
 def test_rows_that_do_not_go_round_leave_some_processes_without_any() -> None:

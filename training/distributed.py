@@ -124,6 +124,24 @@ def shard_batch(batch: Any) -> Any:
     return part
 
 
+def check_shares(config: Any, tasks: int) -> None:
+    """Refuse sharded weights of several tasks where a process may get no sequence of one: the others would wait for it
+    to gather that task's weights, for ever.
+
+    Args:
+        config: of a model that learns several tasks.
+
+    Raises:
+        UserError: it may happen.
+    """
+    draws = getattr(config, "tasks_per_update", 0)
+    if size() > 1 and tasks > 1 and (not draws or config.batch_size // draws < size()):
+        raise UserError(
+            f"--shard needs sequences of every task of an update in all {size()} processes, and --tasks-per-update "
+            f"is {draws} in a batch of {config.batch_size}: choose one from 1 to {config.batch_size // size()}."
+        )
+
+
 def mean(value: Tensor) -> Tensor:
     """Of the team's values."""
     if size() > 1:
