@@ -61,8 +61,9 @@ class Vectors(nn.Module):
 
 
 def vectors_of(data: Trajectories) -> list[Float[np.ndarray, "N _"]]:
-    """The column of every vector in the observations of a task."""
+    """The column of every vector in the observations of a task; frames that are stacked have the same figures."""
     if not data.spec.parts:
-        return [data.observations.reshape(len(data), -1)] * len(vector_sizes(data.spec))
+        frames, stack = data.observations.reshape(len(data), -1), data.spec.frame_stack
+        return [frames if stack == 1 else np.tile(frames, stack)] * len(vector_sizes(data.spec))
     columns = view(data.observations, data.spec.parts)
     return [columns[part.name].reshape(len(data), -1) for part in data.spec.parts if part.kind == "float"]

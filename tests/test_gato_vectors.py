@@ -53,6 +53,16 @@ def test_a_step_is_one_token_of_numbers_a_separator_and_the_action():
     assert int(model.count_tokens(batch)) == 4 * int(batch.mask.sum())
 
 
+def test_stacked_frames_of_numbers_are_one_vector():
+    data = walk((12, 7, 9), spec=replace(POINT, observation_shape=(4, 3), frame_stack=4))
+    model = gato(data)
+    assert model.embedding.vectors is not None
+    (normalize,) = model.embedding.vectors.normalize.values()
+    assert torch.equal(normalize.mean[:3], normalize.mean[9:])
+    assert normalize.mean[0] == pytest.approx(data.observations[:, 0].mean())
+    assert torch.isfinite(model.loss(drawn(model, data))["total"])
+
+
 def test_of_several_parts_the_numbers_alone_become_one_token():
     data = walk((12, 7, 9), spec=MISSION)
     model, usual = gato(data), small("gato", data)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from report.store import read_record
+from tests.recordings import STACKED
 from training.checkpoint import load_model
 from training.provenance import ROOT
 from training.registry import find, find_named
@@ -48,3 +49,10 @@ def test_a_model_that_cannot_be_imported_is_answered_in_a_sentence(name: str) ->
 def test_a_model_of_vectors_is_refused_where_images_are_shown() -> None:
     done = command("run", "--model", GRU, "--env", "breakout")
     assert (done.returncode, done.stderr) == (2, f"{GRU} reads vectors, but breakout shows images: choose another.\n")
+
+
+@pytest.mark.parametrize("name", ["bc", "dt", "tt"])
+def test_stacked_frames_of_numbers_are_refused_by_models_that_would_normalize_the_first_alone(name: str) -> None:
+    with pytest.raises(UserError, match="4 frames of numbers at a time"):
+        find(name, STACKED)
+    assert find("gato", STACKED).name == "gato"

@@ -89,6 +89,9 @@ def find(name: str, spec: Spec | tuple[Spec, ...] | None = None) -> Entry:
         raise UserError(f"There is no model called {name!r}: {did_you_mean(name, [*MODELS, *LONG_NAMES])}")
     one = spec if isinstance(spec, Spec) else None
     of_images = one is not None and shows_images(one) and min(image_shape(one)[1:]) >= SMALLEST
+    if one is not None and one.frame_stack > 1 and short in OF_IMAGES and not of_images:
+        numbers = f"{one.name} shows {one.frame_stack} frames of numbers at a time"
+        raise UserError(f"{numbers}, and {short} reads such frames of images only: choose --model gato.")
     path = {**MODELS, **(OF_IMAGES if of_images else {})}[short]
     settings = import_module(f"{path.partition(':')[0].rpartition('.')[0]}.config")
     config = settings.ImageConfig if path != MODELS[short] else _config(settings, one)
