@@ -47,6 +47,7 @@ Name = Literal[
     "planner",
     "gato",
     "mixture",
+    "shares",
     "report",
 ]
 NAMES = get_args(Name)

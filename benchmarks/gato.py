@@ -2,7 +2,8 @@
 
 Peers    the same model without what is measured: the whole window again for every token (`Recomputing`); every patch of
          a batch encoded, however often it is there; logits of all ids at all positions, or of all ids for text. None of
-         the public Gatos learns or acts as it is, so that there is no other to run.
+         the public Gatos learns or acts as it is: beside them stands a GPT of the same sizes as language models are
+         trained (after karpathy/nanoGPT), logits of all ids at all positions, its batch made of tokens beforehand.
 Ceiling  the floating-point operations of the matrix products that our step needs, over the time of a 2048-cube product
 """
 
@@ -15,8 +16,8 @@ from unittest import mock
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, linear
 
 from benchmarks import operations
 from benchmarks.made_up import HOPPER, noise, noise_of, words
@@ -35,12 +36,14 @@ from trajectories.types import Trajectories
 
 EPISODES = 10
 CONTEXT = 1024 // PER_STEP  # steps
+GPT_IDS = (34_049, 2_049)  # of a peer: all of Gato's table, and those that occur on hopper
 
 
 def measure() -> list[dict[str, object]]:
     """The rows of the table that this file answers for."""
     data = noise(100_000)
-    rows = [acting(data), training(data, "bf16"), training(data, "fp32"), seeing(), logits(), writing()]
+    rows = [acting(data), training(data, "bf16"), training(data, "fp32"), *(beside_gpt(data, ids) for ids in GPT_IDS)]
+    rows += [seeing(), logits(), writing()]
     return rows + [reading(task) for task in ("hopper-medium", "walker2d-medium", "metaworld-reach")]
 
 
@@ -97,6 +100,50 @@ def training(data: Trajectories, precision: Precision) -> dict[str, object]:
         "ratio": share,
         "note": f"{tokens / ours:,.0f} tokens/s; peer and ratio: its products alone at the ceiling's speed",
     }
+
+
+def beside_gpt(data: Trajectories, ids: int) -> dict[str, object]:
+    """One update of `tiny`, its batch included, against one of a plain GPT that reads as many tokens; both in bf16."""
+    model = Gato(Config(), HOPPER)
+    model.calibrate(data)
+    optimizer, done, run = adamw(model), Progress(), Run(updates=10_000, precision="bf16")
+    ours, peer, ratio = paired(
+        lambda: update(model, data, optimizer, run, done), gpt_update(model.config, ids), pairs=9
+    )
+    tokens = model.config.batch_size * model.config.context * PER_STEP
+    return {
+        "what": f"Gato: an update of tiny with its batch, against a GPT of its sizes and {ids:,} ids",
+        "ours": f"{tokens / ours:,.0f} tokens/s",
+        "peer": f"{tokens / peer:,.0f} tokens/s",
+        "ratio": ratio,
+        "note": f"peer: logits of {ids:,} ids at every token, batch made beforehand",
+    }
+
+
+def gpt_update(config: Config, ids: int) -> Callable[[], Tensor]:
+    """An update of PyTorch's own pre-norm blocks over sequences of random tokens; it returns the loss."""
+    length = config.context * PER_STEP
+    layer = nn.TransformerEncoderLayer(
+        config.width, config.heads, config.hidden, 0.0, "gelu", batch_first=True, norm_first=True
+    )
+    blocks = nn.TransformerEncoder(layer, config.layers, nn.LayerNorm(config.width), enable_nested_tensor=False)
+    table, places = nn.Embedding(ids, config.width), nn.Embedding(length, config.width)
+    weights = [weight for module in (blocks, table, places) for weight in module.parameters()]
+    optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, fused=True)
+    tokens = torch.randint(ids, (config.batch_size, length + 1))
+    mask = nn.Transformer.generate_square_subsequent_mask(length)
+
+    def work() -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            hidden = blocks(table(tokens[:, :-1]) + places.weight, mask, is_causal=True)
+            loss = cross_entropy(linear(hidden, table.weight).flatten(0, 1), tokens[:, 1:].flatten())
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(weights, config.max_grad_norm)
+        optimizer.step()
+        return loss.detach()
+
+    return work
 
 
 def reading(task: str, context: int = 20) -> dict[str, object]:

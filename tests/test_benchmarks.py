@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import collecting, mixture
+from benchmarks import collecting, mixture, shares
 from benchmarks.atari import acting
 from benchmarks.data import UNPICKLED, opened, warm
 from benchmarks.evaluation import together
+from benchmarks.gato import gpt_update
 from gato import Config, Gato
 from report.prose import read_figures
 from sources import collect
@@ -137,3 +138,19 @@ def test_games_played_together_are_compared_with_games_played_alone():
         "DT: 2 games of 2 steps of Breakout, against ours one after the other",
         "DT: 2 games of 2 steps of Breakout, against one after the other with all frames encoded again",
     ]
+
+
+def test_the_shares_of_an_update_are_of_all_of_its_time():
+    data = shares.noise(1_000)
+    model = Gato(Config(width=16, heads=2, head_width=8, hidden=32, batch_size=4), data.spec)
+    row = shares.row("Gato: an update", model, data, updates=1)
+    named = dict(re.findall(r"([a-z ]+) (\d+)%", str(row["note"])))
+    assert set(map(str.strip, named)) == {*shares.GROUPS, shares.OTHER}
+    assert sum(map(int, named.values())) == pytest.approx(100, abs=len(named))
+    assert int(named["products"]) == pytest.approx(100 * float(str(row["ratio"])), abs=1)
+
+
+def test_the_gpt_beside_gato_learns():
+    work = gpt_update(Config(width=16, heads=2, head_width=8, hidden=32, batch_size=2, context=3), ids=7)
+    losses = [work() for _ in range(30)]
+    assert losses[-1] < losses[0]
