@@ -28,8 +28,9 @@ from benchmarks.planner import BINS, CASES, scattered, search_of
 from decision_transformer.config import Config as DTConfig
 from decision_transformer.config import ImageConfig
 from decision_transformer.model import DecisionTransformer
-from gato.config import preset
+from gato.config import Config, preset
 from gato.model import Gato
+from training.batches import batches
 from training.cli import exit_on_user_error
 from training.settings import Run
 from training.step import CapturedStep, GradientStep
@@ -52,7 +53,7 @@ class Options:
     """Measure what one GPU gives."""
 
     parts: tuple[str, ...] = ()
-    """card dt seeds tt plan atari gato79 gato364; all, if none is named"""
+    """card dt seeds tt plan ahead gato79 gato364 atari; all, if none is named"""
     limit: float = 440.0
     """seconds after which no further part begins"""
     updates: int = 0
@@ -264,12 +265,31 @@ def gato(size: str, micro_batch: int, recompute: bool = False) -> Iterator[Row]:
     }
 
 
+def ahead() -> Iterator[Row]:
+    """The smallest Gato, whose batches a thread draws ahead, against batches drawn when they are wanted."""
+    data = noise(1_000_000)
+    model = Gato(Config(), HOPPER)
+    model.calibrate(data)
+    model.to(GPU).train()
+    step, done, run = make_step(model, "bf16"), Progress(), Run(updates=1_000_000)
+    ways = batches(model, data, run), None
+    took = [seconds_each(partial(update, model, data, step.optimizer, run, done, step, way), 4.0) for way in ways]
+    yield {
+        "what": "Gato tiny: an update, batches drawn ahead",
+        "ours": f"{took[0] * 1e3:.2f} ms",
+        "peer": f"{took[1] * 1e3:.2f} ms",
+        "ratio": took[1] / took[0],
+        "note": "against batches drawn when they are wanted",
+    }
+
+
 PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "card": card,
     "dt": dt,
     "tt": tt,
     "seeds": seeds,
     "plan": plan,
+    "ahead": ahead,
     "gato79": lambda: gato("79M", 32),
     "gato364": lambda: gato("364M", 16),
     "atari": atari,

@@ -63,7 +63,7 @@ class PairBatch:
 
     def to(self, where: device | str) -> "PairBatch":
         columns = (each.name for each in fields(self) if each.name != "task")
-        return replace(self, **{name: getattr(self, name).to(where) for name in columns})
+        return replace(self, **{name: getattr(self, name).to(where, non_blocking=True) for name in columns})
 
 
 def sample(data: Pairs, rng: np.random.Generator, size: int, text: Text, room: int) -> PairBatch:

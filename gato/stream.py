@@ -77,9 +77,10 @@ class TokenSequence:
 
     def to(self, where: device | str) -> "TokenSequence":
         moved: dict[str, Any] = {
-            name: column.to(where) if isinstance(column, Tensor) else column for name, column in vars(self).items()
+            name: column.to(where, non_blocking=True) if isinstance(column, Tensor) else column
+            for name, column in vars(self).items()
         }
-        moved["vectors"] = tuple(each.to(where) for each in self.vectors)
+        moved["vectors"] = tuple(each.to(where, non_blocking=True) for each in self.vectors)
         return TokenSequence(**moved)
 
     def token(self, place: int) -> "TokenSequence":

@@ -99,7 +99,7 @@ class CapturedStep(GradientStep):
             self.batch = copy_of(batch.to(self.device))
             self.optimizer.zero_grad()  # gradients then lie in the graph's own memory
             self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):
+            with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):  # another draws batches (batches.py)
                 self.loss = super().__call__(self.batch)
         else:
             refill(self.batch, batch)
@@ -126,7 +126,7 @@ def refill(batch: Any, new: Any) -> None:
     """Write the numbers of another batch of the same shapes into the tensors of `batch`."""
     values = _tensors(new)
     for name, value in _tensors(batch).items():
-        value.copy_(values[name])
+        value.copy_(values[name], non_blocking=True)
 
 
 def _tensors(batch: Any) -> dict[str, Tensor]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from backbone.config import ModelConfig
@@ -15,6 +14,7 @@ from backbone.interface import Model, SequenceModel
 from report.curve import LOSS, Curve
 from training import distributed
 from training.adamw import AdamW
+from training.batches import Draw, batches, drawn, seeds_of
 from training.checkpoint import load_state, save_state
 from training.devices import device_name
 from training.run_lock import STATE
@@ -139,6 +139,7 @@ def train(
         distributed.check_shares(model.config, len(data.parts))
     step = make_step(model, run.precision, shard, micro_batch)
     optimizer, data = step.optimizer, to_gpu(data, model)
+    draw = batches(model, data, run)
     curve, state = Curve(folder), folder / STATE
     done, losses = resume(state, model, step)
     distributed.barrier()  # until all have read what the first is about to change
@@ -148,7 +149,7 @@ def train(
     model.train()
     with progress(run.updates, "training", "updates", done.update) as bar:
         while done.update < run.updates:
-            losses.add(update(model, data, optimizer, run, done, step))
+            losses.add(update(model, data, optimizer, run, done, step, draw))
             bar.update()
             done.seconds = time.monotonic() - began
             if due(done.update, run):
@@ -204,16 +205,19 @@ def update(
     run: Run,
     done: Progress,
     step: GradientStep | None = None,
+    draw: Draw | None = None,
 ) -> dict[str, torch.Tensor]:
     """One gradient step on the batch that the seed and the update's number decide; advances `done`.
+
+    Args:
+        draw: what draws that batch, where it is not drawn now.
 
     Returns:
         The parts of the loss, on the model's device.
     """
     step = step or GradientStep(model, optimizer, run.precision)
-    seeds = np.random.SeedSequence([run.seed, done.update])
-    step.seed(seeds)
-    batch = model.sample(data, np.random.default_rng(seeds))  # type: ignore[arg-type]  # multi_task
+    step.seed(seeds_of(run, done.update))
+    batch = draw(done.update) if draw else drawn(model, data, run, done.update)
     set_learning_rate(optimizer, learning_rate(model.config, done.update, run.updates))
     loss = step(batch)
     done.update += 1
