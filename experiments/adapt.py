@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import tyro
 
 from experiments import benchmark
-from report import adaptation, grid, markdown, store
+from report import adaptation, commands, grid, markdown, store
 from report.parsing import read_json
 from training.cli import exit_on_user_error
 from training.grid import Planned
@@ -134,7 +134,7 @@ def settings_of(folder: Path, env: str) -> list[str]:
 def for_all(extra: Sequence[str]) -> list[str]:
     """Those of the further options that are no model's."""
     known = {flag(each.name, 0)[0] for owner in (Run, Machine) for each in fields(owner)}
-    given = grid.options(extra)
+    given = commands.options(extra)
     return [word for name, values in given.items() if f"--{name}" in known for word in (f"--{name}", *values)]
 
 

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Sequence
 
 PLAIN = re.compile(r"[\w@%+=:,./ -]*", re.ASCII)  # a command in which nothing is quoted
 
@@ -21,3 +22,15 @@ def is_command(text: str, program: str) -> bool:
         return text.startswith(f"{program} ") and shlex.join(words(text)) == text
     except ValueError:  # a quotation mark without its other
         return False
+
+
+def options(words: Sequence[str]) -> dict[str, list[str]]:
+    """Words of a command line by option: --name value ..., or --name=value."""
+    found: dict[str, list[str]] = {}
+    for word in words:
+        if word.startswith("--"):
+            name, _, value = word[2:].partition("=")
+            found[name] = [value] if value else []
+        elif found:
+            found[next(reversed(found))].append(word)
+    return found

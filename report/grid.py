@@ -22,7 +22,6 @@ import numpy as np
 
 from report import commands
 from report.checks import PROGRAM
-from report.score_families import is_answered
 from report.statistics import Summary, summarize
 from report.store import Record, config_hash, run_hash
 
@@ -148,22 +147,6 @@ def names(table: Sequence[Row]) -> list[str]:
     return given
 
 
-def missing(table: Sequence[Row], columns: Sequence[str]) -> list[tuple[Row, str, int, str]]:
-    """(row, model, seed, command) for each run that a full table would have: every model at every seed of its row.
-
-    A mixture is missed only in rows that have another seed of it: no row is bound to be part of one. Likewise a model
-    where a task is answered, which most models cannot.
-    """
-    absent = []
-    for row in table:
-        for model in columns:
-            if (" " in model or is_answered(row.first)) and model not in row.cells:
-                continue
-            have = row.cells[model].seeds if model in row.cells else ()
-            absent += [(row, model, seed, _command(row, model, seed)) for seed in row.seeds if seed not in have]
-    return absent
-
-
 def command(record: Record) -> str:
     """What makes this run again."""
     if record.command:
@@ -258,31 +241,6 @@ def settings(record: Record) -> dict[str, Any]:
     """Everything that parts the runs of one model in one row, but for the seed."""
     run = {name: value for name, value in record.config.get("run", {}).items() if name not in SETTLED}
     return {**record.config, "run": run, "target_returns": list(record.protocol.target_returns)}
-
-
-def _command(row: Row, model: str, seed: int) -> str:
-    """A neighbor's command: with all its options if it is of the same model, else with those that models share."""
-    record = (row.cells.get(model) or next(iter(row.cells.values()))).first
-    words = shlex.split(command(record))
-    program, given = words[:2], options(words[2:])
-    if record.column != model:
-        shared = (set(record.config.get("run", {})) | {"model", "env", "source", "seed"}) - {"task_weights"}
-        given = {name: value for name, value in given.items() if name.replace("-", "_") in shared}
-        given |= {"model": [model], "env": [record.dataset]}
-    given |= {"seed": [str(seed)]}
-    return shlex.join([*program, *(word for name, value in given.items() for word in (f"--{name}", *value))])
-
-
-def options(words: Sequence[str]) -> dict[str, list[str]]:
-    """Words of a command line by option: --name value ..., or --name=value."""
-    found: dict[str, list[str]] = {}
-    for word in words:
-        if word.startswith("--"):
-            name, _, value = word[2:].partition("=")
-            found[name] = [value] if value else []
-        elif found:
-            found[next(reversed(found))].append(word)
-    return found
 
 
 def _flat(config: Any, where: str = "") -> dict[str, Any]:

@@ -8,7 +8,8 @@ from report import adaptation, mixtures
 from report.cell_text import ABSENT, MARK, Table, Text, behavior, comparable, mean_return, measured, quoted, target
 from report.compare import SuiteComparison, bold_model, comparisons, improvements, leading, summaries
 from report.families import by_family, reached
-from report.grid import Row, differences, label, missing, models, rows
+from report.grid import Row, differences, label, models, rows
+from report.missing import missing
 from report.published import Published, published
 from report.score_families import ATARI, D4RL, KINDS, SOURCES, ScoreFamily, fits, kind_of, source_place
 from report.store import Record

@@ -11,7 +11,8 @@ import pytest
 from experiments import play, prompts, run
 from report import figures, store, table
 from report import prompts as found
-from report.grid import missing, models, rows
+from report.grid import models, rows
+from report.missing import missing
 from sources import contact_sheet
 from tests.records import made_up
 from tests.toys import walk

@@ -244,6 +244,14 @@ def test_the_command_of_a_missing_run_keeps_the_options_that_all_models_share() 
     assert "--context" not in line
 
 
+def test_a_model_that_learns_nothing_is_missed_once_in_a_row_and_without_a_budget() -> None:
+    there = made_up(model="nearest", dataset="walker2d-medium", targets=(None,), updates=0)
+    typed = "python experiments/run.py --model dt --env hopper-medium --target-returns 3600 --updates 50"
+    records = [*seeds(60.0, 62.0, command=typed), there]
+    absent = [line for _, line in table.report(records).missing if "--model nearest" in line]
+    assert absent == ["python experiments/run.py --model nearest --env hopper-medium --seed 0"]
+
+
 def test_a_model_without_runs_gets_a_column_only_if_it_is_expected() -> None:
     assert "Gato" not in cells(seeds(60.0))["hopper-medium", "reroll"]
     assert cells(seeds(60.0), expected=("gato",))["hopper-medium", "reroll"]["Gato"] == "—"

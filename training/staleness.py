@@ -14,8 +14,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from report.commands import words
-from report.grid import options
+from report.commands import options, words
 from report.migration import differences
 from report.parsing import build
 from report.store import Record, plain
