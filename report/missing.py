@@ -13,12 +13,13 @@ def missing(table: Sequence[Row], columns: Sequence[str]) -> list[tuple[Row, str
     """(row, model, seed, command) for each run that a full table would have: every model at every seed of its row.
 
     A mixture is missed only in rows that have another seed of it: no row is bound to be part of one. Likewise a model
-    where a task is answered, which most models cannot. A model that learns nothing has one seed.
+    where a task is answered, which most models cannot, and where something was done to the data, as to those of 10% BC.
+    A model that learns nothing has one seed.
     """
     absent, still = [], unlearned(table)
     for row in table:
         for model in columns:
-            if (" " in model or is_answered(row.first)) and model not in row.cells:
+            if (" " in model or is_answered(row.first) or row.treatment) and model not in row.cells:
                 continue
             have = row.cells[model].seeds if model in row.cells else ()
             wanted = row.seeds[: not have] if model in still else row.seeds
@@ -45,8 +46,9 @@ def _command(row: Row, model: str, seed: int, still: bool) -> str:
     words = shlex.split(command(record))
     program, given = words[:2], options(words[2:])
     if record.column != model:
-        shared = (set(record.config.get("run", {})) | {"model", "env", "source", "seed"}) - {"task_weights"}
-        shared -= {"updates", "precision", "target_returns", "evaluate_every", "evaluate_episodes"} if still else set()
+        shared = set(record.config.get("run", {})) | {"model", "env", "source", "seed"}
+        shared -= {"task_weights", "evaluate_every", "evaluate_episodes"}
+        shared -= {"updates", "precision", "target_returns"} if still else set()
         given = {name: value for name, value in given.items() if name.replace("-", "_") in shared}
         given |= {"model": [model], "env": [record.dataset]}
     given |= {"seed": [str(seed)]}

@@ -244,6 +244,12 @@ def test_the_command_of_a_missing_run_keeps_the_options_that_all_models_share() 
     assert "--context" not in line
 
 
+def test_where_something_was_done_to_the_data_no_other_model_is_missed() -> None:
+    records = [made_up(), made_up(model="bc"), made_up(model="bc", seed=1, fraction_best=0.1)]
+    records += [made_up(model="bc", fraction_best=0.1), made_up(seed=1)]
+    assert [line.partition("--model ")[2][:2] for _, line in table.report(records).missing] == ["bc"]
+
+
 def test_a_model_that_learns_nothing_is_missed_once_in_a_row_and_without_a_budget() -> None:
     there = made_up(model="nearest", dataset="walker2d-medium", targets=(None,), updates=0)
     typed = "python experiments/run.py --model dt --env hopper-medium --target-returns 3600 --updates 50"
