@@ -146,6 +146,11 @@ class SequenceModel(Model):
         """Number of terms that the loss of a batch is the mean of, by which processes that share a batch weight it."""
         return int(batch.mask.sum())
 
+    def begin(self, weights: Mapping[str, Tensor]) -> None:
+        """Called before `calibrate` where the parameters of another run have been taken over: what these rest on need
+        not be found anew.
+        """
+
     def inherited(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Of what `calibrate` finds, by name, what a model that began with these weights keeps as their run had it."""
         return {}

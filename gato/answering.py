@@ -4,7 +4,7 @@ Shapes   N pictures, C answers to each, D documents
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -32,6 +32,14 @@ class Answering(Tokenizing):
     def hidden(self, stream: TokenSequence, queries: Int[Tensor, "R"]) -> Float[Tensor, "B R D"]: ...
     @abstractmethod
     def logits(self, hidden: Float[Tensor, "*n D"], ids: slice) -> Float[Tensor, "*n V"]: ...
+
+    def begin(self, weights: Mapping[str, Tensor]) -> None:
+        """Text's rows that another run has learned stand for its pieces."""
+        rows, model = weights.get("embedding.table.text"), weights.get("texts.pieces.model")
+        if self.texts.pieces is None or rows is None or model is None:
+            return
+        if rows.shape == self.embedding.table.pieces.shape:
+            self.texts.pieces.keep(model)
 
     @torch.inference_mode()
     def log_probabilities(

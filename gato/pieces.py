@@ -36,6 +36,7 @@ class Pieces(nn.Module):
     def __init__(self, most: int) -> None:
         super().__init__()
         self.most = most
+        self.kept = False  # whether they are another run's, and stay as they are
         self.register_buffer("model", torch.zeros(0, dtype=torch.uint8))
         self._text: Text | None = None
 
@@ -62,12 +63,20 @@ class Pieces(nn.Module):
         Raises:
             UserError: there is too little text.
         """
-        if not self.most:
+        if not self.most or self.kept:
             return
         named = [part for part in parts if next(lines_of(part), None) is not None]
         lines = (line for part in named for line in lines_of(part))
         self._text = fit(lines, self.most, ", ".join(part.origin.name for part in named))
         self.model = torch.frombuffer(bytearray(self._text.content), dtype=torch.uint8).to(self.model.device)
+
+    def keep(self, model: Tensor) -> None:
+        """Take another run's pieces over, whose rows are: the same ids would stand for other texts.
+
+        Args:
+            model: as in this module; empty: the shipped pieces.
+        """
+        self.model, self._text, self.kept = model.to(self.model.device), None, True
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """A checkpoint's pieces, however long their file is."""

@@ -13,21 +13,23 @@ from experiments import run
 from gato import Config, Gato
 from gato.model import NORMALIZING
 from report.store import Record, read_all
-from tests.toys import POINT, walk
+from tests.answers import pairs
+from tests.toys import MISSION, POINT, SMALL, SMALL_ON_PARTS, walk
 from training import run as training_run
-from training.checkpoint import load_model, save_rounded
+from training.checkpoint import begin_with, load_model, save_model, save_rounded
 from training.run_lock import ROUNDED, WEIGHTS
 from training.settings import parse
 from trajectories.errors import UserError
+from trajectories.mixture import Mixture
 
-SMALL = [
+TINY = [
     *("--model", "gato", "--source", "collected", "--steps", "400", "--updates", "3", "--episodes", "2"),
     *("--batch-size", "8", "--width", "16", "--heads", "2", "--head-width", "8", "--hidden", "32", "--threads", "1"),
 ]
 
 
 def ran(folder: Path, *more: str) -> list[Record]:
-    run.main([*SMALL, "--results-dir", str(folder), *more])
+    run.main([*TINY, "--results-dir", str(folder), *more])
     return read_all(folder)
 
 
@@ -98,7 +100,7 @@ def test_a_model_is_calibrated_with_the_weights_that_it_begins_with(
     monkeypatch.setattr(training_run, "begin_with", begins)
     monkeypatch.setattr(training_run, "keep_calibration", lambda model, start: order.append("keeps"))
     monkeypatch.setattr(Gato, "calibrate", lambda model, data: order.append("calibrated"))
-    settings = parse([*SMALL, "--env", "toy-medium"])
+    settings = parse([*TINY, "--env", "toy-medium"])
     settings = replace(settings, run=replace(settings.run, start="another"))
     training_run.build(settings, walk((5, 6)), torch.device("cpu"), tmp_path / "none")
     assert order == ["begins", "calibrated", "keeps"]
@@ -148,3 +150,22 @@ def test_another_models_weights_are_refused(finished: Path, tmp_path: Path) -> N
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(UserError, match="is a run of dt, and not of gato"):
         parse(["--model", "gato", "--env", "toy-medium", "--start", str(tmp_path)])
+
+
+@pytest.mark.parametrize("fitted", [True, False])
+def test_texts_are_read_with_the_pieces_whose_rows_are_taken_over(fitted: bool, tmp_path: Path) -> None:
+    """Where only one of both runs answers, its pieces are fitted and the other's are not: the same ids, other texts."""
+    missions = walk((5, 6), spec=MISSION)
+    both = Mixture((missions, pairs()))
+    first, second = (both, missions) if fitted else (missions, both)
+    config = Config(**SMALL["gato"], **SMALL_ON_PARTS["gato"])  # type: ignore[arg-type]
+    there, here = Gato(config, first.spec), Gato(config, second.spec)
+    there.calibrate(first)
+    save_model(tmp_path, "gato", there)
+    begin_with(here, str(tmp_path))
+    here.calibrate(second)
+    assert here.texts.tokenizer.digest == there.texts.tokenizer.digest
+    save_model(tmp_path / "again", "gato", here)
+    again = load_model(tmp_path / "again")
+    assert isinstance(again, Gato)
+    assert again.texts.tokenizer.digest == there.texts.tokenizer.digest

@@ -150,16 +150,18 @@ def load_weights(model: Model, path: Path) -> None:
 def begin_with(model: SequenceModel, start: str) -> int:
     """Give a new model the learned weights of a run that both have; how many parameters these are.
 
-    What was calibrated to that run's data (prompts, mean images, normalization) is not taken over; but see
-    `keep_calibration`.
+    What was calibrated to that run's data (prompts, mean images, normalization) is not taken over, but for the pieces
+    of texts; and see `keep_calibration`.
 
     Raises:
         UserError: its weights are damaged or have nothing in common with the model's.
     """
     path = _announced(weights_of(folder_of(start)))
-    taken = _copied(read_tensors(path)[0], dict(model.named_parameters()))
+    tensors, _ = read_tensors(path)
+    taken = _copied(tensors, dict(model.named_parameters()))
     if not taken:
         raise UserError(f"{path}: these weights have nothing in common with the model: choose another run.")
+    model.begin(tensors)
     return taken
 
 
