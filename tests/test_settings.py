@@ -330,6 +330,11 @@ def test_task_weights_without_numbers_draw_a_suite_equally(suite: None) -> None:
     assert parse(["--model", "gato", "--suite", "two", "--task-weights", "--seed", "1"]).run.task_weights == ()
 
 
+def test_families_are_left_out_however_they_are_typed() -> None:
+    usual = parse(["--model", "gato", "--suite", "generalist", "--without", "pairs", "text"])
+    assert parse(["--model", "gato", "--suite", "generalist", "--without", "pairs", "--without=text"]) == usual
+
+
 def test_families_are_left_out_of_a_suite_with_their_weights() -> None:
     whole = parse(["--model", "gato", "--suite", "generalist"])
     plain = parse(["--model", "gato", "--without", "pairs", "text", "--suite", "generalist", "--seed", "0"])
@@ -345,6 +350,10 @@ def test_families_are_left_out_of_a_suite_with_their_weights() -> None:
     [
         (("--suite", "generalist", "--without", "atari"), "--without atari: the suite has mujoco, babyai, metaworld"),
         (("--suite", "two", "--without", "toy"), "--without toy leaves no task of the suite"),
+        (("--suite", "two", "--without=toy"), "--without toy leaves no task of the suite"),
+        (("--without=toy",), "--without leaves families out of a suite, and there is none"),
+        (("--suite", "two", "--env", "toy-expert", "--without", "toy"), "and --env names other data sets"),
+        (("--suite", "two", "--suite", "smoke"), "--suite is given more than once"),
         (("--without", "text"), "--without leaves families out of a suite, and there is none"),
     ],
 )

@@ -186,9 +186,12 @@ def expanded(arguments: Sequence[str]) -> list[str]:
     What the command line says itself stands: `--task-weights` without numbers draws all of them equally often.
 
     Raises:
-        UserError: there is no such suite, or `--without` names none of its families.
+        UserError: there is no such suite or several are named, or `--without` names none of its families.
     """
-    words = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--suite=") else [word])]
+    whole = ("--suite=", "--without=")
+    words = [part for word in arguments for part in (word.split("=", 1) if word.startswith(whole) else [word])]
+    if words.count("--suite") > 1:
+        raise UserError("--suite is given more than once: name one suite, or the data sets with --env.")
     if "--suite" not in words[:-1]:
         if "--without" in words:
             raise UserError("--without leaves families out of a suite, and there is none: add --suite, or use --env.")
@@ -196,11 +199,16 @@ def expanded(arguments: Sequence[str]) -> list[str]:
     place = words.index("--suite")
     suite = find_suite(words[place + 1])
     del words[place : place + 2]
-    if "--without" in words:
+    split = [part for word in words for part in word.split("=", 1)]
+    if "--without" in words and "--env" in split:
+        raise UserError("--without leaves out families of a suite, and --env names other data sets: give one.")
+    families: list[str] = []
+    while "--without" in words:
         place = words.index("--without")
-        families = list(takewhile(lambda word: not word.startswith("--"), words[place + 1 :]))
-        del words[place : place + 1 + len(families)]
-        suite = suite.without(families)
+        given = list(takewhile(lambda word: not word.startswith("--"), words[place + 1 :]))
+        del words[place : place + 1 + len(given)]
+        families += given
+    suite = suite.without(families) if families else suite
     split = [part for word in words for part in word.split("=", 1)]
     model = split[split.index("--model") + 1] if "--model" in split[:-1] else Run.model
     options: dict[str, Any] = {"env": suite.envs, "task_weights": suite.task_weights} if "--env" not in split else {}
