@@ -71,7 +71,8 @@ def main(options: Options, extra: Sequence[str]) -> int:
 
 
 def run_all(options: Options, runs: Sequence[Planned]) -> int:
-    """Run what is missing of a grid, as the options say; the exit code."""
+    """Run what is missing of a grid, as the options say, what is in it twice once; the exit code."""
+    runs = list({run.arguments: run for run in runs}.values())
     records = read_all(options.results_dir)
     before = states(runs, records, options.results_dir)
     missing = [(run, state) for run, state in zip(runs, before, strict=True) if not state.done]
@@ -132,11 +133,11 @@ def execute(options: Options, missing: Sequence[tuple[Planned, State]]) -> int:
     machine = ("--results-dir", str(options.results_dir.absolute()), "--threads", str(threads))
     logs = options.results_dir.absolute().parent / "logs"
     todo = [jobs.Job(run, machine, logs / f"{run.file}.log", threads) for run, _ in missing]
-    left = {run.name: state.seconds for run, state in missing}
+    left = {run.arguments: state.seconds for run, state in missing}
     failed = 0
     with closing(started(options, todo)) as ends:  # which ends the others when this is interrupted
         for count, ended in enumerate(ends, 1):
-            left.pop(ended.job.run.name)
+            left.pop(ended.job.run.arguments)
             known = [seconds for seconds in left.values() if seconds is not None]
             remaining = f"; about {duration(sum(known) / options.jobs)} left" if known else ""
             failed += ended.code != 0

@@ -15,6 +15,7 @@ import pytest
 from experiments.benchmark import Options, chosen, command_line, main
 from report.store import RECORD, Record, plain, read_all
 from tests.records import made_up, write
+from training import jobs
 from training.grid import duration, estimate, plan, state, states
 from training.run_lock import LOCK, STATE, hold_run
 from training.suites import Suite, find, suites
@@ -70,6 +71,21 @@ def test_what_is_answered_has_no_source_in_a_suite_of_collected_data() -> None:
 def test_every_suite_names_models_and_presets_that_there_are(name: str) -> None:
     suite = replace(find(name), seeds=(0,))
     assert len(plan(suite)) == len(suite.models) * len(suite.envs) * len(suite.seeds)
+
+
+def test_what_is_in_a_grid_twice_is_run_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys) -> None:
+    ran = []
+
+    def here(todo: Any, at_once: int, say: Any) -> Any:
+        for job in todo:
+            ran.append(job.run.name)
+            yield jobs.Ended(job, 1)
+
+    monkeypatch.setattr(jobs, "run_local", here)
+    options = Options(models=("bc", "bc"), envs=("toy-medium",), seeds=(0, 0), results_dir=tmp_path, report=False)
+    assert main(options, []) == 1
+    assert ran == ["bc toy-medium seed 0"]
+    assert "0 of 1 done, 1 missing" in capsys.readouterr().out
 
 
 def test_a_plan_runs_all_models_of_one_seed_before_the_next() -> None:
