@@ -102,17 +102,18 @@ def planned(options: Options, extra: Sequence[str]) -> Iterator[Cell]:
     others = [folder_of(str(run)) for run in (options.run, *options.also)]
     for folder in others:
         check_held_out(folder, options.env)
+    learned_before = adaptation.named_starts(folder.name for folder in others)
     for count in sorted(set(options.demonstrations)):
         for seed in options.seeds:
             common = ["--env", options.env, "--demonstrations", str(count), "--seed", str(seed)]
             gato = ["--model", "gato", *common]
             learned = ["--updates", str(options.updates), *extra]
             for folder in others:
-                start = f"from {adaptation.learned_before(folder.name)}"
+                start = f"from {learned_before[folder.name]}"
                 yield cell(start, count, [*gato, "--start", str(folder), *learned])
-            yield cell("from scratch", count, [*gato, *settings_of(others[0], options.env), *learned])
+            yield cell("from scratch", count, [*gato, *settings_of(others[0], options.env, extra), *learned])
             if seed == options.seeds[0]:  # nothing is drawn by it
-                prompted = f"{adaptation.learned_before(others[0].name)}, prompted"
+                prompted = f"{learned_before[others[0].name]}, prompted"
                 yield cell(prompted, count, [*gato, "--start", str(others[0]), *extra, "--updates", "0"])
                 yield cell("Nearest", count, ["--model", "nearest", *common, *for_all(extra)])
 
@@ -123,9 +124,13 @@ def cell(start: str, demonstrations: int, words: Sequence[str]) -> Cell:
     return Cell(run.model, run.env[0], run.seed, tuple(words), settings, start, demonstrations)
 
 
-def settings_of(folder: Path, env: str) -> list[str]:
-    """What a run's model has set otherwise than one of the task alone, as it is typed."""
-    words = ["--model", "gato", "--env", env]
+def settings_of(folder: Path, env: str, extra: Sequence[str] = ()) -> list[str]:
+    """What a run's model has set otherwise than one of the task alone, as it is typed.
+
+    Args:
+        extra: further options of both, of which a preset gives one of the task alone other settings.
+    """
+    words = ["--model", "gato", "--env", env, *extra]
     usual, own = parse(words).config, parse([*words, "--start", str(folder)]).config
     changed = [each.name for each in fields(own) if getattr(own, each.name) != getattr(usual, each.name)]
     return [word for name in changed for word in flag(name, getattr(own, name))]
@@ -134,8 +139,8 @@ def settings_of(folder: Path, env: str) -> list[str]:
 def for_all(extra: Sequence[str]) -> list[str]:
     """Those of the further options that are no model's."""
     known = {flag(each.name, 0)[0] for owner in (Run, Machine) for each in fields(owner)}
-    given = commands.options(extra)
-    return [word for name, values in given.items() if f"--{name}" in known for word in (f"--{name}", *values)]
+    given = {f"--{name.replace('_', '-')}": values for name, values in commands.options(extra).items()}
+    return [word for name, values in given.items() if name.replace("--no-", "--") in known for word in (name, *values)]
 
 
 def check_held_out(folder: Path, env: str) -> None:

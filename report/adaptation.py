@@ -7,8 +7,8 @@ most runs is shown; scores decide nothing.
 
 import json
 import re
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,8 +40,13 @@ class Adaptation:
 
     @property
     def name(self) -> str:
-        """The task, and its source where it is another than its own demonstrations."""
-        return f"{self.first.dataset}, {self.first.source}"
+        """The task, its source, and which demonstrations of it where they are not the usual ones."""
+        return ", ".join([self.first.dataset, self.first.source, *self.draw])
+
+    @property
+    def draw(self) -> tuple[str, ...]:
+        """By which seed its demonstrations were drawn, unless by the usual one."""
+        return (f"data seed {seed}",) if (seed := _drawn_by(self.first)) else ()
 
     @property
     def amounts(self) -> tuple[int, ...]:
@@ -56,16 +61,18 @@ def is_few(row: Row) -> bool:
 
 def adaptations(arranged: Sequence[Row]) -> list[Adaptation]:
     """Every task that was learned from a few demonstrations, in the rows' order."""
-    tasks: dict[str, list[Row]] = defaultdict(list)
-    for row in arranged:
-        if is_few(row):
-            tasks[json.dumps(json.loads(row.key)[:-1])].append(row)  # the last is the treatment
-    return [Adaptation(rows[0].first, _lines(rows), expert(rows[0].first)) for rows in tasks.values()]
+    tasks: dict[str, list[Record]] = defaultdict(list)
+    for row in filter(is_few, arranged):
+        for record in (each for cell in row.all_cells for each in cell.records):
+            alike = [*json.loads(row.key)[:-1], _drawn_by(record)]  # the key's last is the treatment
+            tasks[json.dumps(alike)].append(record)
+    return [Adaptation(records[0], _lines(records), expert(records[0])) for records in tasks.values()]
 
 
 def adaptation_name(each: Adaptation) -> str:
     """The name of its figure."""
-    return file_name(f"adaptation-{each.first.dataset}-{each.first.source}-{each.first.digest[:4]}")
+    first, drawn = each.first, "".join(f"-{words.replace(' ', '-')}" for words in each.draw)
+    return file_name(f"adaptation-{first.dataset}-{first.source}-{first.digest[:4]}{drawn}")
 
 
 def table(found: Sequence[Adaptation]) -> Table:
@@ -73,7 +80,7 @@ def table(found: Sequence[Adaptation]) -> Table:
     amounts = sorted({amount for each in found for amount in each.amounts})
     lines = [
         (
-            Text(each.first.dataset),
+            Text(each.first.dataset, each.draw),
             Text(each.first.source),
             Text(line.start),
             *(_cell(line, count) for count in amounts),
@@ -97,29 +104,51 @@ def table(found: Sequence[Adaptation]) -> Table:
     )
 
 
-def start_of(record: Record) -> str:
-    """What a run began with: from scratch, from 27 tasks, 27 tasks, prompted; a model without starts by its name."""
-    run = record.config.get("run", {})
-    began = str(run.get("start", ""))
+def start_of(record: Record, starts: Mapping[str, str]) -> str:
+    """What a run began with: from scratch, from 27 tasks, 27 tasks, prompted; a model without starts by its name.
+
+    Args:
+        starts: what runs have learned, by their folders' names.
+    """
+    began = _began(record)
     if not began:
         return "from scratch" if record.model == "gato" else label(record.model)
-    others = learned_before(began)
+    others = starts[began]
     return f"from {others}" if record.updates else f"{others}, prompted"
+
+
+def named_starts(runs: Iterable[str]) -> dict[str, str]:
+    """What each of several runs has learned, by its folder's name; with the end of the name where two have learned the
+    same."""
+    learned = {run: learned_before(run) for run in runs}
+    often = Counter(learned.values())
+    return {run: words if often[words] == 1 else f"{words} ({run[-8:]})" for run, words in learned.items()}
 
 
 def learned_before(run: str) -> str:
     """What a run has learned, by its folder's name: "27 tasks", or "dmc-walker-walk"."""
-    task = re.sub(r"-[^-]+-s\d+-[0-9a-f]{8}$", "", run).partition("-")[2]
+    task = re.sub(r"-(dqn-replay|[^-]+)-s\d+-[0-9a-f]{8}$", "", run).partition("-")[2]
     several = re.fullmatch(r"(\d+)-tasks", task)
     return f"{several[1]} tasks" if several else task or run
 
 
-def _lines(rows: Sequence[Row]) -> tuple[Line, ...]:
+def _began(record: Record) -> str:
+    """The name of the run that it began with; "" where there is none."""
+    return str(record.config.get("run", {}).get("start", ""))
+
+
+def _drawn_by(record: Record) -> int:
+    """The seed by which its demonstrations were drawn."""
+    seed = record.config.get("run", {}).get("data_seed", 0)
+    return seed if isinstance(seed, int) else 0  # a record may be a stranger's
+
+
+def _lines(records: Sequence[Record]) -> tuple[Line, ...]:
     """The kinds of start: those of several tasks first, then those of one, scratch, and other models."""
     kinds: dict[str, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        for record in (each for cell in row.all_cells for each in cell.records):
-            kinds[start_of(record)][_settings(record)].append(record)
+    starts = named_starts({_began(record) for record in records if _began(record)})
+    for record in records:
+        kinds[start_of(record, starts)][_settings(record)].append(record)
     chosen = {start: max(sorted(alike.items()), key=lambda item: len(item[1]))[1] for start, alike in kinds.items()}
     return tuple(Line(start, _scores(chosen[start])) for start in sorted(chosen, key=_order))
 
@@ -136,10 +165,11 @@ def _settings(record: Record) -> str:
 
 
 def _scores(records: Sequence[Record]) -> dict[int, np.ndarray]:
-    scores: dict[int, list[float]] = defaultdict(list)
+    """Each seed once: a run can be there twice, measured more often while training."""
+    scores: dict[int, dict[int, float]] = defaultdict(dict)
     for record in sorted(records, key=lambda record: record.seed):
-        scores[int(record.config["run"][AMOUNT])].append(record.evaluations[0].score)
-    return {amount: np.array(scores[amount]) for amount in sorted(scores)}
+        scores[int(record.config["run"][AMOUNT])].setdefault(record.seed, record.evaluations[0].score)
+    return {amount: np.array(list(scores[amount].values())) for amount in sorted(scores)}
 
 
 def _cell(line: Line, amount: int) -> Text:

@@ -1,5 +1,7 @@
 """A few demonstrations of a task that was held out: what is run, what is recorded, and what the report makes of it."""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from report import adaptation, figures, store, table
 from report.grid import rows
 from tests.records import made_up
 from training import jobs
+from training.run_lock import CARD
 from training.settings import parse
 from training.staleness import changed_settings
 from trajectories.errors import UserError
@@ -87,6 +90,57 @@ def test_seeds_are_of_what_learns_and_other_runs_are_beside(generalist: Path) ->
     assert "--episodes" in nearest.arguments
     assert prompted.settings.run.updates == 0
     assert {cell.settings.run.updates for cell in cells if cell not in (nearest, prompted)} == {7}
+
+
+def test_two_runs_that_have_learned_the_same_are_two_kinds_of_start(generalist: Path, tmp_path: Path) -> None:
+    twin = generalist.with_name("gato-2-tasks-collected-s1-0123abcd")
+    shutil.copytree(generalist, tmp_path / twin.name)
+    options = adapt.Options(generalist, "toy-expert", (5,), (0,), (tmp_path / twin.name,))
+    names = [cell.name for cell in adapt.planned(options, EXTRA)]
+    assert len(set(names)) == len(names) == 5
+    assert names[1] == "from 2 tasks (0123abcd), 5 demonstrations, seed 0"
+    records = [few(BEGAN, score=40), few(BEGAN.replace("s0-0123abcd", "s1-4567abcd"), score=60), few(score=10)]
+    (shown,) = adaptation.adaptations(rows(records))
+    found = {line.start: line.scores[10].tolist() for line in shown.lines}
+    assert found == {"from 27 tasks (0123abcd)": [40], "from 27 tasks (4567abcd)": [60], "from scratch": [10]}
+
+
+def test_all_kinds_of_start_learn_from_the_same_demonstrations_however_options_are_typed(generalist: Path) -> None:
+    options = adapt.Options(generalist, "toy-expert", (5,), (0,))
+    cells = list(adapt.planned(options, [*EXTRA, "--data_seed", "3", "--no-delayed-reward"]))
+    assert {cell.settings.run.data_seed for cell in cells} == {3}
+    assert all("--no-delayed-reward" in cell.arguments or cell.start != "Nearest" for cell in cells)
+
+
+def test_from_scratch_is_the_same_model_whatever_the_preset(generalist: Path, tmp_path: Path) -> None:
+    """A setting that the run has as it is usual for the task may be another in a preset."""
+    there = Path(shutil.copytree(generalist, tmp_path / generalist.name))
+    card = json.loads((there / CARD).read_text())
+    usual = parse(["--model", "gato", "--env", "breakout"]).config.learning_rate
+    (there / CARD).write_text(json.dumps({**card, "config": {**card["config"], "learning_rate": usual}}))
+    options = adapt.Options(there, "breakout", (5,), (0,))
+    began, scratch, *_ = adapt.planned(options, [*EXTRA, "--preset", "smoke"])
+    assert scratch.settings.config == began.settings.config
+
+
+def test_demonstrations_of_several_draws_are_not_mixed() -> None:
+    other = few(score=90, seed=1)
+    other = replace(other, config={**other.config, "run": {**other.config["run"], "data_seed": 1}})
+    shown = adaptation.adaptations(rows([few(score=10), other]))
+    assert [each.lines[0].scores[10].tolist() for each in shown] == [[10], [90]]
+    assert [each.name for each in shown] == ["hopper-medium, reroll", "hopper-medium, reroll, data seed 1"]
+    assert len({adaptation.adaptation_name(each) for each in shown}) == 2
+
+
+def test_a_seed_that_is_there_twice_counts_once() -> None:
+    again = few(score=99)
+    again = replace(again, config={**again.config, "run": {**again.config["run"], "evaluate_every": 5}})
+    (shown,) = adaptation.adaptations(rows([few(score=10), again]))
+    assert len(shown.lines[0].scores[10]) == 1
+
+
+def test_what_a_run_has_learned_is_known_by_its_name_whatever_its_source() -> None:
+    assert adaptation.learned_before("gato-breakout-dqn-replay-s0-0123abcd") == "breakout"
 
 
 @pytest.mark.parametrize(
