@@ -140,6 +140,11 @@ def recorded(run: Path, env: str | None) -> Path:
 
 def check(options: Options) -> None:
     """Refuse what cannot be meant before anything is computed."""
+    usual = Options(options.run)
+    for name in ("env", "video", "plans", "sheet", "path", "episodes", "seed", "target_return") if options.grid else ():
+        if (given := getattr(options, name)) != getattr(usual, name):
+            typed = f"--{name.replace('_', '-')} is {given}"
+            raise UserError(f"{typed}, but --grid shows all tasks as they were measured: leave one of them out.")
     if options.episodes is not None and options.episodes < 1:
         raise UserError(f"--episodes is {options.episodes}, and there is nothing to see: give 1 or more.")
     if options.seed < 0:
@@ -159,6 +164,8 @@ def check(options: Options) -> None:
 
 def check_fits(options: Options, record: Record) -> None:
     """Refuse films of what is answered, and answers of what is played."""
+    if options.path and not is_answered(record):
+        raise UserError(f"--path {options.path}: {record.dataset} is played, and reads no data: leave it out.")
     if is_answered(record) and (unfit := next((name for name in ("video", "plans") if getattr(options, name)), None)):
         raise UserError(f"--{unfit}: {record.dataset} is answered, and nothing in it is played: give --sheet instead.")
     if options.sheet and record.family != "pairs":

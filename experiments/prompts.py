@@ -68,6 +68,7 @@ def one(options: Options) -> tuple[Record, prompts.Ablation]:
     record = finished(options.run, options.env)
     place = recorded(options.run, options.env)
     if (place / prompts.PROMPTS).exists():
+        check_measured(options, place)
         print(f"This was measured already: {place / prompts.PROMPTS}.")
     else:
         model = load_model(options.run, find_device(options.device))
@@ -78,8 +79,25 @@ def one(options: Options) -> tuple[Record, prompts.Ablation]:
     return record, prompts.read(place)
 
 
+def check_measured(options: Options, place: Path) -> None:
+    """Refuse other prompts, or another number of episodes, than were measured."""
+    known = prompts.read(place)
+    has, given = [each.prompt for each in known.prompted], [named(prompt) for prompt in options.prompts]
+    other = options.prompts != tuple(prompts.MEANING) and has != given
+    if other or options.episodes not in (None, len(known.seeds)):
+        what = f"{', '.join(has)} in {len(known.seeds)} episodes"
+        raise UserError(f"{place / prompts.PROMPTS} has {what}: remove it, or leave --prompts and --episodes out.")
+
+
+def named(prompt: str) -> str:
+    """What a prompt is called in tables."""
+    return prompt if prompt in prompts.MEANING else Path(prompt).name
+
+
 def check(options: Options, model: Model, record: Record) -> None:
     """Refuse what cannot be meant before anything is played."""
+    if is_answered(record):
+        raise UserError(f"{options.run}: {record.dataset} is answered, and takes no prompts: give one that is played.")
     if not hasattr(model.config, "prompt"):
         raise UserError(f"{options.run}: {record.model} takes no prompts: give a run of gato.")
     if options.episodes is not None and options.episodes < 1:
@@ -98,7 +116,7 @@ def measure(options: Options, model: Model, record: Record) -> prompts.Ablation:
         for prompt in options.prompts:
             model.config = replace(model.config, prompt=prompt)  # type: ignore[call-arg]  # Gato's
             played = again.play(f"playing, prompt {prompt}")
-            prompted.append(prompts.Prompted(prompt if prompt in prompts.MEANING else Path(prompt).name, played))
+            prompted.append(prompts.Prompted(named(prompt), played))
     head, dirty = provenance.commit()
     return prompts.Ablation(
         prompted=tuple(prompted),
@@ -118,7 +136,7 @@ def command(options: Options, record: Record) -> str:
     words += ["--env", record.dataset] if len(record.tasks) > 1 else []
     words += ["--episodes", str(options.episodes)] if options.episodes else []
     if options.prompts != tuple(prompts.MEANING):
-        words += ["--prompts", *(each if each in prompts.MEANING else Path(each).name for each in options.prompts)]
+        words += ["--prompts", *map(named, options.prompts)]
     return shlex.join(words)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from report.store import read_all
+from trajectories.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,9 +27,14 @@ def load_results(root: Path | str | None = None) -> "pd.DataFrame":
         the episodes that succeeded; NaN where the environment knows none), `return_mean`, `return_std` over the
         episodes, `episodes`, `returns` and `lengths` of each episode (tuples), `train_seconds`, `evaluate_seconds`, and
         `folder`, below `root`.
+
+    Raises:
+        UserError: there is no such folder.
     """
     import pandas as pd
 
+    if root is not None and not Path(root).is_dir():
+        raise UserError(f"{root}: there is no such folder of runs: name one, or none for this checkout's.")
     checkout = Path(__file__).resolve().parents[1] / RUNS
     runs = Path(root) if root is not None else checkout if checkout.is_dir() else RUNS
     rows = []

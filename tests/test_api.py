@@ -78,6 +78,8 @@ def test_the_recorded_runs_are_a_data_frame() -> None:
 
 def test_an_empty_folder_of_results_is_an_empty_frame(tmp_path: Path) -> None:
     assert load_results(tmp_path).empty
+    with pytest.raises(UserError, match="there is no such folder of runs"):
+        load_results(tmp_path / "rnus")
 
 
 @pytest.mark.parametrize(

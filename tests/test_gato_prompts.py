@@ -145,3 +145,17 @@ def test_a_measurement_without_its_record_is_named_and_left_out(finished, capsys
     (finished / store.RECORD).unlink()
     assert prompts.read_all(finished.parent) == []
     assert "no such record" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("other", [{"prompts": ("best",)}, {"episodes": 1}])
+def test_other_prompts_than_were_measured_are_refused_and_not_ignored(finished, other):
+    measuring.main(measuring.Options(finished, prompts=("none",)))
+    with pytest.raises(UserError, match="has none in 2 episodes: remove it, or leave --prompts and --episodes out"):
+        measuring.main(measuring.Options(finished, **other))
+    measuring.main(measuring.Options(finished, prompts=("none",), episodes=2))
+
+
+def test_a_task_that_is_answered_takes_no_prompts(finished):
+    answered = replace(store.read_record(finished), family="pairs", dataset="easy-vqa", env="easy-vqa")
+    with pytest.raises(UserError, match="easy-vqa is answered, and takes no prompts"):
+        measuring.check(measuring.Options(finished), load_model(finished), answered)

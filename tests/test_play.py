@@ -199,3 +199,19 @@ def test_a_model_that_plans_nothing_has_no_plans_to_draw(run: Path, tmp_path: Pa
     with pytest.raises(UserError, match="--plans"):
         play.main(play.Options(run, plans=tmp_path / "plans.png"))
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"video": Path("a.mp4")}, {"episodes": 3}, {"seed": 2}, {"target_return": 6.0}, {"env": "toy-expert"}],
+    ids=lambda other: next(iter(other)),
+)
+def test_a_grid_of_tasks_takes_no_options_of_one_of_them(run: Path, other: dict[str, Any]) -> None:
+    (name,) = other
+    with pytest.raises(UserError, match=f"--{name.replace('_', '-')} is .* but --grid shows all tasks"):
+        play.main(play.Options(run, grid=run / "grid.png", **other))
+
+
+def test_data_of_ones_own_are_refused_where_a_run_is_played(run: Path) -> None:
+    with pytest.raises(UserError, match="--path mine: toy-medium is played, and reads no data"):
+        play.main(play.Options(run, path=Path("mine")))
