@@ -290,3 +290,10 @@ def test_a_run_on_data_of_ones_own_says_how_to_run_it_again(tmp_path: Path) -> N
     assert named.run.env == ("mine@Pendulum-v1",)
     with pytest.raises(UserError, match="name it with --path"):
         parse(["--task", "Pendulum-v1"])
+
+
+def test_data_of_earlier_policies_are_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policies, "load", lambda request: pytest.fail("it was collected anew"))
+    (tmp_path / "collected").mkdir()
+    (tmp_path / "collected" / "hopper-medium-d4rl-1000000-seed0-000000000000.hdf5").touch()
+    assert policies.count("hopper-medium", tmp_path) is None

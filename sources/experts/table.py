@@ -19,7 +19,7 @@ import tyro
 from environments.scores import normalized
 from sources.collect_atari import PLAYERS
 from sources.experts import atari_card, snapshots
-from sources.experts.recipes import FOLDER, available
+from sources.experts.recipes import FOLDER, available, policies_digest
 from sources.loading import Request, load
 from trajectories.atomic import write_text
 from trajectories.catalog import dataset, dataset_names
@@ -51,10 +51,11 @@ def names() -> list[str]:
 
 
 def count(name: str, folder: Path) -> dict[str, Any] | None:
-    """What the cached data set holds; None if it has not been collected here."""
+    """What the cached data set holds; None if it has not been collected here from today's policies."""
     row = dataset(name)
-    files = list((folder / "collected").glob(f"{name}-d4rl-{row.collected_steps}-seed0-*.hdf5"))
-    if len(files) != 1:
+    version = policies_digest(row.env, row.quality)[:12]
+    file = folder / "collected" / f"{name}-d4rl-{row.collected_steps}-seed0-{version}.hdf5"
+    if not file.is_file():
         return None
     data = load(Request(name, "collected", data_dir=folder))
     returns = data.finished_returns
@@ -66,7 +67,7 @@ def count(name: str, folder: Path) -> dict[str, Any] | None:
         "return_best": round(float(returns.max()), 1),
         "return_90th": round(float(np.percentile(returns, 90)), 1),
         "score": round(float(normalized(row.env, returns).mean()), 1),
-        "megabytes": round(files[0].stat().st_size / 1e6, 1),
+        "megabytes": round(file.stat().st_size / 1e6, 1),
         "sha256": data.origin.digest,
     }
 
