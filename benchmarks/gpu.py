@@ -266,7 +266,7 @@ def gato(size: str, micro_batch: int, recompute: bool = False) -> Iterator[Row]:
 
 
 def ahead() -> Iterator[Row]:
-    """The smallest Gato, whose batches a thread draws ahead, against batches drawn when they are wanted."""
+    """The smallest Gato, whose batches a thread draws ahead, against batches drawn when an update begins."""
     data = noise(1_000_000)
     model = Gato(Config(), HOPPER)
     model.calibrate(data)
@@ -279,7 +279,7 @@ def ahead() -> Iterator[Row]:
         "ours": f"{took[0] * 1e3:.2f} ms",
         "peer": f"{took[1] * 1e3:.2f} ms",
         "ratio": took[1] / took[0],
-        "note": "against batches drawn when they are wanted",
+        "note": "against batches drawn when an update begins",
     }
 
 

@@ -69,12 +69,12 @@ def shares(work: Callable[[], object], updates: int) -> Mapping[str, float]:
     """Seconds that each group of operations takes in a call of `work`."""
     work()
     work()
-    with profile(activities=[ProfilerActivity.CPU]) as seen:
+    with profile(activities=[ProfilerActivity.CPU]) as measured:
         for _ in range(updates):
             work()
     groups = {f"aten::{name}": group for group, names in GROUPS.items() for name in names}
     found: Counter[str] = Counter(dict.fromkeys([*GROUPS, OTHER], 0.0))
-    for each in seen.key_averages():
+    for each in measured.key_averages():
         found[groups.get(each.key, OTHER)] += each.self_cpu_time_total / 1e6 / updates
     return found
 

@@ -22,8 +22,8 @@ def missing(table: Sequence[Row], columns: Sequence[str]) -> list[tuple[Row, str
             if (" " in model or is_answered(row.first) or row.treatment) and model not in row.cells:
                 continue
             have = row.cells[model].seeds if model in row.cells else ()
-            wanted = row.seeds[: not have] if model in still else row.seeds
-            lines = {seed: _command(row, model, seed, model in still) for seed in wanted if seed not in have}
+            needed = row.seeds[: not have] if model in still else row.seeds
+            lines = {seed: _command(row, model, seed, model in still) for seed in needed if seed not in have}
             absent += [(row, model, seed, line) for seed, line in lines.items()]
     return absent
 

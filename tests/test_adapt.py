@@ -105,7 +105,7 @@ def test_two_runs_that_have_learned_the_same_are_two_kinds_of_start(generalist: 
     assert found == {"from 27 tasks (0123abcd)": [40], "from 27 tasks (4567abcd)": [60], "from scratch": [10]}
 
 
-def test_all_kinds_of_start_learn_from_the_same_demonstrations_however_options_are_typed(generalist: Path) -> None:
+def test_all_starts_learn_from_the_same_demonstrations_however_options_are_typed(generalist: Path) -> None:
     options = adapt.Options(generalist, "toy-expert", (5,), (0,))
     cells = list(adapt.planned(options, [*EXTRA, "--data_seed", "3", "--no-delayed-reward"]))
     assert {cell.settings.run.data_seed for cell in cells} == {3}

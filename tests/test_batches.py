@@ -31,14 +31,14 @@ def mixture():
 
 
 @pytest.mark.parametrize("name", ["bc", "dt", "tt", "gato", "gato of several tasks"])
-def test_batches_drawn_ahead_are_those_drawn_when_they_are_wanted(name):
+def test_batches_drawn_ahead_are_those_drawn_for_their_update(name):
     data = mixture() if "several" in name else walk((12, 7, 9), spec=POINT)
     model = small(name.partition(" ")[0], data)
     now = partial(drawn, model, data, Run(seed=3))
     ahead = Ahead(now)
     for number in (5, 6, 7, 3, 4):  # a run that goes on begins anywhere
-        for found, wanted in zip(tensors(ahead(number)), tensors(now(number)), strict=True):
-            assert torch.equal(found, wanted)
+        for found, usual in zip(tensors(ahead(number)), tensors(now(number)), strict=True):
+            assert torch.equal(found, usual)
 
 
 def test_a_run_whose_batches_are_drawn_ahead_ends_the_same(tmp_path, monkeypatch):
@@ -48,7 +48,7 @@ def test_a_run_whose_batches_are_drawn_ahead_ends_the_same(tmp_path, monkeypatch
     assert outcome(tmp_path / "ahead") == outcome(tmp_path / "now")
 
 
-def test_what_a_thread_cannot_draw_is_said_by_the_update_that_wants_it():
+def test_what_a_thread_cannot_draw_is_raised_by_its_update():
     def refuse(number):
         raise ValueError(f"no batch {number}")
 

@@ -52,7 +52,7 @@ def test_a_model_of_vectors_is_refused_where_images_are_shown() -> None:
 
 
 @pytest.mark.parametrize("name", ["bc", "dt", "tt"])
-def test_stacked_frames_of_numbers_are_refused_by_models_that_would_normalize_the_first_alone(name: str) -> None:
+def test_stacked_frames_of_numbers_are_refused_where_one_would_be_normalized(name: str) -> None:
     with pytest.raises(UserError, match="4 frames of numbers at a time"):
         find(name, STACKED)
     assert find("gato", STACKED).name == "gato"

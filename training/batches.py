@@ -1,4 +1,4 @@
-"""The batch of an update, which the seed and the update's number decide: drawn when it is wanted, or ahead of it.
+"""The batch of an update, which the seed and the update's number decide: drawn for it, or ahead of it.
 
 On a GPU whose data lie in the computer's memory (Gato's, and what is larger than the card), a thread draws the next
 batch, in memory that the card reads by itself, while the card is busy with the one before.

@@ -258,6 +258,8 @@ def learn(model: Model, data: Task | Mixture, settings: Settings, folder: Path, 
             row[column] = mean_of(played, task)
         return row
 
+    if machine.shard:
+        distributed.check_shares(model.config, len(run.env))
     for part in model.modules():
         if isinstance(getattr(part, "recompute", None), bool):
             setattr(part, "recompute", machine.recompute)  # noqa: B010  # modules' attributes have no type

@@ -135,8 +135,6 @@ def train(
         log: called with every row of the curve.
         shard, micro_batch: see training/settings.py, Machine.
     """
-    if shard and isinstance(data, Mixture):
-        distributed.check_shares(model.config, len(data.parts))
     step = make_step(model, run.precision, shard, micro_batch)
     optimizer, data = step.optimizer, to_gpu(data, model)
     draw = batches(model, data, run)
