@@ -9,7 +9,6 @@ keeps the copies of a forward pass.
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-import torch
 from torch.profiler import ProfilerActivity, profile
 
 from backbone.interface import SequenceModel
@@ -18,6 +17,7 @@ from decision_transformer.config import Config as DTConfig
 from decision_transformer.model import DecisionTransformer
 from gato import Config as GatoConfig
 from gato import Gato
+from training.cli import exit_on_user_error
 from training.settings import Run
 from training.train import Progress, adamw, update
 from trajectories.types import Trajectories
@@ -80,6 +80,6 @@ def shares(work: Callable[[], object], updates: int) -> Mapping[str, float]:
 
 
 if __name__ == "__main__":
-    torch.manual_seed(0)
-    for each in measure():
-        print(each)
+    with exit_on_user_error():
+        for each in measure():
+            print(each)
