@@ -137,9 +137,7 @@ def _copies(environment: str, physics: str, count: int = COPIES) -> Recordable:
 
 def _by_all(environment: str, policy: Policy, seed: tuple[int, ...], physics: str) -> Generator[Columns, None, None]:
     """Episodes 0, 1, 2, ... without end, played by all processors; the same as by one."""
-    with closing(in_order(partial(_several, environment, policy, seed, physics))) as found:
-        for several in found:
-            yield from several
+    return in_order(partial(_several, environment, policy, seed, physics))
 
 
 def _several(environment: str, policy: Policy, seed: tuple[int, ...], physics: str, number: int) -> list[Columns]:

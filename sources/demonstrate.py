@@ -117,9 +117,7 @@ def demonstrations(
     """
     if episodes is not None and episodes <= FEW:
         processes = 1
-    with closing(in_order(partial(_several, row.env, seed, row.after_success), processes)) as found:
-        for several in found:
-            yield from several
+    return in_order(partial(_several, row.env, seed, row.after_success), processes)
 
 
 def play(environment: str, seed: int, number: int, after_success: int | None = None) -> Episode | None:

@@ -6,11 +6,11 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from itertools import count
+from itertools import chain, count
 from multiprocessing import connection
 from typing import Any, TypeVar
 
@@ -20,8 +20,8 @@ T = TypeVar("T")
 AHEAD = 3  # answers waited for, for each process
 
 
-def in_order(job: Callable[[int], T], processes: int = 0) -> Generator[T, None, None]:
-    """job(0), job(1), job(2), ... without end, in this order; close it to end the processes.
+def in_order(job: Callable[[int], Collection[T]], processes: int = 0) -> Generator[T, None, None]:
+    """What job(0), job(1), job(2), ... hold, without end and in this order; close it to end the processes.
 
     Args:
         job: of numbers; can be pickled, as can its results.
@@ -32,17 +32,17 @@ def in_order(job: Callable[[int], T], processes: int = 0) -> Generator[T, None, 
     """
     processes = processes or processors()
     if processes == 1 or multiprocessing.current_process().daemon:  # which may start none
-        yield from map(job, count())
+        yield from chain.from_iterable(map(job, count()))
     context = multiprocessing.get_context("spawn")  # forking would copy simulators and threads
     with ProcessPoolExecutor(processes, context, _begin) as pool:
-        waiting: deque[Future[T]] = deque()
+        waiting: deque[Future[Collection[T]]] = deque()
         numbers = count()
         try:
             while True:
                 while len(waiting) < AHEAD * processes:
                     with _without_script():
                         waiting.append(pool.submit(job, next(numbers)))
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
         except BrokenProcessPool as error:
             raise UserError(
                 "A process that helped was ended from outside, perhaps for want of memory: make room, or allow fewer "
