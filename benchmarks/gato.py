@@ -26,6 +26,7 @@ from benchmarks.timing import matmul_ceiling, paired
 from gato import Config, Gato
 from gato.player import Decoder, Recomputing, Rolling
 from gato.stream import TARGET_TYPES
+from gato.tokens import BINS, layout
 from sources.loading import Request, load
 from training.cli import exit_on_user_error
 from training.settings import Precision, Run, parse
@@ -36,7 +37,7 @@ from trajectories.types import Trajectories
 
 EPISODES = 10
 CONTEXT = 1024 // PER_STEP  # steps
-GPT_IDS = (34_049, 2_049)  # of a peer: all of Gato's table, and those that occur on hopper
+GPT_IDS = (layout("split").size, 2 * BINS + 1)  # of a peer: all of Gato's table, and those that occur on hopper
 
 
 def measure() -> list[dict[str, object]]:
