@@ -114,8 +114,15 @@ class GymnasiumEnvironments:
         return make(self._row.gym_id, self._options, max_episode_steps=steps, render_mode=render_mode)
 
     def _observation(self, copy: int, observation: Any) -> np.ndarray:
-        """One observation, (*obs), from what the environment gave."""
-        return self._layout.rows(_one(observation))[0]
+        """One observation, (*obs), from what the environment gave.
+
+        Raises:
+            UserError: it holds a number that the environment's space does not.
+        """
+        try:
+            return self._layout.rows(_one(observation))[0]
+        except ValueError as error:
+            raise UserError(f"{self.spec.name} shows what its observation space cannot hold: {error}.") from error
 
     def _succeeded(self, info: dict[str, Any], reward: float) -> bool:
         """Whether the step that gave this solved the task."""

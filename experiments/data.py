@@ -36,6 +36,7 @@ from trajectories.pairs import Pairs
 from trajectories.types import Trajectories
 
 USUAL = "hopper-medium"
+HDF5 = (".hdf5", ".h5", ".hdf")
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,9 @@ class One(Cache):
         from sources.loading import Request, load
 
         check_options(self)
+        read = self.source not in ("auto", "reroll", "collected") or (self.source == "auto" and self.path is not None)
+        if self.physics != One.physics and read:
+            raise UserError(f"--physics {self.physics} is for data that are recorded here: leave it out.")
         if self.task is None:
             check_named([self.name] if self.name else [], [self.path] if self.path else [], self.source)
         name = own_name(self.name or None, self.task, self.path) if self.task else self.name or USUAL
@@ -203,6 +207,10 @@ class Export(One):
     def run(self) -> None:
         from sources import export
 
+        if self.to == "d4rl" and self.id is not None:
+            raise UserError(f"--id {self.id} names a data set of Minari's: leave it out, or add --to minari.")
+        if self.to == "d4rl" and self.out is not None and self.out.suffix not in HDF5:
+            raise UserError(f"--out {self.out}: D4RL's layout is HDF5's, so name the file .hdf5.")
         data = self.load()
         if not isinstance(data, Trajectories):
             raise UserError(

@@ -51,7 +51,7 @@ def draw(data: Trajectories, file: Path) -> None:
         last[0].imshow(shown[0])
         last[0].set_title(fill(shown[1], 40), fontsize="small")
         last[0].set_axis_off()
-    returns, steps = data.finished_returns, data.lengths[data.finished_episodes]
+    returns, steps = data.finished_returns.astype(np.float64), data.lengths[data.finished_episodes]
     spread.hist(returns, 40, color="#0072b2")
     spread.axvline(returns.mean(), color="#d55e00", label=f"mean {returns.mean():.4g}")
     row = row_of(data)

@@ -56,7 +56,7 @@ def print_summary(data: Trajectories) -> None:
 def success(data: Trajectories) -> list[tuple[str, str]]:
     """A line on how many demonstrations succeeded, where their file says so."""
     rate = data.origin.details.get("metadata", {}).get("success_rate")
-    return [] if rate is None else [("success", f"{rate:.1%} of the episodes")]
+    return [("success", f"{rate:.1%} of the episodes")] if isinstance(rate, int | float) else []
 
 
 def texts(data: Trajectories) -> list[str]:
@@ -81,6 +81,7 @@ def score(data: Trajectories) -> str:
 
 def histogram(values: np.ndarray) -> list[str]:
     """Lines of a histogram, each with its lower edge, its bar and its count."""
+    values = values.astype(np.float64)  # between two of float32 there may be less room than bins
     counts, edges = np.histogram(values, BINS if np.ptp(values) > 0 else 1)
     longest = counts.max()
     return [

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from trajectories.atomic import disk_errors
-from trajectories.formats import dqn_replay, jat, minari, own_files
-from trajectories.minari_folders import metadata_file
+from trajectories.formats import dqn_replay, jat, lerobot, minari, own_files
 from trajectories.rows import DatasetRow
 from trajectories.types import Trajectories
 
@@ -26,7 +25,8 @@ class Recording:
     @property
     def stamped(self) -> Path:
         """The file, or the folder of files, whose size and time change with the data."""
-        return metadata_file(self.path) if self.format == "minari" else self.path
+        lerobots = self.format == "own_files" and self.path.name == lerobot.INFO.name
+        return self.path.parent.parent if lerobots else self.path
 
 
 def read(recording: Recording, folder: Path) -> Trajectories:

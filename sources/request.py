@@ -7,6 +7,7 @@ from typing import Literal
 
 from trajectories.errors import UserError, did_you_mean
 
+REPLAYED = ("auto", "dqn-replay")  # sources of which a number of steps is drawn
 REROLL_STEPS = 1_000_000  # as many as D4RL's medium and expert files hold
 # What a command takes
 Source = Literal["auto", "d4rl", "reroll", "collected", "minari", "dqn-replay", "jat", "package"]
@@ -31,7 +32,7 @@ class Request:
 
 
 def check(request: Request, sources: Iterable[str]) -> None:
-    """Raises UserError where a source is unknown, or is given a path or a number of steps that it has no use for."""
+    """Raises UserError where a source is unknown, or is given what it has no use for: a path, steps, a seed."""
     if request.source not in sources:
         raise UserError(f"There is no source called {request.source!r}: {did_you_mean(request.source, sources)}")
     recorded = request.source in ("reroll", "collected")
@@ -44,5 +45,14 @@ def check(request: Request, sources: Iterable[str]) -> None:
     for option, value in (("steps", request.replay_steps), ("checkpoints", request.replay_checkpoints)):
         if value < 1:
             raise UserError(f"--replay-{option} {value} leaves nothing to learn from: choose at least 1.")
+    of_a_file = request.source == "auto" and request.path is not None and request.path.is_file()
+    drawn = recorded or request.source in REPLAYED
+    if request.seed and (of_a_file or not drawn):
+        raise UserError(
+            f"Seed {request.seed} is for data that are recorded or drawn here, and these are read: leave it out."
+        )
+    replay = (request.replay_steps, request.replay_checkpoints)
+    if replay != (Request.replay_steps, Request.replay_checkpoints) and (of_a_file or request.source not in REPLAYED):
+        raise UserError("--replay-steps and --replay-checkpoints are for --source dqn-replay: leave them out.")
     if request.path is not None and request.source == "collected":
         raise UserError(f"--source collected records its own data and cannot use --path {request.path}: leave one out.")

@@ -21,6 +21,7 @@ import numpy as np
 KINDS = {"float": ("float32",), "integer": ("int64", "uint8"), "image": ("uint8",), "text": ("uint8",)}  # and types
 TEXT = 256  # bytes kept of a text: BabyAI's missions reach 166
 MORE = "…"  # the end of a text that was cut
+BLOCK = 1 << 16  # rows looked at together
 
 
 @dataclass(frozen=True)
@@ -97,12 +98,42 @@ def _structure(parts: tuple[Part, ...]) -> np.dtype:
 
 
 def pack(columns: Mapping[str, np.ndarray], parts: tuple[Part, ...]) -> np.ndarray:
-    """Each part's column, (N, *shape), as rows of bytes, (N, n)."""
+    """Each part's column, (N, *shape), as rows of bytes, (N, n).
+
+    Raises:
+        ValueError: a column holds a number that its part cannot.
+    """
     rows = np.zeros((len(next(iter(columns.values()))), row_size(parts)), np.uint8)
     structured = view(rows, parts)
     for part in parts:
-        structured[part.name] = columns[part.name]
+        structured[part.name] = exactly(columns[part.name], part.dtype, part.name)
     return rows
+
+
+def exactly(values: np.ndarray, dtype: str, name: str) -> np.ndarray:
+    """Values as `dtype`, where this may round floats, but neither cut off what follows the point nor wrap around.
+
+    Raises:
+        ValueError: one would become another number.
+    """
+    values = np.asarray(values)
+    if (row := changed(values, dtype)) is not None:
+        raise ValueError(f"{name} holds {values[row]} in row {row[0]}, which is no {dtype}")
+    return values.astype(dtype, copy=False)
+
+
+def changed(values: np.ndarray, dtype: str) -> tuple[int, ...] | None:
+    """Where the first number lies that is another one as `dtype`, a type of whole numbers; None if there is none."""
+    if np.dtype(dtype).kind not in "iu" or np.can_cast(values.dtype, dtype):
+        return None
+    for first in range(0, len(values), BLOCK):
+        block = values[first : first + BLOCK]
+        with np.errstate(invalid="ignore"):  # of what is too large
+            wrong = block.astype(dtype) != block
+        if wrong.any():
+            row, *rest = (int(place) for place in np.argwhere(wrong)[0])
+            return (first + row, *rest)
+    return None
 
 
 def alike(parts: tuple[Part, ...], others: tuple[Part, ...]) -> bool:

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from trajectories.errors import DatasetError
-from trajectories.parts import TEXT, Part, pack, row_size, to_bytes
+from trajectories.parts import TEXT, Part, exactly, pack, row_size, to_bytes
 
 GOAL_ORDER = ("observation", "achieved_goal", "desired_goal")
 PICTURE = 16  # pixels of the shorter side of an image: a patch of Gato's
@@ -72,13 +72,18 @@ class Layout:
         return [[part.name, list(part.shape), part.kind] for part in self.parts]
 
     def rows(self, observations: Any) -> np.ndarray:
-        """Nested observations of T steps, each part (T, ...) or T strings -> (T, *shape)."""
+        """Nested observations of T steps, each part (T, ...) or T strings -> (T, *shape).
+
+        Raises:
+            ValueError: they hold a number that their space does not.
+        """
         columns = [_column(part, _follow(observations, part.path)) for part in self.parts]
         if self.kept_apart:
             return pack({part.name: column for part, column in zip(self.parts, columns, strict=True)}, self.parts)
         if self.single:
-            return columns[0].reshape(-1, *self.shape).astype(self.dtype, copy=False)
-        return np.concatenate([column.reshape(len(column), -1) for column in columns], axis=1, dtype=self.dtype)
+            return exactly(columns[0].reshape(-1, *self.shape), self.dtype, "an observation")
+        flat = [exactly(column, self.dtype, part.name) for part, column in zip(self.parts, columns, strict=True)]
+        return np.concatenate([column.reshape(len(column), -1) for column in flat], axis=1)
 
 
 def layout(space: Any, owner: object = "The environment") -> Layout:

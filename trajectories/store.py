@@ -36,7 +36,7 @@ LARGE = 1 << 28  # bytes; of a larger column, pages that were read are let go of
 COLUMNS = ("observations", "actions", "rewards", "terminated", "starts", "returns_to_go")
 ANSWERED: dict[str, type[Pairs] | type[Text]] = {"pairs": Pairs, "text": Text}
 PROVENANCE = "provenance.json"
-VERSION = 2  # of this layout and of what the readers keep; a higher one reads every file anew
+VERSION = 3  # of this layout and of what the readers keep; a higher one reads every file anew
 
 
 def place(cache: Path, name: str, source: str, stamp: dict[str, Any], spec: Spec, details: dict[str, Any]) -> Path:
@@ -170,8 +170,8 @@ def _mapping(values: Any) -> mmap.mmap | None:
 
 
 def file_stamp(file: Path) -> dict[str, Any]:
-    """Path, size and time of a file, or of the files in a folder, which change with its content."""
-    files = [each.stat() for each in (file.iterdir() if file.is_dir() else [file])]
+    """Path, size and time of a file, or of all files in a folder, which change with its content."""
+    files = [each.stat() for each in (file.rglob("*") if file.is_dir() else [file])]
     size, changed = sum(each.st_size for each in files), max((each.st_mtime_ns for each in files), default=0)
     return {"path": str(file.resolve()), "size": size, "mtime_ns": changed}
 

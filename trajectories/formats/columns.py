@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from trajectories.errors import DatasetError
-from trajectories.formats.episodes import divide, filled
-from trajectories.parts import TEXT, view, were_cut
+from trajectories.formats.episodes import divide, filled, marked_within
+from trajectories.parts import TEXT, changed, view, were_cut
 from trajectories.types import Provenance, Spec, Trajectories
 
 BLOCK = 1 << 16  # rows
@@ -40,8 +40,11 @@ def trajectories(
     table, bounds, unfilled = filled(table, bounds, file)
     terminated = flags(table.pop("terminals"), "terminals", file)
     timeouts = flags(table.pop("timeouts"), "timeouts", file) if "timeouts" in table else None
+    within: list[str] = []
+    if bounds is not None:
+        terminated, timeouts, bounds, within = marked_within(terminated, timeouts, bounds)
     starts, finished, caveats = divide(terminated, timeouts, bounds, spec, long_episodes)
-    origin = _noted(origin, unfilled + caveats)
+    origin = _noted(origin, unfilled + within + caveats)
     observations = fitting(table.pop("observations"), spec.frame_shape, "observations", file, trailing_zeros)
     actions = fitting(table.pop("actions"), spec.action_shape, "actions", file)
     rewards = fitting(flat(table.pop("rewards")), (), "rewards", file)
@@ -117,6 +120,12 @@ def numbers(values: np.ndarray, dtype: str, column: str, file: str) -> np.ndarra
                 f"{file}: {column} holds {value} at {place} (counted from 0), which no model can learn from: "
                 f"repair the file or leave that episode out."
             )
+    if (wrong := changed(values, dtype)) is not None:
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        raise DatasetError(
+            f"{file}: {column} holds {values[wrong]} at step {wrong[0]}, where whole numbers of {low} to "
+            f"{high} belong: write it so, or name the environment of this file with --task."
+        )
     return converted
 
 

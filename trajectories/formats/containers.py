@@ -26,6 +26,7 @@ class Content:
     def __init__(self, path: Path, root: Any, ratio: int = RATIO, details: dict[str, Any] | None = None) -> None:
         self.path, self.root, self.details = path, root, details or {}
         self.parts: tuple[Part, ...] = ()  # that its observations are to have
+        self._laid_out: dict[str, list[str]] = {}  # of a column's place in an episode, the names laid side by side
         self._ratio, self._stored, self._size = ratio, path.stat().st_size, 0
 
     def array(self, value: Any, place: str) -> np.ndarray | None:
@@ -51,8 +52,14 @@ class Content:
             return self.packed(value, place)
         if isinstance(value, Mapping):  # an observation of several parts
             kept = {key: each for key in in_order(list(value)) if not _is_picture(each := value[key])}
-            if left_out := [f"{place.rpartition(', ')[2]}/{key}" for key in value if key not in kept]:
-                self.details["left_out"] = left_out
+            within = place.rpartition(", ")[2]  # whatever the episode
+            if (names := self._laid_out.setdefault(within, list(kept))) != list(kept):
+                raise DatasetError(
+                    f"{self.path}: {place} holds {', '.join(kept)}, and of an earlier episode {', '.join(names)}: "
+                    f"write the same for all."
+                )
+            if left_out := [f"{within}/{key}" for key in value if key not in kept]:
+                self.details["left_out"] = list(dict.fromkeys([*self.details.get("left_out", []), *left_out]))
             parts = [self.column(each, f"{place}/{key}") for key, each in kept.items()]
             if parts and {len(part) for part in parts} == {len(parts[0]) or 1}:
                 return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
@@ -73,7 +80,12 @@ class Content:
             raise DatasetError(
                 f"{self.path}: the parts of {place} have different lengths ({lengths}): write all alike."
             )
-        return pack(found, self.parts)
+        try:
+            return pack(found, self.parts)
+        except ValueError as error:
+            raise DatasetError(
+                f"{self.path}: in {place}, {error}: write it so, or name another environment."
+            ) from error
 
     def _part(self, tree: Any, part: Part, place: str) -> np.ndarray:
         for key in part.path:
@@ -110,6 +122,11 @@ class NpzArray:
             check_declared(declared, member.compress_size, f"{archive.filename}, {member.filename}")
 
     def __getitem__(self, rows: Any) -> np.ndarray:
+        if self.dtype.kind == "O":
+            raise DatasetError(
+                f"{self._archive.filename}, {self._member.filename} holds Python's objects, which would have to be "
+                f"unpickled: write episodes of different lengths one behind another, with terminals or timeouts."
+            )
         with self._archive.open(self._member) as file:
             return np.asarray(np.lib.format.read_array(file, allow_pickle=False)[rows])
 
@@ -158,7 +175,7 @@ def _npz(path: Path) -> Iterator[Content]:
 def _arrow(path: Path) -> Iterator[Content]:
     from trajectories.formats import minari_arrow
 
-    yield Content(path, minari_arrow.table(path))
+    yield Content(path, minari_arrow.Table(path))
 
 
 @contextmanager

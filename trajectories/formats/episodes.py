@@ -25,6 +25,32 @@ class Division(NamedTuple):
     caveats: list[str]  # sentences about what is not as one expects
 
 
+def marked_within(
+    terminals: np.ndarray, timeouts: np.ndarray | None, bounds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, list[str]]:
+    """Marks before the last step of what a file stores as one episode: it ends there, too.
+
+    Marks that follow one another are one end, the last of them: robomimic's `dones` stand at every step after success.
+
+    Returns:
+        terminals and timeouts of ends alone, the division at all of them, and a caveat if there were any.
+    """
+    marks = terminals if timeouts is None else terminals | timeouts
+    inside = marks.copy()
+    inside[bounds[1:] - 1] = False
+    if not inside.any():
+        return terminals, timeouts, bounds, []
+    followed = inside & np.append(marks[1:], False)
+    ends, stored = np.flatnonzero(inside & ~followed) + 1, len(bounds) - 1
+    caveats = []
+    if followed.any():
+        caveats.append(f"{followed.sum():,} marks of an end are followed by another one: the last one counts.")
+    if len(ends):
+        caveats.append(f"{len(ends):,} ends are marked within what is stored as {stored:,} episodes: divided there.")
+    timeouts = None if timeouts is None else timeouts & ~followed
+    return terminals & ~followed, timeouts, np.union1d(bounds, ends), caveats
+
+
 def divide(
     terminals: np.ndarray, timeouts: np.ndarray | None, bounds: np.ndarray | None, spec: Spec, long_episodes: bool
 ) -> Division:

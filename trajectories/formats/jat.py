@@ -19,6 +19,7 @@ Shapes   N steps of some episodes, S numbers of an observation
 """
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from trajectories.progress import progress
 from trajectories.types import Provenance, Spec, Trajectories
 
 FILES = "train-*.parquet"
+SHARD = re.compile(r"train-(\d{1,9})-of-(\d{1,9})\.parquet")  # its number, from 0, and how many there are
 AT_ONCE = 16  # episodes
 OBSERVED = ("continuous_observations", "discrete_observations", "text_observations", "image_observations")
 ACTED = ("continuous_actions", "discrete_actions")
@@ -67,15 +69,14 @@ def read(
     files = sorted(Path(path).glob(FILES))
     if not files:
         raise DatasetError(f"{path} holds no {FILES}: give the folder of one of JAT's configurations.")
+    _check_announced(files)
     kept: dict[str, list[np.ndarray]] = {"actions": [], "rewards": [], "lengths": []}
     with (
         GrowingColumn(observations, spec.frame_shape, spec.observation_dtype) as column,
         progress(len(files), f"reading {name}", "files") as bar,
     ):
         for file in files:
-            present = arrow_lists.names(file)
-            used = [each for each in (*OBSERVED, *ACTED, "rewards") if each in present]
-            for batch in arrow_lists.batches(file, AT_ONCE, used):
+            for batch in arrow_lists.batches(file, AT_ONCE, _used(file)):
                 episodes = _episodes(batch, file)
                 kept["lengths"].append(next(iter(episodes.values()))[0])
                 kept["rewards"].append(_numbers(episodes, ("rewards",), file))
@@ -119,11 +120,38 @@ def _numbers(episodes: dict[str, tuple[np.ndarray, Any]], names: tuple[str, ...]
     """The first of these columns that there is, (N, ...)."""
     name = next((name for name in names if name in episodes), None)
     if name is None:
-        raise DatasetError(f"{file} has neither {' nor '.join(names)}: give files of JAT's, not those of its tokens.")
+        raise _lacks(file, names)
     try:
         return arrow_lists.values(episodes[name][1])
     except ValueError as error:
         raise DamagedFileError(file, f"{name}: {error}") from error
+
+
+def _used(file: Path) -> list[str]:
+    """The columns of a file that are read; none of a file without episodes."""
+    present = arrow_lists.names(file)
+    used = [each for each in (*OBSERVED, *ACTED, "rewards") if each in present]
+    if present and not used:
+        raise _lacks(file, ACTED)
+    return used
+
+
+def _lacks(file: Path, names: tuple[str, ...]) -> DatasetError:
+    return DatasetError(f"{file} has neither {' nor '.join(names)}: give files of JAT's, not those of its tokens.")
+
+
+def _check_announced(files: list[Path]) -> None:
+    """Raises DatasetError where files are missing whose number their names announce, or one is there twice."""
+    numbers = {file: SHARD.fullmatch(file.name) for file in files}
+    announced = {file: (int(match[1]), int(match[2])) for file, match in numbers.items() if match}
+    if not announced:
+        return
+    (first, (_, total)), *_ = announced.items()
+    for file in files:
+        if file not in announced or announced[file][1] != total:
+            raise DatasetError(f"{file} lies beside {first.name}: leave one set's files alone there.")
+    if missing := sorted(set(range(total)) - {number for number, _ in announced.values()}):
+        raise DatasetError(f"{first.parent} has no file {missing[0]} of {total} ({FILES}): get the missing ones.")
 
 
 def _observations(episodes: dict[str, tuple[np.ndarray, Any]], spec: Spec, file: Path) -> np.ndarray:

@@ -56,6 +56,7 @@ def table(info: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     steps = len(next(iter(found.values()), ()))
     if (frames := about.get("total_frames")) not in (None, steps):
         raise DamagedFileError(folder, f"it holds {steps:,} steps, and its info.json says {frames!r:.20}")
+    _check_order(found, folder)
     details: dict[str, Any] = {"file": folder.name} | _tasks(folder)
     if left_out := [name for name in features if name not in read]:
         details["left_out"] = left_out
@@ -63,6 +64,20 @@ def table(info: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         found["rewards"] = np.zeros(steps, np.float32)
         details["rewards"] = "none in the files: zeros"
     return found, details
+
+
+def _check_order(found: dict[str, np.ndarray], folder: Path) -> None:
+    """Raises DatasetError where an episode's frames do not follow one another."""
+    if not {"episode_index", "frame_index"} <= set(found):
+        return
+    same, next_ = np.diff(found["episode_index"]) == 0, np.diff(found["frame_index"]) == 1
+    if (wrong := same & ~next_).any():
+        row = int(np.argmax(wrong)) + 1
+        episode, frame = (int(found[name][row]) for name in ("episode_index", "frame_index"))
+        raise DatasetError(
+            f"{folder}: frame {frame} of episode {episode} (row {row}) does not follow the one before it: sort the "
+            f"rows by episode_index and frame_index, or give one data set's files alone."
+        )
 
 
 def _about(info: Path) -> dict[str, Any]:

@@ -87,6 +87,11 @@ def _table(folder: Path, about: dict[str, Any], rows: Layout) -> tuple[dict[str,
                 values = values[:length]
                 if column not in table:
                     table[column] = _room((steps, *values.shape[1:]), values.dtype)
+                elif (wider := np.result_type(table[column], values)) != table[
+                    column
+                ].dtype:  # rewards of 0, then of 0.9
+                    narrow, table[column] = table[column], _room(table[column].shape, wider)
+                    table[column][:filled] = narrow[:filled]
                 table[column][filled : filled + length] = values
             lengths.append(length)
             filled += length

@@ -4,13 +4,14 @@ Numbers lie in lists of a fixed size, dictionaries in structs. The last row hold
 the other columns.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from trajectories.errors import DamagedFileError, UserError
+from trajectories.formats import arrow_lists
 from trajectories.formats.limits import check_declared
 from trajectories.spaces import Layout
 
@@ -43,20 +44,54 @@ def episodes(folder: Path, kind: str, rows: Layout, numbers: Sequence[int]) -> I
         yield found
 
 
-def table(path: Path) -> dict[str, Any]:
-    """The columns of an .arrow or .parquet file, by name.
+class Table(Mapping[str, Any]):
+    """The columns of an .arrow or .parquet file, by name; each is converted when it is used.
 
     Raises:
         UserError: pyarrow is not installed.
-        DamagedFileError: the file is neither.
+        DamagedFileError: the file is neither, or (when it is used) a column has gaps or unequal lists.
     """
-    try:
-        found = _read([path])
-        return {name: _values(found.column(name)) for name in found.column_names}
-    except UserError:
-        raise
-    except Exception as error:  # of many types, each for another way of being damaged
-        raise DamagedFileError(path, error) from error
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._converted = path, dict[str, Any]()
+        try:
+            self._table = _read([path])
+        except UserError:
+            raise
+        except Exception as error:  # of many types, each for another way of being damaged
+            raise DamagedFileError(path, error) from error
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._converted:
+            try:
+                self._converted[name] = _of_steps_or_episodes(self._table.column(name).combine_chunks())
+            except ValueError as error:
+                raise DamagedFileError(self._path, f"{name}: {error}") from error
+        return self._converted[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table.column_names)
+
+    def __len__(self) -> int:
+        return len(self._table.column_names)
+
+
+def _of_steps_or_episodes(array: Any) -> Any:
+    """A column of a stranger's table as an array, a dictionary of these, or a list, an array or text a row.
+
+    Raises:
+        ValueError: a list is missing, or holds lists of different lengths.
+    """
+    import pyarrow
+
+    if pyarrow.types.is_struct(array.type):
+        return {field.name: _of_steps_or_episodes(array.field(field.name)) for field in array.type}
+    if not pyarrow.types.is_nested(array.type):
+        return _values(array)
+    lengths = set(arrow_lists.lengths(array).tolist())
+    if len(lengths) == 1:
+        return arrow_lists.values(array)
+    return [arrow_lists.values(each.values) for each in array]  # an episode a row
 
 
 def _read(paths: Sequence[Path]) -> Any:

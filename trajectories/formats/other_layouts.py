@@ -11,7 +11,9 @@ Vintix   an .h5 of one agent's whole training, in groups of 10,000 steps, which 
          same, and what the demonstrator would have done (demonstrator_action), which is not read
 """
 
+import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from trajectories.formats import columns
 from trajectories.formats.containers import Content
 
 OGBENCH = {"observations", "actions", "terminals", "qpos", "qvel"}
+SPAN = re.compile(r"(\d{1,18})-(\d{1,18})")  # the first step of a group of Vintix's, and its last
 VINTIX = {"observations": "proprio_observation", "actions": "action", "rewards": "reward", "numbers": "step_num"}
 
 
@@ -67,6 +70,7 @@ def _ogbench(content: Content, notes: list[str]) -> Mapping[str, Any]:
 def _vintix(content: Content, notes: list[str]) -> Mapping[str, Any]:
     file, groups = str(content.path), content.root
     parts: dict[str, list[np.ndarray]] = {name: [] for name in VINTIX}
+    _check_groups(in_number_order(groups), file)
     for group in in_number_order(groups):
         within = groups[group] if isinstance(groups[group], Mapping) else {}
         found = {ours: _rows(content, within.get(own), f"{group}/{own}") for ours, own in VINTIX.items()}
@@ -80,7 +84,17 @@ def _vintix(content: Content, notes: list[str]) -> Mapping[str, Any]:
     numbers = columns.numbers(columns.flat(table.pop("numbers")), "int64", "step_num", file)
     begins = np.append(True, np.diff(numbers) != 1)
     notes.append(f"Vintix's {len(groups):,} groups of steps, as {int(begins.sum()):,} episodes")
+    if late := int((numbers[begins] > numbers.min()).sum()):
+        notes.append(f"{late:,} episodes whose first step is not there")
     return {**table, "episode": np.cumsum(begins), "dones": np.append(begins[1:], False)}
+
+
+def _check_groups(names: Sequence[str], file: str) -> None:
+    """Raises DatasetError where the steps that groups are named by have a gap between them."""
+    spans = [(name, int(match[1]), int(match[2])) for name in names if (match := SPAN.fullmatch(name))]
+    for (before, _, end), (after, first, _) in pairwise(spans):
+        if first != end + 1:
+            raise DatasetError(f"{file}: no group lies between {before} and {after}: get a whole copy.")
 
 
 def in_number_order(names: Mapping[str, Any]) -> Sequence[str]:

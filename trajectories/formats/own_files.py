@@ -62,7 +62,7 @@ def read(
 
     Raises:
         DatasetError: the file is missing, damaged or of no known format; a column is missing, of another length or
-            width than the rest, or holds NaN or infinity; or it does not say where episodes end.
+            width than the rest, or holds NaN, infinity or what its type cannot; or it does not say where episodes end.
     """
     path, notes = Path(path), list[str]()
     with opened(path) as content:
@@ -90,11 +90,22 @@ def _found(node: Any, depth: int) -> Any:
     if not isinstance(node, Mapping) or "actions" in _named(node):
         return node if isinstance(node, Mapping) else None
     texts = sorted((name for name in node if isinstance(name, str)), key=_number)
-    within = [each for name in texts if isinstance(each := node[name], Mapping | list | tuple)]
-    episodes = [each for each in within if isinstance(each, Mapping) and "actions" in _named(each)]
-    if episodes:
+    within = {name: each for name in texts if isinstance(each := node[name], Mapping | list | tuple)}
+    acted = {name for name, each in within.items() if isinstance(each, Mapping) and "actions" in _named(each)}
+    if acted:  # one called alike that has none has lost them: `_arrays` names it
+        called = {_stem(name) for name in acted}
+        nested = {name: each for name, each in within.items() if isinstance(each, Mapping)}
+        episodes = [each for name, each in nested.items() if name in acted or _stem(name) in called]
         return episodes if len(episodes) > 1 else episodes[0]
-    return next(filter(None, (_found(each, depth - 1) for each in within if depth)), None)
+    found = [deeper for each in within.values() if depth and (deeper := _found(each, depth - 1))]
+    if len(found) < 2:
+        return found[0] if found else None
+    return [table for each in found for table in (each if isinstance(each, list) else [each])]  # of train and of test
+
+
+def _stem(name: str) -> str:
+    """What episode_2 and episode_10 have in common."""
+    return name.rstrip("0123456789")
 
 
 def _number(name: str) -> list[tuple[str, int]]:
@@ -134,7 +145,8 @@ def _steps(content: Content, table: Mapping[Any, Any], notes: list[str]) -> tupl
     """One table of all steps; and where its episodes begin, if it is stored otherwise than by marks."""
     named = _named(table)
     if all(column in named and _unequal(table[named[column]]) for column in REQUIRED):  # a list of episodes a column
-        parts = zip(*(table[key] for key in named.values()), strict=False)
+        columns.same_length({column: len(table[key]) for column, key in named.items()}, f"{content.path}, episodes")
+        parts = zip(*(table[key] for key in named.values()), strict=True)
         return _episodes(content, [dict(zip(named, part, strict=True)) for part in parts], notes)
     arrays = _arrays(content, table)
     notes += [f"{key} as {column}" for column, key in named.items() if key != column]
@@ -225,14 +237,12 @@ def _concatenated(episodes: list[Columns], path: Path, notes: list[str]) -> tupl
     Raises:
         DatasetError: an episode's columns have different lengths; episodes have different columns or widths.
     """
-    present = [column for column in (*REQUIRED, *MARKS) if column in episodes[0]]
+    present = [column for column in (*REQUIRED, *MARKS) if any(column in each for each in episodes)]
     parts: dict[str, list[np.ndarray]] = {column: [] for column in present}
     followed = 0
     for number, arrays in enumerate(episodes):
         if missing := [column for column in present if column not in arrays]:
-            raise DatasetError(
-                f"{path}: episode {number} has no {missing[0]}, which the first one has: write it for all."
-            )
+            raise DatasetError(f"{path}: episode {number} has no {missing[0]}, which others have: write it for all.")
         steps = len(arrays["actions"])
         arrays = {column: arrays[column] for column in present}
         if len(arrays["observations"]) == steps + 1:
