@@ -99,7 +99,7 @@ def planned(options: Options, extra: Sequence[str]) -> Iterator[Cell]:
     for name in ("demonstrations", "seeds"):
         if not getattr(options, name) or min(getattr(options, name)) < (name == "demonstrations"):
             raise UserError(f"--{name} is {getattr(options, name)}: give one number of at least 1, or several.")
-    others = [folder_of(str(run)) for run in (options.run, *options.also)]
+    others = [folder_of(str(options.run), "adapt.py"), *(folder_of(str(run), "--also") for run in options.also)]
     for folder in others:
         check_held_out(folder, options.env)
     learned_before = adaptation.named_starts(folder.name for folder in others)

@@ -8,6 +8,7 @@ you like: the same command goes on from the last checkpoints. Options that are n
 """
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Generator, Iterator, Sequence
@@ -79,8 +80,9 @@ def run_all(options: Options, runs: Sequence[Planned]) -> int:
     for line in overview(runs, before, 1 if options.ray else options.jobs):
         print(f"# {line}" if options.dry_run else line, flush=True)
     if options.dry_run:
+        kept = [] if options.results_dir == Options().results_dir else ["--results-dir", str(options.results_dir)]
         for run, _ in missing:
-            print(run.command)
+            print(shlex.join([*shlex.split(run.command), *kept]))
         return 0
     for record in options.results_dir.glob(f"*/{RECORD}"):
         clear_finished(record.parent)

@@ -21,6 +21,7 @@ from report.grid import command
 from report.score_families import is_answered
 from report.store import RECORD, Record, read_record
 from training.cli import exit_on_user_error
+from training.provenance import PROJECT
 from training.run_lock import CARD, weights_of
 from trajectories.errors import UserError, did_you_mean
 from trajectories.gym_registry import trust
@@ -106,6 +107,8 @@ def finished(run: Path, env: str | None = None, weights: bool = True) -> Record:
         UserError: no such run, an unfinished one, one without weights, or one that has not learned `env`; the message
             says what to type.
     """
+    if run.is_file():
+        raise UserError(f"{run} is a file of a run: give its folder, {run.parent}.")
     if not run.is_dir():
         here = {path.relative_to(run.parent).parts[0] for path in run.parent.rglob(RECORD)}
         known = did_you_mean(run.name, here) if here else "python experiments/run.py makes one."
@@ -119,7 +122,13 @@ def finished(run: Path, env: str | None = None, weights: bool = True) -> Record:
         raise UserError(f"{run}: --env is {env}, but this run was trained on {record.dataset} only: leave --env out.")
     for file in (weights_of(run), run / CARD) if weights else ():
         if not file.exists():
-            how = f"`{command(record)}` trains it again and prints its folder."
+            published = run.parent.resolve() == PROJECT / "results" / "runs"
+            how = (
+                f"`{command(record)}`"
+                if published
+                else f"remove it, and `{command(record)} --results-dir {run.parent}`"
+            )
+            how += " trains it again and prints its folder."
             raise UserError(f"{run}: {file.name} is not beside the record (git has the weights of few runs): {how}")
     return record
 
@@ -168,6 +177,9 @@ def check_fits(options: Options, record: Record) -> None:
         raise UserError(f"--path {options.path}: {record.dataset} is played, and reads no data: leave it out.")
     if is_answered(record) and (unfit := next((name for name in ("video", "plans") if getattr(options, name)), None)):
         raise UserError(f"--{unfit}: {record.dataset} is answered, and nothing in it is played: give --sheet instead.")
+    if options.target_return is not None and not record.protocol.target_returns:
+        given = f"--target-return {options.target_return:g}"
+        raise UserError(f"{given}: {record.model} takes none: leave it out, or play a run of dt.")
     if options.sheet and record.family != "pairs":
         raise UserError(f"--sheet: {record.dataset} has no pictures with answers: leave it out.")
 

@@ -67,6 +67,9 @@ def one(options: Options) -> tuple[Record, prompts.Ablation]:
     """A task's record, and what it scores under each prompt; measured if it was not yet."""
     record = finished(options.run, options.env)
     place = recorded(options.run, options.env)
+    for prompt in options.prompts:
+        if prompt not in prompts.MEANING and not Path(prompt).is_file():
+            raise UserError(f"--prompts has {prompt!r}: give {', '.join(prompts.MEANING)}, or an .npz file.")
     if (place / prompts.PROMPTS).exists():
         check_measured(options, place)
         print(f"This was measured already: {place / prompts.PROMPTS}.")
@@ -86,7 +89,7 @@ def check_measured(options: Options, place: Path) -> None:
     other = options.prompts != tuple(prompts.MEANING) and has != given
     if other or options.episodes not in (None, len(known.seeds)):
         what = f"{', '.join(has)} in {len(known.seeds)} episodes"
-        raise UserError(f"{place / prompts.PROMPTS} has {what}: remove it, or leave --prompts and --episodes out.")
+        raise UserError(f"{place / prompts.PROMPTS} has {what}: remove it to measure all anew, or leave both out.")
 
 
 def named(prompt: str) -> str:
@@ -102,9 +105,6 @@ def check(options: Options, model: Model, record: Record) -> None:
         raise UserError(f"{options.run}: {record.model} takes no prompts: give a run of gato.")
     if options.episodes is not None and options.episodes < 1:
         raise UserError(f"--episodes is {options.episodes}, and there is nothing to play: give 1 or more.")
-    for prompt in options.prompts:
-        if prompt not in prompts.MEANING and not Path(prompt).is_file():
-            raise UserError(f"--prompts has {prompt!r}: give {', '.join(prompts.MEANING)}, or an .npz file.")
 
 
 def measure(options: Options, model: Model, record: Record) -> prompts.Ablation:

@@ -9,10 +9,16 @@ import pandas as pd
 import pytest
 
 import trajectory_models
+from training.run_lock import ROUNDED
+from training.start import RUNS
 from trajectories.errors import UserError
 from trajectories.mixture import Mixture
 from trajectory_models import evaluate, load, load_model, load_results, train
 
+# A record of this repository whose weights git does not have
+WITHOUT_WEIGHTS = next(
+    card.parent for card in sorted(RUNS.glob("*/model.json")) if not (card.parent / ROUNDED).exists()
+)
 SMALL = {"updates": 3, "width": 16, "batch_size": 4, "precision": "fp32"}
 
 
@@ -90,9 +96,22 @@ def test_an_empty_folder_of_results_is_an_empty_frame(tmp_path: Path) -> None:
         (lambda data: train("dt", data, preset="papers"), "no preset called 'papers'"),
         (lambda data: train("dt", data, updates=-3), "--updates is -3"),
         (lambda data: train("dt", data, width=0), "--width is 0"),
-        (lambda data: train("dt", data, fraction_best=0.1), "no option 'fraction_best'"),
+        (lambda data: train("dt", data, fraction_best=0.1), r"no option 'fraction_best' in Python: .* data.best"),
+        (lambda data: train("dt", data, updates=2.5), "updates is 2.5, and has to be like"),
+        (lambda data: train("dt", data, learning_rate="fast"), "learning_rate is 'fast', and has to be like 0.0008"),
+        (lambda data: train("dt", "toy-medium"), "train takes data and not 'toy-medium': load them first"),
+        (lambda data: train("bc", data, folder="/proc/nowhere", **SMALL), "/proc/nowhere cannot be made here"),
+        (lambda data: evaluate("dt", "toy-medium"), "evaluate takes a model and not 'dt'"),
+        (lambda data: evaluate(train("bc", data, **SMALL), "toy-medium", episodes=0), "episodes is 0"),
+        (lambda data: evaluate(train("bc", data, **SMALL), "toy-medium", physics="real"), "physics is 'real'"),
+        (
+            lambda data: evaluate(train("bc", data, **SMALL), "toy-medium", target_return=5),
+            "target_return is 5, and this model takes none",
+        ),
+        (lambda data: evaluate(train("bc", data, **SMALL), "hopper-medium", episodes=1), "observation_shape is "),
         (lambda data: load("toy-mediun"), "did you mean toy-medium"),
-        (lambda data: load_model("nowhere"), "no model here"),
+        (lambda data: load_model("nowhere"), "There is no run nowhere: give the folder"),
+        (lambda data: load_model(WITHOUT_WEIGHTS), "there is no model.safetensors here .git has the weights of few"),
     ],
 )
 def test_a_wrong_call_is_answered_in_one_sentence(call: object, sentence: str) -> None:

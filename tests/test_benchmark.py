@@ -303,5 +303,6 @@ def test_dry_run_prints_the_commands_of_what_is_missing_and_writes_nothing(tmp_p
     before = sorted(tmp_path.rglob("*"))
     shown = subprocess.run(words, capture_output=True, text=True, check=True)
     commands = [line for line in shown.stdout.splitlines() if not line.startswith("#")]
-    assert commands == ["python experiments/run.py --model dt --env hopper-medium --seed 0 --source reroll"]
+    expected = "python experiments/run.py --model dt --env hopper-medium --seed 0 --source reroll"
+    assert commands == [f"{expected} --results-dir {folder}"]
     assert sorted(tmp_path.rglob("*")) == before

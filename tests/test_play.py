@@ -121,6 +121,11 @@ def test_filming_changes_no_episode(run: Path) -> None:
     assert len(frames) == 1 + 2 + 1  # the start, steps 7 and 14, and the last
 
 
+def test_a_file_of_a_run_is_answered_with_its_folder(run: Path) -> None:
+    with pytest.raises(UserError, match=f"is a file of a run: give its folder, {run}"):
+        play.finished(run / store.RECORD)
+
+
 def test_a_run_that_is_not_there_is_answered_with_those_that_are(run: Path) -> None:
     with pytest.raises(UserError, match=f"did you mean {run.name}"):
         play.finished(run.with_name(run.name[:-1]))
@@ -137,7 +142,7 @@ def test_an_unfinished_run_says_how_it_goes_on(run: Path) -> None:
 @pytest.mark.parametrize("name", [WEIGHTS, CARD])
 def test_a_run_without_weights_gives_the_command_that_trains_them(run: Path, name: str) -> None:
     (run / name).unlink()
-    with pytest.raises(UserError, match=f"{name} is not beside .*--model dt --env toy-medium .*--seed 0"):
+    with pytest.raises(UserError, match=f"{name} is not .*: remove it, .*--model dt --env toy-medium .*--results-dir"):
         play.finished(run)
 
 

@@ -105,5 +105,5 @@ def test_dry_run_lists_done_and_missing_runs_as_shell_commands(
     assert capsys.readouterr().out.splitlines() == [
         "# bc toy-medium seed 0  missing  ?",
         "# 0 of 1 done, 1 missing: no earlier runs to judge by.",
-        "python experiments/run.py --model bc --env toy-medium --seed 0 --updates 7",
+        f"python experiments/run.py --model bc --env toy-medium --seed 0 --updates 7 --results-dir {tmp_path}",
     ]

@@ -11,30 +11,39 @@ import tempfile
 from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
 
+from backbone.config import BaseConfig
 from backbone.interface import Answers, Model, SequenceModel
+from backbone.options import fits
 from environments.make import make
 from environments.scores import normalized
 from sources.loading import load
+from sources.request import Physics
 from training import answers, checkpoint
 from training import evaluate as evaluation
 from training.devices import find_device, has_bf16
 from training.registry import Entry, find_named
-from training.settings import Run, Settings, check, preset_settings
+from training.settings import Machine, Run, Settings, check, preset_settings
 from training.train import Clock
 from training.train import train as fit
+from trajectories.atomic import make_folder
 from trajectories.catalog import answered_kind, dataset
 from trajectories.errors import UserError, did_you_mean
 from trajectories.mixture import Mixture, Task
 from trajectories.rows import DatasetRow
+from trajectories.types import Spec
 
 __all__ = ["Scores", "evaluate", "load_model", "train"]
 
 OF_RUN = ("updates", "seed", "precision")  # options of a run that training alone reads
+ELSEWHERE = (  # the end of the sentence about another option of run.py
+    "what is about data is done to them, as data.best(0.1), what is about playing is given to evaluate, and folder "
+    "says where the run is kept."
+)
 
 
 @dataclass(frozen=True)
@@ -82,14 +91,10 @@ def train(
     Raises:
         UserError: an unknown model, preset or option, a number out of its range, or several tasks for a model of one.
     """
+    if not isinstance(data, Task | Mixture):
+        raise UserError(f"train takes data and not {data!r:.60}: load them first, as in train({model!r}, load(NAME)).")
     entry = find_named(model, data.spec)
-    usual = preset_settings(entry, task_names(entry, data), options.pop("preset", Run.preset))
-    of_run = {name: options.pop(name) for name in OF_RUN if name in options}
-    known = [*OF_RUN, *(field.name for field in fields(usual.config))]
-    if unknown := next((name for name in options if name not in known), None):
-        raise UserError(f"{entry.name} has no option {unknown!r}: {did_you_mean(unknown, known)}")
-    run, config = replace(usual.run, **of_run), replace(usual.config, **options)
-    check(Settings(run, config, usual.machine))
+    run, config, seconds = settings_of(entry, data, options)
     where = find_device(device)
     if run.precision == "auto":
         run = replace(run, precision="bf16" if has_bf16(where) else "fp32")
@@ -101,10 +106,33 @@ def train(
     trained.to(where)
     kept = nullcontext(folder) if folder is not None else tempfile.TemporaryDirectory(prefix="training.")
     with kept as place:
-        Path(place).mkdir(parents=True, exist_ok=True)
-        seconds = usual.machine.checkpoint_seconds if folder is not None else float("inf")
-        fit(trained, data, run, Path(place), Clock(seconds), lambda _: {}, lambda _: None)
+        make_folder(Path(place).absolute())
+        between = seconds if folder is not None else float("inf")
+        fit(trained, data, run, Path(place), Clock(between), lambda _: {}, lambda _: None)
     return trained.eval()
+
+
+def settings_of(entry: Entry, data: Task | Mixture, options: dict[str, Any]) -> tuple[Run, BaseConfig, float]:
+    """A run's settings, a model's, and seconds between two checkpoints: a preset's, but for the options.
+
+    Raises:
+        UserError: an unknown preset or option, or what it cannot be.
+    """
+    options = {name: value.item() if isinstance(value, np.generic) else value for name, value in options.items()}
+    usual = preset_settings(entry, task_names(entry, data), options.pop("preset", Run.preset))
+    of_run = {name: options.pop(name) for name in OF_RUN if name in options}
+    known = [*OF_RUN, *(field.name for field in fields(usual.config))]
+    if unknown := next((name for name in options if name not in known), None):
+        elsewhere = {each.name for kind in (Run, Machine) for each in fields(kind)} & {unknown}
+        instead = ELSEWHERE if elsewhere else did_you_mean(unknown, known)
+        raise UserError(f"{entry.name} has no option {unknown!r} in Python: {instead}")
+    for name, value in {**of_run, **options}.items():
+        default = getattr(usual.run if name in of_run else usual.config, name)
+        if not fits(value, default):
+            raise UserError(f"{name} is {value!r}, and has to be like {default!r}.")
+    run, config = replace(usual.run, **of_run), replace(usual.config, **options)
+    check(Settings(run, config, usual.machine))
+    return run, config, usual.machine.checkpoint_seconds
 
 
 def task_names(entry: Entry, data: Task | Mixture) -> tuple[str, ...]:
@@ -139,8 +167,17 @@ def evaluate(
         precision: fp32, or bf16 where the model may act in it.
 
     Raises:
-        UserError: an unknown data set, or an environment that cannot be made here.
+        UserError: an unknown data set, an environment that cannot be made here or is not the model's, or an argument
+            that cannot be.
     """
+    if not isinstance(model, Model):
+        raise UserError(f"evaluate takes a model and not {model!r:.60}: train one, or load_model(FOLDER).")
+    if episodes < 1:
+        raise UserError(f"episodes is {episodes}, and there is nothing to play: give 1 or more.")
+    if physics not in get_args(Physics):
+        raise UserError(f"physics is {physics!r}: give {' or '.join(get_args(Physics))}.")
+    if target_return is not None and not model.return_conditioned:
+        raise UserError(f"target_return is {target_return}, and this model takes none: leave it out.")
     row = dataset(env)
     if answered_kind(env):
         return answered(model, row, episodes)
@@ -151,11 +188,23 @@ def evaluate(
         target_return = targets[0]
     environments = make(row.env, episodes, physics)
     try:
+        check_played(model, environments.spec)
         task = env if isinstance(model.spec, tuple) else None
         played = evaluation.evaluate(model, environments, target_return, task=task, precision=precision)
     finally:
         environments.close()
     return Scores(played.returns, played.lengths, np.asarray(normalized(row.env, played.returns)), played.success)
+
+
+def check_played(model: Model, shown: Spec) -> None:
+    """Raises UserError where a model of one task is to be played in an environment of other shapes."""
+    learned = model.spec
+    if isinstance(learned, Spec):
+        for what in ("observation_shape", "action_shape", "actions"):
+            own, other = getattr(learned, what), getattr(shown, what)
+            if own != other:
+                of_both = f"{learned.name}, whose {what} is {own}, and {shown.name} has {other}"
+                raise UserError(f"The model was trained on {of_both}: play it where it belongs.")
 
 
 def answered(model: Model, row: DatasetRow, episodes: int) -> Scores:

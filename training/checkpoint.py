@@ -86,10 +86,16 @@ def load_model(folder: Path, device: torch.device | str = "cpu", model_name: str
     Raises:
         UserError: there is none, it is damaged, or its weights are another model's.
     """
-    card_path = folder / CARD
-    if not card_path.exists():
-        raise UserError(f"{folder}: there is no model here: run the command in its record.json again to train it.")
-    weights = _announced(weights_of(folder))
+    card_path, weights = folder / CARD, weights_of(folder)
+    if not folder.is_dir():
+        raise UserError(f"There is no run {folder}: give the folder of a finished run, results/runs/<run>.")
+    if not card_path.exists() or not weights.exists():
+        missing = weights.name if card_path.exists() else CARD
+        raise UserError(
+            f"{folder}: there is no {missing} here (git has the weights of few runs): run the command in its "
+            f"record.json again to train it."
+        )
+    _announced(weights)
     try:
         make = _described(read_json(card_path), model_name)
         with _no_larger_than(weights), torch.device("meta"):  # where nothing takes memory

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from training import interruption
 from trajectories.atomic import FORBIDDEN, FULL, OCCUPIED
 from trajectories.errors import UserError
 from trajectories.output import print_any_text
@@ -49,10 +50,10 @@ def exit_on_user_error(to_continue: str = "") -> Iterator[None]:
             reason = f"{error.filename} cannot be read or written here ({error.strerror})"
             sys.exit(_say(f"{reason}: name another place, or change whose it is. {to_continue}".rstrip(), 2))
         raise
-    except KeyboardInterrupt:
-        sys.exit(_say(f"Interrupted. {to_continue or NOTHING}", 130))
-    except _TerminatedError:
-        sys.exit(_say(f"Ended by SIGTERM. {to_continue or NOTHING}", 143))
+    except KeyboardInterrupt as error:
+        sys.exit(_say(f"{' '.join(['Interrupted', *map(str, error.args)])}. {to_continue or NOTHING}", 130))
+    except _TerminatedError as error:
+        sys.exit(_say(f"{' '.join(['Ended by SIGTERM', *map(str, error.args)])}. {to_continue or NOTHING}", 143))
 
 
 class _TerminatedError(BaseException):
@@ -69,7 +70,7 @@ def _ended_by_signals() -> Iterator[None]:
 
     def end(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise _TerminatedError if number == signal.SIGTERM else KeyboardInterrupt
+        interruption.request(_TerminatedError() if number == signal.SIGTERM else KeyboardInterrupt())
 
     if threading.current_thread() is not threading.main_thread():  # where no handler can be set
         ending = []

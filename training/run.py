@@ -62,6 +62,8 @@ def run(settings: Settings) -> None:
     if finished(places):
         print("This run is finished already; here is its record.")
         show(places)
+        if not has_weights(folder):
+            print(f"Its weights are not there: remove {folder}, and the same command trains it again.")
         if distributed.is_main_process():
             clear_finished(folder)
         for why in changed_numbers(read_record(places[0])):
@@ -198,6 +200,8 @@ def resolve(settings: Settings, tasks: tuple[Task, ...], device: torch.device) -
         precision = "bf16" if has_bf16(device) and isinstance(settings.config, ModelConfig) else "fp32"
     targets = run.target_returns or rows[0].environment.target_returns
     if not find_named(run.model).model.return_conditioned:
+        if run.target_returns:
+            print(f"{run.model} takes no target return: --target-returns is not used.")
         targets = ()
     elif not targets and isinstance(tasks[0], Trajectories):
         targets = (best_return(tasks[0]),)

@@ -286,7 +286,7 @@ def check_tasks(run: Run) -> None:
     """Refuse several data sets where one is meant, and lists that do not belong to them one to one."""
     if len(run.env) > 1 and not find_named(run.model).model.multi_task:
         able = ", ".join(name for name in MODELS if find(name).model.multi_task)
-        many = f"--env names {len(run.env)} data sets, and {run.model} learns from one"
+        many = f"{len(run.env)} data sets are named, and {run.model} learns from one"
         raise UserError(f"{many}: choose one, or --model {able}.")
     check_answered(run.model, run.env)
     for name, given in (("path", run.path), ("task-weights", run.task_weights)):

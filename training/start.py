@@ -13,14 +13,17 @@ from report import migration
 from report.parsing import read_json
 from training.provenance import PROJECT
 from training.registry import Entry
-from training.run_lock import CARD, ROUNDED, WEIGHTS
+from training.run_lock import CARD, ROUNDED, STATE, WEIGHTS
 from trajectories.errors import UserError
 
 RUNS = PROJECT / "results" / "runs"
 
 
-def folder_of(start: str) -> Path:
+def folder_of(start: str, called: str = "--start") -> Path:
     """The folder of the run to begin with; one with its weights as they were trained before one with rounded weights.
+
+    Args:
+        called: what the command calls such a folder.
 
     Raises:
         UserError: there is none, or it has no weights.
@@ -30,7 +33,9 @@ def folder_of(start: str) -> Path:
         for folder in places:
             if (folder / CARD).is_file() and (folder / name).is_file():
                 return folder.resolve()
-    raise UserError(f"--start {start}: there are no weights of such a run: give the folder of a finished run.")
+    if any((folder / STATE).is_file() for folder in places):
+        raise UserError(f"{called} {start}: this run is not finished: run its command again, and it goes on.")
+    raise UserError(f"{called} {start}: there are no weights of such a run: give the folder of a finished run.")
 
 
 def started_config(entry: Entry, start: str) -> BaseConfig:

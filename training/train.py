@@ -12,7 +12,7 @@ import torch
 from backbone.config import ModelConfig
 from backbone.interface import Model, SequenceModel
 from report.curve import LOSS, Curve
-from training import distributed
+from training import distributed, interruption
 from training.adamw import AdamW
 from training.batches import Draw, batches, drawn, seeds_of
 from training.checkpoint import load_state, save_state
@@ -147,24 +147,38 @@ def train(
     model.train()
     with progress(run.updates, "training", "updates", done.update) as bar:
         while done.update < run.updates:
-            losses.add(update(model, data, optimizer, run, done, step, draw))
-            bar.update()
-            done.seconds = time.monotonic() - began
-            if due(done.update, run):
-                row = {"update": done.update, "seconds": round(done.seconds, 3)}
-                row |= {"learning_rate": float(optimizer.param_groups[0]["lr"])} | losses.average(done.update)
-                bar.set_postfix(loss=f"{row[f'{LOSS}total']:.4f}")
-                if to_be_measured(done.update, run):
-                    row |= measure(model)
-                    began = time.monotonic() - done.seconds  # playing is not training
-                if distributed.is_main_process():
-                    curve.append(row)
-                    log(row)
-            if clock.is_due(done.update) or done.update == run.updates:
-                curve.sync()
-                save_state(state, model, optimizer, losses.kept(), done.to_json())
-                clock.restart()
+            with interruption.waiting():
+                losses.add(update(model, data, optimizer, run, done, step, draw))
+                bar.update()
+                done.seconds = time.monotonic() - began
+                if due(done.update, run):
+                    row = row_of(done, optimizer, losses)
+                    bar.set_postfix(loss=f"{row[f'{LOSS}total']:.4f}")
+                    if to_be_measured(done.update, run):
+                        with interruption.at_once():
+                            row |= measure(model)
+                        began = time.monotonic() - done.seconds  # playing is not training
+                    enter(row, curve, log)
+                if clock.is_due(done.update) or done.update == run.updates or interruption.requested():
+                    curve.sync()
+                    save_state(state, model, optimizer, losses.kept(), done.to_json())
+                    clock.restart()
+            interruption.end(f"after update {done.update:,} of {run.updates:,}, which is kept")
     return done
+
+
+def enter(row: dict[str, float], curve: Curve, log: Callable[[dict[str, float]], None]) -> None:
+    """Keep a row of the curve, and log it; of a team, by the first process."""
+    if distributed.is_main_process():
+        curve.append(row)
+        log(row)
+
+
+def row_of(done: Progress, optimizer: torch.optim.Optimizer, losses: Losses) -> dict[str, float]:
+    """A row of the curve, but for what is measured."""
+    rate = float(optimizer.param_groups[0]["lr"])
+    row = {"update": done.update, "seconds": round(done.seconds, 3), "learning_rate": rate}
+    return row | losses.average(done.update)
 
 
 def calibrate(model: Model, data: Task | Mixture) -> Progress:
@@ -182,6 +196,8 @@ def resume(state: Path, model: SequenceModel, step: GradientStep) -> tuple[Progr
     if state.exists():
         kept, progressed = load_state(state, model, step.optimizer)
         done, losses = Progress.from_json(progressed), Losses(kept, step.device)
+        if distributed.is_main_process():
+            print(f"Going on after update {done.update:,}.")
     if (device := device_name(step.device)) not in done.devices:
         done.devices += (device,)
     return done, losses

@@ -191,10 +191,17 @@ def sync(path: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, and return when their names are on the disk."""
+    """Make a folder and those above it, and return when their names are on the disk.
+
+    Raises:
+        UserError: no folder can be made there.
+    """
     if not folder.is_dir():
         make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
+        try:
+            folder.mkdir(exist_ok=True)
+        except FileNotFoundError as error:  # its parent is there, and takes none: /proc
+            raise UserError(f"{folder} cannot be made here ({error.strerror}): name another place.") from error
         sync(folder.parent)
 
 
