@@ -66,7 +66,7 @@ def adaptations(arranged: Sequence[Row]) -> list[Adaptation]:
         for record in (each for cell in row.all_cells for each in cell.records):
             alike = [*json.loads(row.key)[:-1], _drawn_by(record)]  # the key's last is the treatment
             tasks[json.dumps(alike)].append(record)
-    return [Adaptation(records[0], _lines(records), expert(records[0])) for records in tasks.values()]
+    return [Adaptation(records[0], _lines(records), expert(records[0]) or 100.0) for records in tasks.values()]
 
 
 def adaptation_name(each: Adaptation) -> str:

@@ -78,7 +78,9 @@ def _answered(cell: Cell, place: int, bold: bool) -> Text:
     seeds = f"{summary.seeds} seed{'s' if summary.seeds > 1 else ''} × {len(played.returns)} {things}"
     spread = "" if summary.std is None else f" ± {answered(record, summary.std, difference=True)}"
     main = f"{answered(record, summary.mean)}{spread}"
-    small = (unit.format(sum(played.lengths)), seeds)
+    ends = [answered(record, end) for end in (summary.low, summary.high) if end is not None]
+    interval = (f"[{', '.join(sorted(ends, key=float))}]",) if ends else ()
+    small = (unit.format(sum(played.lengths)), *interval, seeds)
     return Text(main, small, bold=bold, few=summary.seeds == 1, value=summary.mean)
 
 
@@ -135,7 +137,7 @@ def _references(record: Record) -> Text:
 
 def _success(row: Row) -> Text:
     """The share of the recorded episodes that succeeded, where that is known."""
-    share = row.first.recorded_success
+    share = None if row.treatment else row.first.recorded_success  # of some episodes alone it is not known
     points = (f"return {row.first.behavior.mean:.2f}",)
     return Text(ABSENT, points) if share is None else Text(f"{100 * share:.1f}", points, value=100 * share)
 
@@ -151,7 +153,7 @@ def quoted(column: Published, row: Row) -> Text:
 def comparable(column: Published, row: Row) -> bool:
     """Whether a published column has a number for this data set, treated as the row treats it."""
     treatment = row.treatment
-    same = treatment.get("fraction_best", 1.0) == column.fraction_best and "delayed_reward" not in treatment
+    same = treatment.get("fraction_best", 1.0) == column.fraction_best and set(treatment) <= {"fraction_best"}
     return same and row.first.dataset in column.scores
 
 

@@ -10,7 +10,7 @@ Bold      is a score whose interval lies above every other's in its row. Where o
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations
+from itertools import combinations
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from report.statistics import (
 )
 from trajectories.names import file_name
 
+TIE = 1e-9  # a probability as near to one half as rounding leaves it
 Tasks = dict[str, np.ndarray]  # a model's scores by row: (seeds,) each
 
 
@@ -57,7 +58,8 @@ class SuiteComparison:
         """The models that may be ranked: complete, and with no fewer seeds than the others."""
         seeds = {column: self.seeds(column) for column in self.complete}
         second = sorted(seeds.values())[-2:-1]  # one model that was run more often than all others hides none of them
-        return [column for column, number in seeds.items() if second and number >= max(2, *second)]
+        found = [column for column, number in seeds.items() if second and number >= max(2, *second)]
+        return found if len(found) > 1 else []  # one alone leads over none
 
     def tasks(self, column: str) -> Tasks:
         """What a model scored, wherever it was run."""
@@ -196,11 +198,13 @@ def profiles(comparison: SuiteComparison) -> list[Profile]:
 def improvements(comparison: SuiteComparison) -> list[Improvement]:
     """Each pair of ranked models once, the likelier winner first."""
     found = []
-    for first, second in permutations(comparison.ranked, 2):
-        one, other = (list(comparison.tasks(column).values()) for column in (first, second))
-        probability = probability_of_improvement(one, other)
-        if probability > 0.5 or (probability == 0.5 and first < second):
-            found.append(Improvement(first, second, len(one), probability, improvement_interval(one, other)))
+    for pair in combinations(sorted(comparison.ranked), 2):
+        one, other = (list(comparison.tasks(column).values()) for column in pair)
+        (first, second), better = pair, probability_of_improvement(one, other) > 0.5 - TIE
+        if not better:
+            first, second, one, other = second, first, other, one
+        probability, interval = probability_of_improvement(one, other), improvement_interval(one, other)
+        found.append(Improvement(first, second, len(one), probability, interval))
     return found
 
 

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from report.cell_text import spread, target
+from report.dataframe import mean_of
 from report.grid import Cell, Row, command, settings
 from report.published import published
 from report.store import run_hash
+from report.suite_figures import behavior
 
 CSV_COLUMNS = (
     "dataset", "source", "digest", "physics", "environment", "checkpoint", "model", "settings", "updates", "parameters",
@@ -43,13 +45,19 @@ def csv_line(row: Row, cell: Cell, place: int) -> list[str | int | float]:
         first.protocol.checkpoint, cell.column, run_hash(first.model, settings(first))[:8],
         first.updates, first.parameters, target(evaluations[0].target_return), "yes" if headline else "no",
         summary.seeds, " ".join(map(str, cell.seeds)), len(evaluations[0].returns),
-        *map(number, (summary.mean, summary.std, summary.iqm, summary.low, summary.high, spread(cell, place))),
-        number(float(np.mean([np.mean(each.returns) for each in evaluations]))),
+        *map(number, (summary.mean, summary.std, summary.iqm, summary.low, summary.high, spread_of(cell, place))),
+        number(float(np.mean([mean_of(first, each) for each in evaluations]))),
         number(float(np.mean([np.mean(each.lengths) for each in evaluations]))),
         number(float(np.mean([np.mean(each.success) for each in evaluations])) if evaluations[0].success else None),
-        number(first.behavior.mean), number(first.behavior.normalized),
+        number(first.behavior.mean), number(behavior(row)),
         number(float(np.mean([record.seconds.get("train", 0) for record in cell.records]))), command(first),
     ]  # fmt: skip
+
+
+def spread_of(cell: Cell, place: int) -> float:
+    """Standard deviation of the score over one run's episodes; of success that of what succeeded and what did not."""
+    succeeded = [record.evaluations[place].success for record in cell.records]
+    return float(np.mean([100 * np.std(each) for each in succeeded])) if succeeded[0] else spread(cell, place)
 
 
 def inert(cell: str | int | float) -> str | int | float:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from report.store import read_all
+from report.score_families import is_answered
+from report.store import Evaluation, Record, read_all
 from trajectories.errors import UserError
 
 if TYPE_CHECKING:
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
 
 COLUMNS = ("model", "dataset", "env", "source", "seed", "updates", "parameters", "tokens", "device", "commit", "preset")
 RUNS = Path("results") / "runs"
+
+
+def mean_of(record: Record, evaluation: Evaluation) -> float:
+    """Mean return of the episodes; of what is answered, over all questions, captions or bytes."""
+    return float(np.average(evaluation.returns, weights=evaluation.lengths if is_answered(record) else None))
 
 
 def load_results(root: Path | str | None = None) -> "pd.DataFrame":
@@ -47,7 +53,7 @@ def load_results(root: Path | str | None = None) -> "pd.DataFrame":
                     "target_return": evaluation.target_return,
                     "score": evaluation.normalized,
                     "success": float(np.mean(evaluation.success)) if evaluation.success else np.nan,
-                    "return_mean": returns.mean(),
+                    "return_mean": mean_of(record, evaluation),
                     "return_std": returns.std(),
                     "episodes": len(returns),
                     "returns": evaluation.returns,

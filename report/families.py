@@ -1,13 +1,13 @@
 """Models compared family by family: robots, games, instructions, manipulation and whatever else was run.
 
-A family's tasks are its data sets; of one with several rows the one with the most runs stands for it. Scores are what
-the other tables show: the percentage of episodes that succeeded where the environment knows success, else normalized
-between a random policy and an expert. They are averaged within a family and never over families, and a model only over
-the tasks that it has run, whose number stands beside.
+A family's tasks are its data sets, of one source and one physics; of one with several rows the one with the most runs
+stands for it. Scores are what the other tables show: the percentage of episodes that succeeded where the environment
+knows success, else normalized between a random policy and an expert. They are averaged within a family and never over
+families or sources, and a model only over the tasks that it has run, whose number stands beside.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from report.cell_text import ABSENT, Table, Text
 from report.compare import runs, scores
 from report.grid import Row, label
-from report.score_families import ATARI, is_answered, kind_of
+from report.score_families import ATARI, SUCCESS, is_answered, kind_of, source_place
 from report.statistics import interquartile_mean
 from report.store import Record
 
@@ -34,6 +34,8 @@ TITLES = {
     "pairs": "Pictures and questions",
     "text": "Text",
 }
+BOUNDED = {"dm_control", "dm_manipulation", "procgen"}  # families whose 0 and 100 are no policies of ours
+ROUNDING = 1e-9  # of a share
 LEVELS = (50, 80, 100)  # percent of the expert's score: Gato's figure 5 (Reed et al. 2022, arXiv:2205.06175)
 
 
@@ -43,18 +45,25 @@ class Family:
 
     name: str
     rows: tuple[Row, ...]
+    where: str = ""  # source and physics, where the family was run in several
 
     @property
     def title(self) -> str:
-        return TITLES.get(self.name, self.name)
+        return TITLES.get(self.name, self.name) + (f", {self.where}" if self.where else "")
 
     def scores(self, column: str) -> list[np.ndarray]:
         """What a model scored on the tasks that it has run: (seeds,) each."""
         return [scores(row, column) for row in self.rows if column in row.cells]
 
     def shares(self, column: str) -> list[float]:
-        """Its mean score on each of these tasks as a percentage of the expert's."""
-        return [100 * scores(row, column).mean() / expert(row.first) for row in self.rows if column in row.cells]
+        """Its mean score on each of these tasks as a percentage of the expert's; of 100 where that is not known."""
+        run = [row for row in self.rows if column in row.cells]
+        return [100 * scores(row, column).mean() / (expert(row.first) or 100.0) for row in run]
+
+    def reference(self, of: Callable[[Record], float | None]) -> float | None:
+        """The interquartile mean over the tasks of what random actions or the expert score; None if it is not known."""
+        each = [value for row in self.rows if (value := of(row.first)) is not None]
+        return float(interquartile_mean(np.array(each))) if len(each) == len(self.rows) else None
 
 
 def family(record: Record) -> str:
@@ -62,24 +71,46 @@ def family(record: Record) -> str:
     return record.family or ("atari" if kind_of(record) is ATARI else "mujoco")
 
 
-def random(record: Record) -> float:
-    """What random actions score."""
-    return 100 * record.references.get("random_success", 0.0)
+def random(record: Record) -> float | None:
+    """What random actions score; None where that is not known, or nothing is played."""
+    return _reference(record, "random_success", 0.0)
 
 
-def expert(record: Record) -> float:
-    """What the expert scores; 100 where its success is not known."""
-    return 100 * (record.references.get("expert_success") or 1.0)
+def expert(record: Record) -> float | None:
+    """What the expert scores; None where that is not known, or nothing is played."""
+    return _reference(record, "expert_success", 100.0)
+
+
+def _reference(record: Record, name: str, normalized: float) -> float | None:
+    """In percent of successful episodes, where the record has it; or else normalized."""
+    if is_answered(record):
+        return None
+    if kind_of(record) is not SUCCESS:
+        return normalized if record.family not in BOUNDED else None
+    found = record.references.get(name)
+    return None if found is None else 100 * found
 
 
 def families(arranged: Sequence[Row]) -> list[Family]:
-    """The families that were run, each with its tasks, in the order of `TITLES`."""
-    chosen: dict[str, dict[str, Row]] = defaultdict(dict)
-    for row in arranged:
-        tasks, task = chosen[family(row.first)], row.first.dataset
-        if not row.treatment and (task not in tasks or runs(row) > runs(tasks[task])):
+    """The families that were run, each with its tasks, in the order of `TITLES`; one for each source and physics."""
+    chosen: dict[str, dict[tuple[str, str], dict[str, Row]]] = defaultdict(lambda: defaultdict(dict))
+    for row in (row for row in arranged if not row.treatment):
+        where = (row.first.source, row.first.protocol.physics)
+        tasks, task = chosen[family(row.first)][where], row.first.dataset
+        if task not in tasks or runs(row) > runs(tasks[task]):
             tasks[task] = row
-    return [Family(name, tuple(chosen[name].values())) for name in ordered(chosen) if chosen[name]]
+    return [
+        Family(name, tuple(tasks.values()), _where(where, chosen[name]))
+        for name in ordered(chosen)
+        for where, tasks in sorted(chosen[name].items(), key=lambda item: (source_place(item[0][0]), item[0]))
+    ]
+
+
+def _where(one: tuple[str, str], all_: Iterable[tuple[str, str]]) -> str:
+    """What a source and physics are called beside the others; nothing where there is but one."""
+    physics = {"d4rl": "", "gymnasium": " in gymnasium's physics"}.get(one[1], f" in {one[1]}")
+    alone = len({each[1] for each in all_ if each[0] == one[0]}) == 1
+    return "" if len(list(all_)) == 1 else one[0] + ("" if alone else physics)
 
 
 def ordered(names: Iterable[str]) -> list[str]:
@@ -94,14 +125,15 @@ def by_family(arranged: Sequence[Row], columns: Sequence[str]) -> Table:
     lines = []
     for each in found if len(found) > 1 else ():
         line = [Text(each.title), *(_over(each, column) for column in columns)]
-        line += [_mean(map(expert, _firsts(each))), _mean(map(random, _firsts(each)))]
+        line += [_shown(each.reference(expert)), _shown(each.reference(random))]
         lines.append((*line, Text(str(len(each.rows)), value=len(each.rows))))
     return Table(
         title="By family",
         notes=(
             "Interquartile mean of the scores of all runs of a family's tasks, each task's as other tables show it: "
             "percentage of successful episodes, or normalized score; of what is answered, the percentage of right "
-            "answers, and of text that of 8 bits a byte which is saved. Below it how many tasks the model has run; "
+            "answers, and of text that of 8 bits a byte which is saved; likewise of the expert and of random actions, "
+            "where these are known. Below it how many tasks the model has run; "
             "only models that have run the same ones can be compared. No number here is a mean over families.",
         ),
         header=("Family", *map(label, columns), "Expert", "Random", "Tasks"),
@@ -118,13 +150,14 @@ def reached(arranged: Sequence[Row], columns: Sequence[str]) -> Table:
     lines = []
     for column in columns if len(found) > 1 else ():
         shares = np.array([share for each in found for share in each.shares(column)])
-        counts = [int((shares >= level).sum()) for level in LEVELS]
+        counts = [int((shares >= level - ROUNDING).sum()) for level in LEVELS]
         cells = [Text(f"{count} of {len(shares)}", value=count) for count in counts]
         lines.append((Text(label(column)), Text(str(len(shares)), value=len(shares)), *cells))
     return Table(
         title="Tasks at the expert's level",
         notes=(
-            "Tasks on which a model's mean score is at least this share of the expert's, of those that it has run.",
+            "Tasks on which a model's mean score is at least this share of the expert's, of those that it has run; a "
+            "data set from two sources is two tasks.",
         ),
         header=("Model", "Tasks", *(f"{level}%" for level in LEVELS)),
         rows=tuple(lines),
@@ -132,13 +165,8 @@ def reached(arranged: Sequence[Row], columns: Sequence[str]) -> Table:
     )
 
 
-def _firsts(each: Family) -> list[Record]:
-    return [row.first for row in each.rows]
-
-
-def _mean(values: "map[float]") -> Text:
-    mean = float(np.mean(list(values)))
-    return Text(f"{mean:.1f}", value=mean)
+def _shown(value: float | None) -> Text:
+    return Text(ABSENT) if value is None else Text(f"{value:.1f}", value=value)
 
 
 def _over(each: Family, column: str) -> Text:

@@ -185,7 +185,8 @@ def _row_key(record: Record) -> str:
     protocol = {name: value for name, value in asdict(record.protocol).items() if name not in MEASURED_IN_CELL}
     seeds = record.protocol.seeds
     protocol["starts"] = seeds[:1] if list(seeds) == list(range(seeds[0], seeds[0] + len(seeds))) else seeds
-    parts = [record.dataset, record.source, record.digest, protocol, _treatment(record)]
+    known = ["success"] if record.evaluations[0].success else []  # is the score, where it is known
+    parts = [record.dataset, record.source, record.digest, protocol, *known, _treatment(record)]
     return json.dumps(parts, sort_keys=True)
 
 
@@ -194,7 +195,7 @@ def _treatment(record: Record) -> dict[str, Any]:
     return {name: run[name] for name, plain in TREATMENTS.items() if run.get(name, plain) != plain}
 
 
-def _label(record: Record, others: Iterable[Record]) -> str:
+def _label(record: Record, others: Sequence[Record]) -> str:
     """The data set's name, what was done to the data, and how much there is of them where the name would be ambiguous.
 
     Args:
@@ -211,6 +212,9 @@ def _label(record: Record, others: Iterable[Record]) -> str:
     if "delayed_reward" in treatment:
         words.append("delayed reward")
     same = (record.dataset, record.source)
+    bodies = {other.protocol.physics for other in others if (other.dataset, other.source) == same}
+    if len(bodies) > 1 and record.protocol.physics != "d4rl":
+        words.append(f"in {record.protocol.physics}'s physics")
     twins = {other.digest: other.data.get("steps") for other in others if (other.dataset, other.source) == same}
     if len(twins) > 1:
         differ = None not in twins.values() and len(set(twins.values())) == len(twins)

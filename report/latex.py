@@ -38,7 +38,14 @@ def environment(table: Table) -> str:
 
 
 def line(row: tuple[Text, ...]) -> str:
-    return " & ".join(rf"\textbf{{{escape(text.main)}}}" if text.bold else escape(text.main) for text in row)
+    return " & ".join(map(cell, row))
+
+
+def cell(text: Text) -> str:
+    """The number, and in small print below it what must be read with it."""
+    main = rf"\textbf{{{escape(text.main)}}}" if text.bold else escape(text.main)
+    small = "".join(rf" \\ \tiny {escape(each)}" for each in text.small)
+    return rf"\shortstack[r]{{{main}{small}}}" if small else main
 
 
 def escape(text: str) -> str:

@@ -52,7 +52,7 @@ CHINESE = Language(
         ),
         "To beat": "待超越",
         "Success": "成功率：成功回合所占的百分比；按任务族列出时为其全部运行的四分位均值；其余同上。",
-        "Returns": "归一化得分：0 为随机动作，100 为在此测得的专家；其余同上。",
+        "Returns": "占最高回报的百分比（Control Suite 为 1,000，其机械臂为 250）；其余同上。",
         "Expert": "专家",
         "There are no": "还没有完成的运行：`python experiments/run.py --model dt --env hopper-medium` 会生成一个。",
     },
@@ -83,7 +83,9 @@ ENGLISH = Language(
         "Success": (
             "Percentage of episodes that succeeded; by family, the interquartile mean of all runs; the rest as above."
         ),
-        "Returns": "Normalized score, 0 random actions and 100 the expert measured here; the rest as above.",
+        "Returns": (
+            "Percentage of the highest return, 1,000 in the Control Suite and 250 with its arm; the rest as above."
+        ),
         "There are no": EMPTY,
     },
 )
@@ -123,9 +125,11 @@ def briefly(table: Table, report: Report) -> Table:
     """A long table of tasks by family, if they are of several; of models that have run all tasks of a family."""
     if table.kind != SUCCESS.title or len(table.rows) <= ROWS:
         return table
-    families = by_family([row for row in report.rows if kind_of(row.first) is SUCCESS], table.models)
+    source = table.title.partition(", ")[2]
+    ours = [row for row in report.rows if kind_of(row.first) is SUCCESS and row.first.source == source]
+    families = by_family(ours, table.models)
     rows = tuple(tuple(Text(ABSENT) if text.few else text for text in row) for row in families.rows)
-    return replace(families, rows=rows, title=f"By family, {table.title.partition(', ')[2]}") if rows else table
+    return replace(families, rows=rows, title=f"By family, {source}") if rows else table
 
 
 def narrow(table: Table) -> Table:

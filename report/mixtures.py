@@ -96,14 +96,14 @@ def _mixtures(arranged: Sequence[Row]) -> list[Mixture]:
     for row in arranged:
         for record in (each for cell in row.all_cells for each in cell.records):
             if len(record.tasks) > 2 and not row.treatment:
-                alike = settings(record)
-                runs[config_hash({**alike, "data": None, "target_returns": None, "tasks": record.tasks})].append(record)
+                alike = {**settings(record), "target_returns": None, "tasks": record.tasks}
+                runs[config_hash({**alike, "source": record.config["run"].get("source")})].append(record)
     found = []
     for records in runs.values():
-        scores: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-        for record in sorted(records, key=lambda record: record.seed):
-            scores[family(record)][record.dataset].append(record.evaluations[0].score)
-        kept = {name: {task: np.array(values) for task, values in own.items()} for name, own in scores.items()}
+        scores: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+        for record in sorted(records, key=lambda record: (record.seed, record.name)):  # a seed once, by the first run
+            scores[family(record)][record.dataset].setdefault(record.seed, record.evaluations[0].score)
+        kept = {name: {task: np.array([*own[task].values()]) for task in own} for name, own in scores.items()}
         first = min(records, key=lambda record: (record.seed, record.dataset))
         found.append(Mixture("", first, kept, first.tokens, first.parameters))
     return found

@@ -31,7 +31,8 @@ ATARI = ScoreFamily(
 
 CONTROL = ScoreFamily(
     "Returns",
-    "Normalized score: 0 is random actions, 100 the expert measured here; below it the mean return.",
+    "Percentage of the highest return of a task, 1,000 in the Control Suite and 250 with its arm; of modular "
+    "robots 0 is random actions and 100 the expert measured here; below it the mean return.",
     "other data",
 )
 WITHOUT_SUCCESS = {"dm_control", "dm_manipulation", "modular", "procgen"}  # families whose returns no paper normalizes

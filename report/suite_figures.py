@@ -105,8 +105,9 @@ def by_family(families: Sequence[Family], columns: Sequence[str], looks: Looks) 
     """Each model's interquartile mean over each family, beside random actions and the expert."""
     figure, ((axes,),) = subplots("Interquartile mean by family of tasks", 0.5 * len(families) + 1.5)
     for height, each in zip(range(len(families))[::-1], families, strict=True):
-        firsts = [row.first for row in each.rows]
-        for value, name in ((np.mean([*map(random, firsts)]), "random"), (np.mean([*map(expert, firsts)]), "expert")):
+        for value, name in ((each.reference(random), "random"), (each.reference(expert), "expert")):
+            if value is None:
+                continue
             dash = "-" if name == "expert" else ":"
             axes.plot([value] * 2, [height - 0.38, height + 0.38], color=RECORDED, linestyle=dash, label=name)
         run = [column for column in columns if each.scores(column)]
@@ -127,7 +128,7 @@ def by_family(families: Sequence[Family], columns: Sequence[str], looks: Looks) 
 def behavior(row: Row) -> float | None:
     """What the recorded episodes score, where that is known and is the same measure as the models'."""
     if kind_of(row.first) is SUCCESS:
-        share = row.first.recorded_success
+        share = None if row.treatment else row.first.recorded_success
         return None if share is None else 100 * share
     return row.first.behavior.normalized
 

@@ -18,6 +18,7 @@ class Verdict(NamedTuple):
     behind: list[Aggregate]  # their intervals lie below that of the first
     unranked: list[Aggregate]
     seeds: int  # that the ranked models have on each data set, at least
+    alike: bool = True  # whether all of them have as many
 
 
 def verdict(comparison: SuiteComparison) -> Verdict:
@@ -25,21 +26,23 @@ def verdict(comparison: SuiteComparison) -> Verdict:
     found = summaries(comparison)
     ranked = [(each, each.interval) for each in found if each.ranked and each.interval]
     low = ranked[0][1][0] if ranked else 0.0
+    seeds = [len(scores) for each, _ in ranked for scores in comparison.tasks(each.column).values()]
     return Verdict(
         [each for each, (_, high) in ranked if high >= low],
         [each for each, (_, high) in ranked if high < low],
         [each for each in found if not each.ranked],
-        min((comparison.seeds(each.column) for each, _ in ranked), default=0),
+        min(seeds, default=0),
+        len(set(seeds)) < 2,
     )
 
 
 def english(comparison: SuiteComparison) -> tuple[str, str]:
     """The sentence, in two pieces: who leads, and the rest."""
-    lead, behind, unranked, seeds = verdict(comparison)
+    lead, behind, unranked, seeds, alike = verdict(comparison)
     over = f"{comparison.suite}, {comparison.source}"
     if not lead:
         return "Nothing is ranked", f" on {over}: no two models have several seeds on all of its data sets."
-    sizes = f"over {len(comparison.rows)} data sets with {seeds} seeds each"
+    sizes = f"over {len(comparison.rows)} data sets with {'' if alike else 'at least '}{seeds} seeds each"
     best, *others = lead
     if others:
         words = f", not separated by their intervals, on {over}: interquartile means {_numbers(lead, ' and ')} {sizes}"
@@ -55,12 +58,12 @@ def english(comparison: SuiteComparison) -> tuple[str, str]:
 
 def chinese(comparison: SuiteComparison) -> tuple[str, str]:
     """The same in Chinese, its numbers in the same order."""
-    lead, behind, unranked, seeds = verdict(comparison)
+    lead, behind, unranked, seeds, alike = verdict(comparison)
     over = f"{comparison.suite}（{comparison.source}）"
     if not lead:
         return "无法排名", f"：在 {over}上，没有两个模型在全部数据集上都有多个种子。"
     best, *others = lead
-    sizes = f"（{len(comparison.rows)} 个数据集，各 {seeds} 个种子）"
+    sizes = f"（{len(comparison.rows)} 个数据集，各{'' if alike else '至少'} {seeds} 个种子）"
     if others:
         words = f"（区间重叠，无法区分）：在 {over}上，四分位均值为 {_numbers(lead, '、')}{sizes}"
     else:

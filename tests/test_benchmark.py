@@ -137,7 +137,7 @@ def recorded(model: str, **changes: Any) -> Record:
     """A record of what a plain command for hopper-medium would run."""
     (run,) = plan(Suite((model,), ("hopper-medium",), (0,), "reroll"))
     config = json.loads(json.dumps(run.settings.resolved()))
-    config["run"].update(precision="bf16", target_returns=[3600.0])
+    config["run"].update(precision="bf16", target_returns=[3600.0, 1800.0])
     record = made_up(model=model, updates=config["run"]["updates"], episodes=100, targets=(3600.0,))
     return replace(record, config=config | {"data": "d"}, **changes)
 
@@ -181,8 +181,10 @@ def interrupted(folder: Path, identity: dict[str, Any]) -> None:
 def test_an_unfinished_run_is_listed_with_its_progress(tmp_path: Path) -> None:
     (run,) = plan(Suite(("dt",), ("hopper-medium",), (0,)))
     folder = tmp_path / "unfinished"
+    identity = run.settings.resolved()
+    identity["run"]["target_returns"] = [3600.0, 1800.0]
     with pytest.raises(KeyboardInterrupt):
-        interrupted(folder, run.settings.resolved())
+        interrupted(folder, identity)
     half = recorded("dt", seed=7, seconds={"train": 100.0, "evaluate": 0.0})
     half.config["run"]["seed"] = 7
     (found,) = states([run], [half], tmp_path)

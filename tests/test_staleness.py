@@ -26,7 +26,7 @@ def recorded(command: str = COMMAND, **settings: Any) -> Record:
     """A record of what the plain command runs today, but for `settings` of the model."""
     (run,) = plan(Suite(("dt",), ("hopper-medium",), (0,), "reroll"))
     config = store.plain(run.settings.resolved())
-    config["run"].update(precision="bf16", target_returns=[3600.0])
+    config["run"].update(precision="bf16", target_returns=[3600.0, 1800.0])
     return replace(made_up(command=command), config={**config, "model": {**config["model"], **settings}, "data": "d"})
 
 
@@ -140,7 +140,7 @@ def test_a_renamed_and_an_added_setting_leave_a_run_in_its_folder_and_done(tmp_p
     (run,) = plan(Suite(("dt",), ("hopper-medium",), (0,), "reroll"))
     assert state(run, [record], {}).done
     settings = {**run.settings.resolved(), "data": "d"}
-    settings["run"].update(precision="bf16", target_returns=(3600.0,))
+    settings["run"].update(precision="bf16", target_returns=(3600.0, 1800.0))
     assert store.run_hash("dt", settings) == store.config_hash(row["config"])  # run.py finds it, too
     assert store.run_hash("dt", {**settings, "model": {**settings["model"], "heads": 2}}) != store.run_hash(
         "dt", settings

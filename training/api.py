@@ -30,7 +30,7 @@ from training.registry import Entry, find_named
 from training.settings import Machine, Run, Settings, check, preset_settings
 from training.train import Clock
 from training.train import train as fit
-from trajectories.atomic import make_folder
+from trajectories.atomic import disk_errors
 from trajectories.catalog import answered_kind, dataset
 from trajectories.errors import UserError, did_you_mean
 from trajectories.mixture import Mixture, Task
@@ -106,7 +106,8 @@ def train(
     trained.to(where)
     kept = nullcontext(folder) if folder is not None else tempfile.TemporaryDirectory(prefix="training.")
     with kept as place:
-        make_folder(Path(place).absolute())
+        with disk_errors(Path(place).absolute(), option="folder"):
+            pass  # it is made
         between = seconds if folder is not None else float("inf")
         fit(trained, data, run, Path(place), Clock(between), lambda _: {}, lambda _: None)
     return trained.eval()

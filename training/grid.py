@@ -12,6 +12,7 @@ from report.checks import PROGRAM
 from report.curve import Curve
 from report.migration import current_config, differences
 from report.store import Record, leave_out, plain
+from training.registry import find_named
 from training.run_lock import UNFINISHED, unfinished
 from training.settings import Run, Settings, check, flag, parse
 from training.suites import Suite
@@ -113,7 +114,10 @@ def config_of(place: Path) -> Mapping[str, Any]:
 
 def state(run: Planned, records: Sequence[Record], begun: Mapping[Path, Mapping[str, Any]]) -> State:
     resolved = plain(run.settings.resolved())
-    resolved["run"]["physics"] = dataset(run.env).environment.physics(resolved["run"]["physics"])
+    played = dataset(run.env).environment
+    resolved["run"]["physics"] = played.physics(resolved["run"]["physics"])
+    if not resolved["run"]["target_returns"] and conditioned(run.model):
+        resolved["run"]["target_returns"] = list(played.target_returns)
     for record in records:
         if record.model == resolved["run"]["model"] and len(record.tasks) == 1 and matches(resolved, record.config):
             return State(record)
@@ -124,6 +128,11 @@ def state(run: Planned, records: Sequence[Record], begun: Mapping[Path, Mapping[
             share = 1 - updates / max(1, run.settings.run.updates)
             return State(None, updates, None if whole is None else whole * share)
     return State(None, 0, whole)
+
+
+def conditioned(model: str) -> bool:
+    """Whether a model takes a target return."""
+    return find_named(model).model.return_conditioned
 
 
 def updates_of(place: Path) -> int:

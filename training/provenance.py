@@ -27,6 +27,15 @@ def commit() -> tuple[str, bool]:
     return "unknown", True
 
 
+DIRTY = ", with changes"  # behind a commit
+
+
+def code() -> str:
+    """The commit of this code, and whether it differs from it, in words."""
+    head, dirty = commit()
+    return head + DIRTY * dirty
+
+
 def versions() -> dict[str, str]:
     """Python's version and those of the packages that numbers depend on, where they are installed."""
     found = {"python": platform.python_version()}

@@ -1,5 +1,7 @@
 """A finished run as its record: settings, protocol, data, what came of it, and what it was made with."""
 
+from collections.abc import Sequence
+
 import torch
 
 from backbone.interface import Answers, Model
@@ -27,11 +29,16 @@ def record(
     progress: Progress,
     evaluations: tuple[Evaluation, ...],
     seconds: dict[str, float],
+    commits: Sequence[str] = (),
 ) -> Record:
-    """What a finished run of these settings leaves of one of its data sets."""
+    """What a finished run of these settings leaves of one of its data sets.
+
+    Args:
+        commits: the code by which it was made, when each of its processes began (`provenance.code`); else today's.
+    """
     run = settings.run
     row = dataset(data.origin.name).environment
-    head, dirty = provenance.commit()
+    *earlier, last = commits or [provenance.code()]
     device = torch.device(settings.machine.device)
     measured, beside, references = standing(data, model, run, row)
     return Record(
@@ -58,9 +65,9 @@ def record(
         family=row.family,
         references=references,
         numerics=model.NUMERICS,
-        versions=provenance.versions(),
-        commit=head,
-        dirty=dirty,
+        versions=provenance.versions() | ({"earlier commits": ", ".join(earlier)} if earlier else {}),
+        commit=last.partition(provenance.DIRTY)[0],
+        dirty=any(each.endswith(provenance.DIRTY) for each in (*earlier, last)),
         command=settings.command(),
         preset=run.preset,
     )

@@ -27,7 +27,7 @@ from training.evaluation_log import EvaluationLog
 from training.measure import episodes_of, mean_of, measure
 from training.record import parameters, record
 from training.registry import find_named
-from training.run_lock import STATE, WEIGHTS, clear_finished, hold_run
+from training.run_lock import STATE, WEIGHTS, clear_finished, commits_of, hold_run
 from training.selection import select
 from training.settings import Machine, Settings
 from training.staleness import changed_numbers
@@ -45,7 +45,7 @@ RESULTS = provenance.PROJECT / "results"
 
 def run(settings: Settings) -> None:
     """Train, play and record what these settings say, or show what came of it before."""
-    began = time.monotonic()
+    began, code = time.monotonic(), provenance.code()
     device = prepare(settings.machine)
     settings = playable(settings) if settings.run.skip_missing else settings
     tasks = load_tasks(settings)
@@ -71,7 +71,7 @@ def run(settings: Settings) -> None:
         return
     seconds = {"data": time.monotonic() - began}
     data = tasks[0] if len(tasks) == 1 else Mixture(tasks, run.task_weights)
-    held = hold_run(folder, identity) if distributed.is_main_process() else nullcontext()
+    held = hold_run(folder, identity, code) if distributed.is_main_process() else nullcontext()
     with held, exit_on_user_error(f"Run the same command again to continue {name}."):
         if not finished(places):  # another process may have finished it meanwhile
             if distributed.is_main_process():
@@ -124,7 +124,8 @@ def finish(
     save_model(folder, run.model, model)
     for place, task, evaluations in zip(places, tasks, played, strict=True):
         if not (place / RECORD).exists():
-            write_record(place, record(settings, identity, task, model, progress, evaluations, seconds))
+            commits = commits_of(folder)
+            write_record(place, record(settings, identity, task, model, progress, evaluations, seconds, commits))
 
 
 def prepare(machine: Machine) -> torch.device:

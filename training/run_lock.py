@@ -30,10 +30,13 @@ PATIENCE = 0.5  # seconds in which a process that is just ending lets go
 
 
 @contextmanager
-def hold_run(folder: Path, identity: Mapping[str, Any]) -> Iterator[None]:
+def hold_run(folder: Path, identity: Mapping[str, Any], commit: str = "") -> Iterator[None]:
     """Hold the run of `folder` while the block runs, without what killed processes were writing there.
 
     What an unfinished run needs stays afterwards only if there is work to continue.
+
+    Args:
+        commit: of the code that goes on with it; kept behind those that began it.
 
     Raises:
         UserError: another process is running it, or the folder cannot be made or written.
@@ -48,7 +51,9 @@ def hold_run(folder: Path, identity: Mapping[str, Any]) -> Iterator[None]:
     try:
         for path in [each for each in folder.rglob(".*") if LEFTOVER.fullmatch(each.name)]:
             remove(path)
-        write_text(folder / UNFINISHED, json.dumps({"process": os.getpid(), "config": plain(identity)}))
+        commits = list(dict.fromkeys([*commits_of(folder), *([commit] if commit else [])]))
+        about = {"process": os.getpid(), "config": plain(identity), "commits": commits}
+        write_text(folder / UNFINISHED, json.dumps(about))
         yield
         finished = True
     finally:
@@ -79,8 +84,14 @@ def clear_finished(folder: Path) -> None:
             pass
 
 
+def commits_of(folder: Path) -> list[str]:
+    """The code that an unfinished run was made by so far, one entry a commit."""
+    found = unfinished(folder).get("commits")
+    return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
+
+
 def unfinished(folder: Path) -> dict[str, Any]:
-    """The process and the configuration of an unfinished run; nothing if there is none."""
+    """The process, the configuration and the commits of an unfinished run; nothing if there is none."""
     try:
         return dict(json.loads((folder / UNFINISHED).read_text(encoding="utf-8")))
     except (OSError, ValueError):

@@ -61,6 +61,9 @@ def changed_settings(record: Record) -> Iterator[str]:
         return
     if "start" in given:  # the model's settings are those of the run that it began with
         today = {"run": today["run"]}
+    for part, settings in today.items():
+        if gone := sorted(set(record.config.get(part, {})) - set(settings)):
+            yield f"it was made with settings that there are no more: {', '.join(gone)}"
     names = {name.removeprefix("no-").replace("-", "_") for name in given}
     if moved := list(differences(today, record.config, names)):
         yield f"its command now means {', '.join(moved)}"
@@ -73,9 +76,12 @@ def changed_data(record: Record) -> Iterator[str]:
     row, data = dataset(record.dataset), record.data
     requested = record.config.get("run", {}).get("steps")
     steps = row.collected_steps if record.source == "collected" else REROLL_STEPS
-    if requested is None and steps and "expert" not in data and data.get("steps") not in (None, steps):
-        yield f"its data hold {data['steps']:,} steps, and today's {steps:,}"
     expert = data.get("expert")
+    by_episodes = expert is not None and row.collected_episodes
+    if requested is None and steps and not by_episodes and data.get("steps") not in (None, steps):
+        yield f"its data hold {data['steps']:,} steps, and today's {steps:,}"
+    if by_episodes and data.get("episodes") not in (None, row.collected_episodes):
+        yield f"its data hold {data['episodes']:,} episodes, and today's {row.collected_episodes:,}"
     if expert is not None and has_expert(row.environment) and expert != version(row.environment):
         yield f"its data were recorded by {expert}, and today's expert is {version(row.environment)}"
     ours = record.source == "collected" and row.format == "d4rl" and available(row.env, row.quality)

@@ -194,14 +194,14 @@ def make_folder(folder: Path) -> None:
     """Make a folder and those above it, and return when their names are on the disk.
 
     Raises:
-        UserError: no folder can be made there.
+        PermissionError: no folder can be made there.
     """
     if not folder.is_dir():
         make_folder(folder.parent)
         try:
             folder.mkdir(exist_ok=True)
         except FileNotFoundError as error:  # its parent is there, and takes none: /proc
-            raise UserError(f"{folder} cannot be made here ({error.strerror}): name another place.") from error
+            raise PermissionError(errno.EPERM, "no folder can be made here", str(folder)) from error
         sync(folder.parent)
 
 

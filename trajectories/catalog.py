@@ -15,6 +15,7 @@ is enough to play it again:
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from trajectories import foreign, minari_folders
 from trajectories.answered import LAYOUTS, answered_rows, own_row
@@ -132,6 +133,9 @@ def recorded_in(folder: Path) -> EnvironmentRow:
     return row
 
 
+SCORED = {"clipped_rewards", "life_loss_ends", "boxes", "pulls", "levels"}  # options that change what can be earned
+
+
 def _with_options(row: EnvironmentRow, name: str) -> EnvironmentRow:
     """A game with other options than its row's.
 
@@ -145,5 +149,8 @@ def _with_options(row: EnvironmentRow, name: str) -> EnvironmentRow:
             family = row.family.capitalize()
             raise UserError(f"{name}: {key} = {value!r} is no option of {family}'s: {did_you_mean(key, row.options)}")
     options = {**row.options, **chosen}
-    limit = options["frames"] // options["frame_skip"] if row.family == "atari" else row.max_episode_steps
-    return replace(row, name=name, options=options, max_episode_steps=limit)
+    limit = -(-options["frames"] // options["frame_skip"]) if row.family == "atari" else row.max_episode_steps
+    scores: dict[str, Any] = {}
+    if any(options[key] != row.options[key] for key in SCORED & set(chosen)):
+        scores = {"random_score": 0.0, "expert_score": 100.0, "caveat": foreign.NO_SCORES.format(name, name)}
+    return replace(row, name=name, options=options, max_episode_steps=limit, **scores)

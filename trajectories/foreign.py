@@ -65,12 +65,15 @@ def environment_row(name: str) -> EnvironmentRow:
         action_high=high,
         target_returns=(),
         options=arguments,
-        **_scores(gym_id, options),
+        **_scores(gym_id, options, int(max_episode_steps)),
     )
 
 
-def _scores(gym_id: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Reference scores: those in the name, those of the catalog's row for the same environment, or none."""
+def _scores(gym_id: str, options: dict[str, Any], limit: int) -> dict[str, Any]:
+    """Reference scores: those in the name, those of the catalog's row for the same environment, or none.
+
+    With options of its own, or another time limit than the row's, an environment is another one.
+    """
     if all(score in options for score in SCORES):
         low, high = (options[score] for score in SCORES)
         if not are_scores(low, high):
@@ -79,10 +82,10 @@ def _scores(gym_id: str, options: dict[str, Any]) -> dict[str, Any]:
         return {"random_score": float(low), "expert_score": float(high)}
     rows = environment_rows().values()
     known = next((row for row in rows if row.gym_id == gym_id), None)
-    if known:
-        return {"random_score": known.random_score, "expert_score": known.expert_score}
+    if known and known.max_episode_steps == limit and not set(options) - {STEPS}:
+        return {"random_score": known.random_score, "expert_score": known.expert_score, "caveat": known.caveat}
     family = gym_id.rpartition("-")[0]
-    older = any(row.gym_id.rpartition("-")[0] == family for row in rows)
+    older = any(row.gym_id.rpartition("-")[0] == family and row.gym_id != gym_id for row in rows)
     caveat = (NEWER if older else "") + NO_SCORES
     return {"random_score": 0.0, "expert_score": 100.0, "caveat": caveat.format(*[gym_id] * 2)}
 
@@ -96,7 +99,7 @@ def are_scores(low: Any, high: Any) -> bool:
 def frames_limit(arguments: dict[str, Any]) -> int | None:
     """Steps after which a game of Atari's is cut off: ale-py counts frames, and cuts it off by itself."""
     frames, skip = arguments.get("max_num_frames_per_episode"), arguments.get("frameskip")
-    return frames // skip if isinstance(frames, int) and isinstance(skip, int) else None
+    return -(-frames // skip) if isinstance(frames, int) and isinstance(skip, int) else None
 
 
 def bounds(space: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
