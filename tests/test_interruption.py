@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from experiments import run
-from report.store import RECORD
+from report.store import RECORD, read_record
 from tests.test_training import SIZES, outcome, words
-from training import interruption, train
+from training import interruption, provenance, train
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,27 @@ def test_a_signal_does_not_wait_for_an_agent_that_plays() -> None:
     with pytest.raises(KeyboardInterrupt, match="after update 3"):
         interruption.end("after update 3")
     interruption.end("nothing was requested again")
+
+
+def test_a_record_names_the_code_that_its_processes_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    update, head = train.update, ["a" * 40, False]
+    monkeypatch.setattr(provenance, "commit", lambda: tuple(head))
+
+    def committed_meanwhile(model, data, optimizer, settings, done, *more):
+        head[:] = ["b" * 40, True]
+        if done.update == 2 and not list(tmp_path.rglob(RECORD)):
+            os.kill(os.getpid(), signal.SIGINT)
+        return update(model, data, optimizer, settings, done, *more)
+
+    monkeypatch.setattr(train, "update", committed_meanwhile)
+    with pytest.raises(SystemExit, match="130"):
+        run.main(words("bc", tmp_path, *SIZES["bc"]))
+    monkeypatch.setattr(train, "update", update)
+    run.main(words("bc", tmp_path, *SIZES["bc"]))
+    (made,) = map(read_record, tmp_path.iterdir())
+    assert (made.commit, made.dirty, made.versions["earlier commits"]) == ("b" * 40, True, "a" * 40)
+    head[:] = ["a" * 40, False]
+    monkeypatch.setattr(train, "update", committed_meanwhile)
+    run.main(words("bc", tmp_path, "--seed", "1", *SIZES["bc"]))
+    (other,) = (each for each in map(read_record, tmp_path.iterdir()) if each.seed == 1)
+    assert (other.commit, other.dirty) == ("a" * 40, False)
