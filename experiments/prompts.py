@@ -89,7 +89,8 @@ def check_measured(options: Options, place: Path) -> None:
     other = options.prompts != tuple(prompts.MEANING) and has != given
     if other or options.episodes not in (None, len(known.seeds)):
         what = f"{', '.join(has)} in {len(known.seeds)} episodes"
-        raise UserError(f"{place / prompts.PROMPTS} has {what}: remove it to measure all anew, or leave both out.")
+        otherwise = "remove it to measure all anew, or leave --prompts and --episodes out"
+        raise UserError(f"{place / prompts.PROMPTS} has {what}: {otherwise}.")
 
 
 def named(prompt: str) -> str:

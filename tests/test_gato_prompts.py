@@ -150,7 +150,7 @@ def test_a_measurement_without_its_record_is_named_and_left_out(finished, capsys
 @pytest.mark.parametrize("other", [{"prompts": ("best",)}, {"episodes": 1}])
 def test_other_prompts_than_were_measured_are_refused_and_not_ignored(finished, other):
     measuring.main(measuring.Options(finished, prompts=("none",)))
-    with pytest.raises(UserError, match="has none in 2 episodes: remove it, or leave --prompts and --episodes out"):
+    with pytest.raises(UserError, match="has none in 2 episodes: remove it to measure all anew, or leave --p"):
         measuring.main(measuring.Options(finished, **other))
     measuring.main(measuring.Options(finished, prompts=("none",), episodes=2))
 
