@@ -60,7 +60,7 @@ def main(options: Options) -> int:
     from report import figures  # here, because it loads matplotlib
 
     records = store.read_all(runs)
-    if not records:
+    if not records and not any(runs.rglob(store.RECORD)):
         raise UserError(f"--results-dir {runs}: there is no record in it: python experiments/run.py makes one.")
     curves, named = curves_of(records, runs), {name: suite.envs for name, suite in suites().items()}
     report = table.report(records, options.models, named)

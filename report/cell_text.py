@@ -123,6 +123,14 @@ def behavior(row: Row) -> Text:
     return Text(f"{recorded.normalized:.1f}", (), text, value=recorded.normalized)
 
 
+def behavior_score(row: Row) -> float | None:
+    """What the recorded episodes score, where that is known and is the same measure as the models'."""
+    if kind_of(row.first) is SUCCESS:
+        share = None if row.treatment else row.first.recorded_success
+        return None if share is None else 100 * share
+    return row.first.behavior.normalized
+
+
 def _references(record: Record) -> Text:
     """What a model has to beat; the first reference is the one that counts."""
     shown = [

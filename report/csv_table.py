@@ -7,12 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from report.cell_text import spread, target
+from report.cell_text import behavior_score, spread, target
 from report.dataframe import mean_of
 from report.grid import Cell, Row, command, settings
 from report.published import published
 from report.store import run_hash
-from report.suite_figures import behavior
 
 CSV_COLUMNS = (
     "dataset", "source", "digest", "physics", "environment", "checkpoint", "model", "settings", "updates", "parameters",
@@ -49,7 +48,7 @@ def csv_line(row: Row, cell: Cell, place: int) -> list[str | int | float]:
         number(float(np.mean([mean_of(first, each) for each in evaluations]))),
         number(float(np.mean([np.mean(each.lengths) for each in evaluations]))),
         number(float(np.mean([np.mean(each.success) for each in evaluations])) if evaluations[0].success else None),
-        number(first.behavior.mean), number(behavior(row)),
+        number(first.behavior.mean), number(behavior_score(row)),
         number(float(np.mean([record.seconds.get("train", 0) for record in cell.records]))), command(first),
     ]  # fmt: skip
 

@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from report.cell_text import behavior_score
 from report.compare import Aggregate, SuiteComparison, profiles, scores, summaries
 from report.families import Family, expert, random
 from report.grid import Row, label
 from report.palette import INK, Look
 from report.plotting import PAGE, RECORDED, SOFT, across, dots, legend, line, subplots
-from report.score_families import SUCCESS, kind_of
 from report.statistics import interquartile_mean
 from report.verdict import number
 
@@ -41,7 +41,7 @@ def overall(comparison: SuiteComparison, looks: Looks) -> Figure:
     axes.set_yticks(range(len(several))[::-1], [label(each.column) for each in several])
     axes.tick_params("y", labelsize=10.5, labelcolor=INK)
     axes.grid(visible=False, axis="y")
-    recorded = [value for row in comparison.rows if (value := behavior(row)) is not None]
+    recorded = [value for row in comparison.rows if (value := behavior_score(row)) is not None]
     if len(recorded) == len(comparison.rows):
         axes.axvline(float(interquartile_mean(np.array(recorded))), **BEHAVIOR, label="behavior")
     axes.set(ylim=(-0.6, len(several) - 0.4), xlabel="score")
@@ -69,7 +69,7 @@ def data_sets(comparison: SuiteComparison, looks: Looks) -> Figure:
         for place, column in zip(range(len(columns))[::-1], columns, strict=True):
             if column in row.cells:
                 _seeds(panel, row, column, place, looks[column], full=column in comparison.ranked)
-        if (value := behavior(row)) is not None:
+        if (value := behavior_score(row)) is not None:
             panel.axvline(value, **BEHAVIOR, label="behavior")
         panel.set_title(fill(row.label, 19), fontsize=8.5)
         panel.set_yticks(range(len(columns))[::-1], list(map(label, columns)))
@@ -123,14 +123,6 @@ def by_family(families: Sequence[Family], columns: Sequence[str], looks: Looks) 
     axes.set_title("(tasks); hollow: not run on all", fontsize=8.5)
     _legend_of(figure, axes, columns, looks)
     return figure
-
-
-def behavior(row: Row) -> float | None:
-    """What the recorded episodes score, where that is known and is the same measure as the models'."""
-    if kind_of(row.first) is SUCCESS:
-        share = None if row.treatment else row.first.recorded_success
-        return None if share is None else 100 * share
-    return row.first.behavior.normalized
 
 
 def _legend_of(figure: Figure, axes: Axes, columns: Sequence[str], looks: Looks) -> None:

@@ -284,7 +284,7 @@ def test_answers_are_a_table_of_their_own_with_what_is_to_be_beaten(
     assert scores.header == ("Data set", "DT", "Gato", "To beat")
     cells = scores.rows[0]
     assert (cells[3].main, cells[3].small) == ("50.0", ("blind",))
-    assert cells[2].small == ("% of 8 questions", "2 seeds × 4 pictures")
+    assert cells[2].small == ("% of 8 questions", "[25.0, 75.0]", "2 seeds × 4 pictures")
     assert " ± " in cells[2].main
     assert cells[1].main == "—"
     assert written.missing == ()  # other models cannot answer

@@ -114,7 +114,7 @@ def test_an_empty_folder_of_results_is_an_empty_frame(tmp_path: Path) -> None:
         (lambda data: evaluate(train("bc", data, **SMALL), "hopper-medium", episodes=1), "observation_shape is "),
         (lambda data: load("toy-mediun"), "did you mean toy-medium"),
         (lambda data: load_model("nowhere"), "There is no run nowhere: give the folder"),
-        (lambda data: load_model(WITHOUT_WEIGHTS), "there is no model.safetensors here .git has the weights of few"),
+        (lambda data: load_model(WITHOUT_WEIGHTS), "there is no model.safetensors here; git has the weights of few"),
     ],
 )
 def test_a_wrong_call_is_answered_in_one_sentence(call: object, sentence: str) -> None:

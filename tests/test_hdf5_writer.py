@@ -56,7 +56,15 @@ def test_libhdf5_survives_a_file_that_cannot_grow(tmp_path: Path) -> None:
 @pytest.mark.parametrize("room", [0, 3_000])
 def test_a_disk_that_fills_up_is_reported_and_nothing_is_left(kind, room, tmp_path: Path, own_cache: Path, monkeypatch):
     words = ["--source", "collected", "--steps", "2000", "--data-dir", str(own_cache)]
-    export = ["export", "toy-medium", *words, "--to", kind, "--out", str(tmp_path / "out")]
+    export = [
+        "export",
+        "toy-medium",
+        *words,
+        "--to",
+        kind,
+        "--out",
+        str(tmp_path / ("out.hdf5" if kind == "d4rl" else "out")),
+    ]
     if kind != "collect":
         verbs.main(["verify", "toy-medium", *words])
     write, written = hdf5_writer._Disk.write, []

@@ -89,24 +89,28 @@ def load_model(folder: Path, device: torch.device | str = "cpu", model_name: str
     card_path, weights = folder / CARD, weights_of(folder)
     if not folder.is_dir():
         raise UserError(f"There is no run {folder}: give the folder of a finished run, results/runs/<run>.")
-    if not card_path.exists() or not weights.exists():
-        missing = weights.name if card_path.exists() else CARD
-        raise UserError(
-            f"{folder}: there is no {missing} here (git has the weights of few runs): run the command in its "
-            f"record.json again to train it."
-        )
-    _announced(weights)
+    if not card_path.exists():
+        raise _not_here(folder, CARD)
+    model = None
     try:
         make = _described(read_json(card_path), model_name)
-        with _no_larger_than(weights), torch.device("meta"):  # where nothing takes memory
-            make()
-        model = make()
+        if weights.exists():
+            with _no_larger_than(weights), torch.device("meta"):  # where nothing takes memory
+                make()
+            model = make()
     except ModelElsewhereError:
         raise
     except Exception as error:  # a stranger's card may fail in any way
         raise UserError(f"{card_path}: damaged or of another version ({error}): train the run again.") from error
-    load_weights(model, weights)
+    if model is None:
+        raise _not_here(folder, weights.name)
+    load_weights(model, _announced(weights))
     return model.to(device).eval()
+
+
+def _not_here(folder: Path, name: str) -> UserError:
+    how = "git has the weights of few runs: run the command in its record.json again to train it"
+    return UserError(f"{folder}: there is no {name} here; {how}.")
 
 
 def _announced(weights: Path) -> Path:

@@ -12,7 +12,6 @@ from report.checks import PROGRAM
 from report.curve import Curve
 from report.migration import current_config, differences
 from report.store import Record, leave_out, plain
-from training.registry import find_named
 from training.run_lock import UNFINISHED, unfinished
 from training.settings import Run, Settings, check, flag, parse
 from training.suites import Suite
@@ -116,23 +115,21 @@ def state(run: Planned, records: Sequence[Record], begun: Mapping[Path, Mapping[
     resolved = plain(run.settings.resolved())
     played = dataset(run.env).environment
     resolved["run"]["physics"] = played.physics(resolved["run"]["physics"])
-    if not resolved["run"]["target_returns"] and conditioned(run.model):
-        resolved["run"]["target_returns"] = list(played.target_returns)
+    usual = played.target_returns
     for record in records:
-        if record.model == resolved["run"]["model"] and len(record.tasks) == 1 and matches(resolved, record.config):
+        if (
+            record.model == resolved["run"]["model"]
+            and len(record.tasks) == 1
+            and matches(resolved, record.config, usual)
+        ):
             return State(record)
     whole = estimate(run, records)
     for place, config in begun.items():
-        if config and matches(resolved, config):
+        if config and matches(resolved, config, usual):
             updates = updates_of(place)
             share = 1 - updates / max(1, run.settings.run.updates)
             return State(None, updates, None if whole is None else whole * share)
     return State(None, 0, whole)
-
-
-def conditioned(model: str) -> bool:
-    """Whether a model takes a target return."""
-    return find_named(model).model.return_conditioned
 
 
 def updates_of(place: Path) -> int:
@@ -144,8 +141,15 @@ def updates_of(place: Path) -> int:
         return 0
 
 
-def matches(planned: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
-    """Whether a run with `config` is the `planned` one. `auto` never means rerolled data."""
+def matches(planned: Mapping[str, Any], config: Mapping[str, Any], usual: Sequence[float] = ()) -> bool:
+    """Whether a run with `config` is the `planned` one. `auto` never means rerolled data.
+
+    Args:
+        usual: the environment's target returns, which a model that takes some is measured with where none are planned.
+    """
+    had = config.get("run", {}).get("target_returns")
+    if had and usual and not planned["run"]["target_returns"] and list(had) != list(usual):
+        return False
     sources = [settings.get("run", {}).get("source") for settings in (planned, config)]
     return sources != ["auto", "reroll"] and next(differences(planned, config), None) is None
 

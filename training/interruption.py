@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from training import distributed
-
 
 class _Ending:
     """What a signal has requested, and whether it has to wait."""
@@ -21,9 +19,13 @@ def request(error: BaseException) -> None:
 
 
 @contextmanager
-def waiting() -> Iterator[None]:
-    """A block that a signal does not interrupt. In a team, whose processes would wait for each other, it does."""
-    _Ending.waits = distributed.size() == 1
+def waiting(alone: bool = True) -> Iterator[None]:
+    """A block that a signal does not interrupt.
+
+    Args:
+        alone: False in a team of processes, which would wait for each other: there a signal does.
+    """
+    _Ending.waits = alone
     try:
         yield
     finally:

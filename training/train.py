@@ -147,7 +147,7 @@ def train(
     model.train()
     with progress(run.updates, "training", "updates", done.update) as bar:
         while done.update < run.updates:
-            with interruption.waiting():
+            with interruption.waiting(alone=distributed.size() == 1):
                 losses.add(update(model, data, optimizer, run, done, step, draw))
                 bar.update()
                 done.seconds = time.monotonic() - began
