@@ -67,9 +67,11 @@ class One(Cache):
         from sources.loading import Request, load
 
         check_options(self)
-        read = self.source not in ("auto", "reroll", "collected") or (self.source == "auto" and self.path is not None)
-        if self.physics != One.physics and read:
-            raise UserError(f"--physics {self.physics} is for data that are recorded here: leave it out.")
+        recorded = self.source in ("reroll", "collected") or (self.source == "auto" and self.path is None)
+        drawn = self.source == "dqn-replay" or (self.path is not None and self.source == "auto" and self.path.is_dir())
+        for name, used in (("physics", recorded), ("seed", recorded or drawn)):
+            if (value := getattr(self, name)) != getattr(One, name) and not used:
+                raise UserError(f"--{name} {value} is for data that are recorded here: leave it out.")
         if self.task is None:
             check_named([self.name] if self.name else [], [self.path] if self.path else [], self.source)
         name = own_name(self.name or None, self.task, self.path) if self.task else self.name or USUAL

@@ -122,14 +122,11 @@ def finished(run: Path, env: str | None = None, weights: bool = True) -> Record:
         raise UserError(f"{run}: --env is {env}, but this run was trained on {record.dataset} only: leave --env out.")
     for file in (weights_of(run), run / CARD) if weights else ():
         if not file.exists():
-            published = run.parent.resolve() == PROJECT / "results" / "runs"
-            how = (
-                f"`{command(record)}`"
-                if published
-                else f"remove it, and `{command(record)} --results-dir {run.parent}`"
-            )
-            how += " trains it again and prints its folder."
-            raise UserError(f"{run}: {file.name} is not beside the record (git has the weights of few runs): {how}")
+            how = f"`{command(record)}`"
+            if run.parent.resolve() != PROJECT / "results" / "runs":
+                how = f"remove it, and `{command(record)} --results-dir {run.parent}`"
+            lacks = f"{run}: {file.name} is not beside the record (git has the weights of few runs)"
+            raise UserError(f"{lacks}: {how} trains it again and prints its folder.")
     return record
 
 

@@ -126,7 +126,7 @@ def behavior(row: Row) -> Text:
 def behavior_score(row: Row) -> float | None:
     """What the recorded episodes score, where that is known and is the same measure as the models'."""
     if kind_of(row.first) is SUCCESS:
-        share = None if row.treatment else row.first.recorded_success
+        share = None if row.treatment else row.first.recorded_success  # of some episodes alone it is not known
         return None if share is None else 100 * share
     return row.first.behavior.normalized
 
@@ -145,9 +145,8 @@ def _references(record: Record) -> Text:
 
 def _success(row: Row) -> Text:
     """The share of the recorded episodes that succeeded, where that is known."""
-    share = None if row.treatment else row.first.recorded_success  # of some episodes alone it is not known
-    points = (f"return {row.first.behavior.mean:.2f}",)
-    return Text(ABSENT, points) if share is None else Text(f"{100 * share:.1f}", points, value=100 * share)
+    share, points = behavior_score(row), (f"return {row.first.behavior.mean:.2f}",)
+    return Text(ABSENT, points) if share is None else Text(f"{share:.1f}", points, value=share)
 
 
 def quoted(column: Published, row: Row) -> Text:

@@ -59,7 +59,7 @@ class SuiteComparison:
         seeds = {column: self.seeds(column) for column in self.complete}
         second = sorted(seeds.values())[-2:-1]  # one model that was run more often than all others hides none of them
         found = [column for column, number in seeds.items() if second and number >= max(2, *second)]
-        return found if len(found) > 1 else []  # one alone leads over none
+        return found if len(found) > 1 else []  # one alone is no ranking
 
     def tasks(self, column: str) -> Tasks:
         """What a model scored, wherever it was run."""

@@ -32,7 +32,7 @@ class Request:
 
 
 def check(request: Request, sources: Iterable[str]) -> None:
-    """Raises UserError where a source is unknown, or is given what it has no use for: a path, steps, a seed."""
+    """Raises UserError where a source is unknown, or is given a path or a number of steps that it has no use for."""
     if request.source not in sources:
         raise UserError(f"There is no source called {request.source!r}: {did_you_mean(request.source, sources)}")
     recorded = request.source in ("reroll", "collected")
@@ -46,11 +46,6 @@ def check(request: Request, sources: Iterable[str]) -> None:
         if value < 1:
             raise UserError(f"--replay-{option} {value} leaves nothing to learn from: choose at least 1.")
     of_a_file = request.source == "auto" and request.path is not None and request.path.is_file()
-    drawn = recorded or request.source in REPLAYED
-    if request.seed and (of_a_file or not drawn):
-        raise UserError(
-            f"Seed {request.seed} is for data that are recorded or drawn here, and these are read: leave it out."
-        )
     replay = (request.replay_steps, request.replay_checkpoints)
     if replay != (Request.replay_steps, Request.replay_checkpoints) and (of_a_file or request.source not in REPLAYED):
         raise UserError("--replay-steps and --replay-checkpoints are for --source dqn-replay: leave them out.")

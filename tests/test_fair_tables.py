@@ -107,7 +107,7 @@ def suite(**scores: list[list[float]]) -> compare.SuiteComparison:
     return found
 
 
-def test_one_model_with_several_seeds_leads_over_no_other() -> None:
+def test_one_model_with_several_seeds_is_not_ranked_alone() -> None:
     alone = suite(dt=[[50, 51, 52], [60, 61, 62]], bc=[[99], [99]])
     assert alone.ranked == []
     assert verdict.english(alone)[0] == "Nothing is ranked"

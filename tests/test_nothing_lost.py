@@ -1,8 +1,6 @@
 """What a stranger's file holds is what is loaded, or a sentence says what does not fit: nothing is lost on the way."""
 
 import json
-import pickle
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from experiments import data as command
 from sources import data_pictures, data_report
 from sources.loading import Request, describe, load
 from tests.recordings import SPEC, made_up, table
+from tests.test_own_files import write
 from trajectories.errors import DatasetError, UserError
 from trajectories.formats import columns, jat, lerobot, minari, other_layouts, own_files
 from trajectories.parts import Part, changed, pack
@@ -28,25 +27,6 @@ def steps(count: int, *ends: int, spec: Spec = SPEC) -> Columns:
     """One table of steps; the last step of each episode is marked."""
     one = {name: values for name, values in table(made_up([count], spec)).items() if name != "timeouts"}
     return one | {"terminals": np.isin(np.arange(count), ends), "rewards": np.ones(count, np.float32)}
-
-
-def write(path: Path, content: Any) -> Path:
-    if path.suffix == ".pkl":
-        path.write_bytes(pickle.dumps(content))
-    elif path.suffix == ".npz":
-        np.savez(path, **content)
-    else:
-        with h5py.File(path, "w") as file:
-            _fill(file, content)
-    return path
-
-
-def _fill(group: Any, content: Mapping[str, Any]) -> None:
-    for name, value in content.items():
-        if isinstance(value, Mapping):
-            _fill(group.create_group(name), value)
-        else:
-            group[name] = value
 
 
 def read(path: Path, spec: Spec = SPEC) -> Trajectories:
@@ -281,7 +261,7 @@ def test_a_success_rate_that_is_no_number_is_not_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"seed": 3}, "Seed 3 is for data that are recorded or drawn here"),
+        ({"seed": 3}, "--seed 3 is for data that are recorded here"),
         ({"physics": "gymnasium"}, "--physics gymnasium is for data that are recorded here"),
         ({"replay_steps": 5}, "--replay-steps and --replay-checkpoints are for --source dqn-replay"),
     ],
@@ -298,6 +278,11 @@ def test_an_option_that_a_file_has_no_use_for_is_refused(tmp_path: Path, option:
 def test_an_export_to_d4rl_refuses_what_is_not_for_it(option: Columns, message: str) -> None:
     with pytest.raises(UserError, match=message):
         command.Export(to="d4rl", **option).run()
+
+
+def test_a_seed_may_come_with_a_file_of_which_demonstrations_are_drawn(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.npz", steps(20, 9, 19, spec=HOPPER))
+    assert load(Request("x@Hopper-v4", path=path, seed=3, data_dir=tmp_path)).episodes == 2
 
 
 def test_whole_numbers_in_float_columns_are_taken() -> None:
